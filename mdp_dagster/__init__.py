@@ -1,0 +1,1 @@
+"""MDP, the Marketing Data Platform on Dagster."""

@@ -1,0 +1,106 @@
+"""Settings: environment variables, read when asked for, typed. `.env.example` lists them all."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Literal, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+S = TypeVar("S", bound=BaseSettings)
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+STATE_DIR = PROJECT_ROOT / ".mdp"
+
+
+class SettingsError(Exception):
+    """A setting that can't be used. Names the variable and the remedy."""
+
+
+def _config(prefix: str) -> SettingsConfigDict:
+    # Empty counts as unset: a line `GOOGLE_ADS_LOGIN_CUSTOMER_ID=` in a .env file means "none".
+    return SettingsConfigDict(env_prefix=prefix, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
+
+
+class GoogleAdsSettings(BaseSettings):
+    """The variables that google-ads itself reads, under the same names."""
+
+    model_config = _config("GOOGLE_ADS_")
+
+    developer_token: SecretStr | None = None
+    json_key_file_path: Path | None = None
+    impersonated_email: str | None = None
+    client_id: str | None = None
+    client_secret: SecretStr | None = None
+    refresh_token: SecretStr | None = None
+    use_application_default_credentials: bool = False
+    login_customer_id: str | None = None
+    endpoint: str | None = None
+    http_proxy: str | None = None
+
+
+class MetaAdsSettings(BaseSettings):
+    """Access to the Meta Marketing API."""
+
+    model_config = _config("META_")
+
+    access_token: SecretStr | None = None
+    app_id: str | None = None
+    app_secret: SecretStr | None = None
+    graph_url: str = "https://graph.facebook.com"
+    api_version: str | None = None  # None: the version that the installed SDK was made for
+
+
+class Settings(BaseSettings):
+    """MDP's own settings (``MDP_*``)."""
+
+    model_config = _config("MDP_")
+
+    target: Literal["duckdb"] = "duckdb"
+    duckdb_path: Path = STATE_DIR / "warehouse.duckdb"
+    lake_uri: str = str(STATE_DIR / "lake")
+    clients_file: Path = PROJECT_ROOT / "config" / "clients.yaml"
+    start_date: date = date(2024, 1, 1)
+    timezone: str = "UTC"
+    parallel_accounts: int = Field(default=4, ge=1, le=32)
+    lock_timeout_seconds: float = Field(default=1800, gt=0)
+    dbt_execution: Literal["in_process", "cli"] = "in_process"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("no such IANA time zone, e.g. Europe/Berlin") from error
+        return value
+
+
+def load_settings() -> Settings:
+    """The settings of this process's environment (and of `.env` in the working directory).
+
+    Raises ``SettingsError`` that names each variable that can't be used.
+    """
+    return _load(Settings, "MDP_")
+
+
+def load_google_ads_settings() -> GoogleAdsSettings:
+    return _load(GoogleAdsSettings, "GOOGLE_ADS_")
+
+
+def load_meta_ads_settings() -> MetaAdsSettings:
+    return _load(MetaAdsSettings, "META_")
+
+
+def _load(kind: type[S], prefix: str) -> S:
+    try:
+        return kind()
+    except ValidationError as error:
+        lines = [
+            f"{prefix}{'_'.join(str(part) for part in e['loc']).upper()}={e.get('input')!r}: {e['msg']}"
+            for e in error.errors()
+        ]
+        raise SettingsError("; ".join(lines) + " → correct it in the environment or in .env") from error

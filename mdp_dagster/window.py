@@ -1,0 +1,65 @@
+"""Ranges of days. One type for all of MDP; only a connector says a range in an API's dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+
+@dataclass(frozen=True, order=True)
+class DateWindow:
+    """A half-open range of days, ``start <= day < end``.
+
+    A day is a day in the ad account's own time zone, as the platforms report it.
+    """
+
+    start: date
+    end: date
+
+    def __post_init__(self) -> None:
+        if self.end <= self.start:
+            raise ValueError(f"an empty window: {self.start} up to, not including, {self.end}")
+
+    @classmethod
+    def of_days(cls, first: date | str, last: date | str) -> DateWindow:
+        """The window from ``first`` to ``last``, both included."""
+        return cls(_as_date(first), _as_date(last) + timedelta(days=1))
+
+    @property
+    def last(self) -> date:
+        """The last day inside."""
+        return self.end - timedelta(days=1)
+
+    def __len__(self) -> int:
+        return (self.end - self.start).days
+
+    def __contains__(self, day: date) -> bool:
+        return self.start <= day < self.end
+
+    def __str__(self) -> str:
+        return f"{self.start}...{self.last}"
+
+    def days(self) -> Iterator[date]:
+        return (self.start + timedelta(days=n) for n in range(len(self)))
+
+    def chunks(self, max_days: int) -> Iterator[DateWindow]:
+        """The same days in order, as windows of at most ``max_days``."""
+        start = self.start
+        while start < self.end:
+            end = min(start + timedelta(days=max_days), self.end)
+            yield DateWindow(start, end)
+            start = end
+
+
+def months_before(day: date, months: int) -> date:
+    """The same day of the month, ``months`` earlier (clamped to the month's last day)."""
+    month_index = day.year * 12 + day.month - 1 - months
+    year, month = divmod(month_index, 12)
+    first_of_next = date(year + (month == 11), (month + 1) % 12 + 1, 1)
+    last_day = (first_of_next - timedelta(days=1)).day
+    return date(year, month + 1, min(day.day, last_day))
+
+
+def _as_date(value: date | str) -> date:
+    return date.fromisoformat(value) if isinstance(value, str) else value
