@@ -1,0 +1,1 @@
+"""Connectors: one module per platform. They know neither Dagster nor a warehouse."""

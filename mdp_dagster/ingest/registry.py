@@ -1,0 +1,93 @@
+"""Whose account it is: the clients file joined with what the platforms say of each account, kept in raw__accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from mdp_dagster.clients import AccountRef, Client, Clients
+from mdp_dagster.connectors.base import PlatformAccount
+from mdp_dagster.ingest.tables import ACCOUNTS
+from mdp_dagster.warehouse.base import Append, Warehouse
+
+Row = dict[str, Any]
+_PROVENANCE = ("extract_run_id", "ingested_at")
+
+
+def register_accounts(
+    warehouse: Warehouse, clients: Clients, accounts: Sequence[PlatformAccount], run_id: str, now: datetime
+) -> None:
+    """Append what is new about accounts that were just listed on their platform."""
+    _append_changes(warehouse, _newest(warehouse), registry_rows(clients, accounts).values(), run_id, now)
+
+
+def registry_rows(clients: Clients, accounts: Sequence[PlatformAccount]) -> dict[str, Row]:
+    """The registry row of each account (of one platform), by its id, without provenance."""
+    listed = {ref.id: (client, ref) for a in accounts[:1] for client, ref in clients.refs(a.source)}
+    return {account.account_id: _describe(clients, account, *listed[account.listed_as]) for account in accounts}
+
+
+def follow_clients_file(warehouse: Warehouse, clients: Clients, run_id: str, now: datetime) -> None:
+    """Append what the clients file says anew of accounts that are known already: an account that moved to another
+    client, a new reporting currency. No request to a platform. An account that left the file keeps its last row."""
+    known = _newest(warehouse)
+    rows = []
+    for (source, _), row in known.items():
+        listed = {ref.id: (client, ref) for client, ref in clients.refs(source)}
+        if row["listed_as"] in listed:
+            rows.append(_describe(clients, _account(row), *listed[row["listed_as"]]))
+    _append_changes(warehouse, known, rows, run_id, now)
+
+
+def _describe(clients: Clients, account: PlatformAccount, client: Client, ref: AccountRef) -> Row:
+    return {
+        "source": account.source,
+        "account_id": account.account_id,
+        "account_name": account.name,
+        "currency": account.currency,
+        "time_zone": account.time_zone,
+        "listed_as": account.listed_as,
+        "manager_id": account.manager_id,
+        "client_id": client.id,
+        "client_name": client.name,
+        "reporting_currency": client.reporting_currency,
+        "exchange_rate": clients.exchange_rate(client.reporting_currency, account.currency),
+        "conversion_action_type": ref.conversion_action_type,
+    }
+
+
+def _account(row: Row) -> PlatformAccount:
+    return PlatformAccount(
+        source=row["source"],
+        account_id=row["account_id"],
+        listed_as=row["listed_as"],
+        name=row["account_name"],
+        currency=row["currency"],
+        time_zone=row["time_zone"],
+        manager_id=row["manager_id"],
+    )
+
+
+def _newest(warehouse: Warehouse) -> dict[tuple[str, str], Row]:
+    rows = warehouse.query(
+        f"""
+        select * from {ACCOUNTS.id}
+        qualify row_number() over (partition by source, account_id order by ingested_at desc) = 1
+        """
+    )
+    return {(row["source"], row["account_id"]): row for row in rows.to_pylist()}
+
+
+def _append_changes(
+    warehouse: Warehouse, known: dict[tuple[str, str], Row], rows: Iterable[Row], run_id: str, now: datetime
+) -> None:
+    new = []
+    for row in rows:
+        before = known.get((row["source"], row["account_id"]), {})
+        if row != {name: value for name, value in before.items() if name not in _PROVENANCE}:
+            new.append({**row, "extract_run_id": run_id, "ingested_at": now})
+    if new:
+        warehouse.commit([[Append(ACCOUNTS, pa.Table.from_pylist(new, ACCOUNTS.schema))]])

@@ -1,0 +1,101 @@
+"""What came of an ingest, account by account, for people and for checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date
+
+from mdp_dagster.connectors.base import PlatformAccount, Report
+from mdp_dagster.connectors.errors import ConnectorError, QuotaError
+from mdp_dagster.ingest.landing import LOADED
+from mdp_dagster.ingest.pull import Pulled
+from mdp_dagster.window import DateWindow
+
+
+class IngestError(Exception):
+    """A report could not be ingested. Says why for each account, and the remedy."""
+
+
+@dataclass
+class AccountResult:
+    """One account, over all of its pulls in the run. ``spend`` in the account's currency; ``failure`` is empty when
+    it was pulled and committed, or was already."""
+
+    account_id: str
+    name: str = ""
+    currency: str = ""
+    received: int = 0
+    rejected: int = 0
+    duplicates: int = 0
+    days_loaded: int = 0
+    days_unchanged: int = 0
+    restated_days: list[date] = field(default_factory=list)
+    spend: float = 0.0
+    reject_reasons: str = ""
+    failure: str = ""
+
+    def add(self, pulled: Pulled) -> None:
+        self.received += pulled.received
+        self.rejected += pulled.rejected
+        self.reject_reasons = pulled.common_reasons() or self.reject_reasons
+        if pulled.refused:
+            self.failure = f"{pulled.rejected} of {pulled.received} rows rejected: {pulled.common_reasons()}"
+            return
+        loaded = sum(day.status == LOADED for day in pulled.extract.days)
+        self.duplicates += pulled.duplicates
+        self.spend += pulled.spend
+        self.days_loaded += loaded
+        self.days_unchanged += len(pulled.extract.days) - loaded
+        self.restated_days += pulled.restated_days
+
+
+@dataclass
+class IngestResult:
+    """One report, one window. ``retry_after_seconds``: the longest delay that the platform named for an account
+    whose quota is used up; None if there is none such."""
+
+    report: Report
+    window: DateWindow
+    extract_run_id: str
+    accounts: dict[str, AccountResult] = field(default_factory=dict)
+    retry_after_seconds: float | None = None
+
+    def expect(self, accounts: Iterable[PlatformAccount]) -> None:
+        for account in accounts:
+            self.accounts[account.account_id] = AccountResult(account.account_id, account.name, account.currency)
+
+    def add(self, account_id: str, pulled: Pulled) -> None:
+        self.accounts[account_id].add(pulled)
+
+    def fail(self, account_id: str, error: ConnectorError) -> None:
+        self.accounts.setdefault(account_id, AccountResult(account_id)).failure = str(error)
+        if isinstance(error, QuotaError):
+            self.retry_after_seconds = max(self.retry_after_seconds or 0.0, error.retry_after_seconds)
+
+    @property
+    def failed(self) -> list[AccountResult]:
+        return [account for account in self.accounts.values() if account.failure]
+
+    @property
+    def received(self) -> int:
+        return sum(account.received for account in self.accounts.values())
+
+    @property
+    def rejected(self) -> int:
+        return sum(account.rejected for account in self.accounts.values())
+
+    @property
+    def restated_days(self) -> list[date]:
+        return sorted({day for account in self.accounts.values() for day in account.restated_days})
+
+    def spend_by_currency(self) -> dict[str, float]:
+        totals: dict[str, float] = {}
+        for account in self.accounts.values():
+            if account.spend:
+                currency = account.currency or "unknown"
+                totals[currency] = totals.get(currency, 0.0) + account.spend
+        return {currency: round(total, 2) for currency, total in sorted(totals.items())}
+
+    def failures(self) -> str:
+        return "\n".join(f"  {a.account_id} {a.name}: {a.failure}".rstrip() for a in self.failed)

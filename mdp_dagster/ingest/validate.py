@@ -1,0 +1,101 @@
+"""Which rows can be taken. What can't be is kept with its reason, never dropped in silence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mdp_dagster.connectors.base import ColumnType, Report
+from mdp_dagster.window import DateWindow
+
+# As wide as staging's types: 18 digits fit BIGINT, 29 before the point fit NUMERIC.
+_SHAPES = {
+    ColumnType.INTEGER_TEXT: (r"^-?\d{1,18}$", "is no whole number"),
+    ColumnType.DECIMAL_TEXT: (r"^-?\d{1,29}(\.\d+)?$", "is no decimal number"),
+    ColumnType.JSON_TEXT: (r"^\[.*\]$", "is no list"),
+}
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A row that can't be taken. ``date`` is None where the row has no readable day."""
+
+    date: date | None
+    reason: str
+    payload: str
+
+
+def validate(report: Report, rows: pa.Table, window: DateWindow) -> tuple[pa.Table, list[Reject]]:
+    """The good rows, with a ``date`` column in front, and the others.
+
+    A row is rejected when a part of its key is missing, its day is unreadable or outside the window, or a value is
+    not of the type that the report declares.
+    """
+    days = _days(rows.column(report.day_column))
+    faults = list(_faults(report, rows, days, window))
+    bad = pa.chunked_array([pa.repeat(False, rows.num_rows)])
+    for mask, _ in faults:
+        bad = pc.or_(bad, mask)
+    good = rows.add_column(0, pa.field("date", pa.date32()), days).filter(pc.invert(bad))
+    return good, _rejects(rows, days, faults, bad)
+
+
+def _faults(
+    report: Report, rows: pa.Table, days: pa.ChunkedArray, window: DateWindow
+) -> Iterator[tuple[pa.ChunkedArray, str]]:
+    """Masks without nulls, each with what it says of its rows."""
+    for name in dict.fromkeys((*report.key, report.day_column)):
+        column = rows.column(name)
+        missing = pc.is_null(column)
+        if pa.types.is_string(column.type):
+            missing = pc.or_(missing, pc.fill_null(pc.equal(column, ""), False))
+        yield missing, f"{name} is missing"
+    there = pc.and_(pc.is_valid(rows.column(report.day_column)), pc.is_null(days))
+    yield there, f"{report.day_column} is no day"
+    outside = pc.or_(pc.less(days, pa.scalar(window.start)), pc.greater_equal(days, pa.scalar(window.end)))
+    yield pc.fill_null(outside, False), f"{report.day_column} is outside the window {window}"
+    for column in report.columns:
+        values = rows.column(column.name)
+        if column.type in _SHAPES:
+            pattern, what = _SHAPES[column.type]
+            yield pc.fill_null(pc.invert(pc.match_substring_regex(values, pattern)), False), f"{column.name} {what}"
+        elif column.type is ColumnType.DOUBLE:
+            yield pc.fill_null(pc.invert(pc.is_finite(values)), False), f"{column.name} is no finite number"
+
+
+def _days(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The day column as dates; null where it is no ISO day. Parsed once per distinct value."""
+    encoded = pc.dictionary_encode(column).combine_chunks()
+    parsed = pa.array([_day(text) for text in encoded.dictionary.to_pylist()], pa.date32())
+    return pa.chunked_array([parsed.take(encoded.indices)])
+
+
+def _day(text: str | None) -> date | None:
+    # fromisoformat takes other ISO forms too (20260101, 2026-W01-1); the platforms write this one
+    if text is None or len(text) != 10:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _rejects(
+    rows: pa.Table, days: pa.ChunkedArray, faults: list[tuple[pa.ChunkedArray, str]], bad: pa.ChunkedArray
+) -> list[Reject]:
+    positions = pc.indices_nonzero(bad)
+    payloads = rows.take(positions).to_pylist()
+    reasons: list[list[str]] = [[] for _ in payloads]
+    for mask, what in faults:
+        for position, is_bad in enumerate(mask.take(positions).to_pylist()):
+            if is_bad:
+                reasons[position].append(what)
+    return [
+        Reject(day, "; ".join(why), json.dumps(payload, ensure_ascii=False, default=str))
+        for day, why, payload in zip(days.take(positions).to_pylist(), reasons, payloads, strict=True)
+    ]

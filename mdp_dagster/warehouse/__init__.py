@@ -1,0 +1,1 @@
+"""Warehouses: where raw and the marts lie. They know neither Dagster nor a platform."""

@@ -1,0 +1,74 @@
+"""The contract between MDP and a warehouse: small, so that an engine is one module."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from mdp_dagster.window import DateWindow
+
+RAW = "mdp_raw"
+STAGING = "mdp_staging"
+MARTS = "mdp_marts"
+
+
+class WarehouseError(Exception):
+    """The warehouse can't be used. Names the place and the remedy."""
+
+
+def in_window(window: DateWindow, column: str = "date") -> str:
+    """The SQL condition for the days of a window. With literals: they are what an engine prunes partitions by."""
+    return f"{column} >= date '{window.start}' and {column} < date '{window.end}'"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A raw table: append-only. ``partition_column`` and ``cluster_columns`` matter where the engine has them."""
+
+    name: str
+    description: str
+    schema: pa.Schema
+    partition_column: str | None = None
+    cluster_columns: tuple[str, ...] = ()
+    dataset: str = RAW
+
+    @property
+    def id(self) -> str:
+        return f"{self.dataset}.{self.name}"
+
+
+@dataclass(frozen=True)
+class Append:
+    """Rows for one table."""
+
+    table: Table
+    rows: pa.Table
+
+
+class Warehouse(ABC):
+    """Timestamps go in and come out in UTC."""
+
+    @abstractmethod
+    def prepare(self, tables: Sequence[Table]) -> None:
+        """Create the datasets and tables that are missing, and add the columns that are new. Idempotent."""
+
+    @abstractmethod
+    def commit(self, units: Iterable[Sequence[Append]]) -> None:
+        """Append. A unit becomes visible whole or not at all; its last ``Append`` is its commit point."""
+
+    @abstractmethod
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """Read. Parameters are written ``$name`` in the SQL."""
+
+    @abstractmethod
+    def replace(self, units: Iterable[Sequence[Append]], tables: Sequence[Table]) -> None:
+        """Empty the tables and fill them with the units, so that a reader sees the old rows or the new ones."""
+
+    @abstractmethod
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Keep other MDP processes from writing meanwhile, where an engine has one writer. Reentrant."""

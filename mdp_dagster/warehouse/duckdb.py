@@ -1,0 +1,165 @@
+"""DuckDB: the embedded default. One file, one writer at a time, no server, no account."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from mdp_dagster.warehouse.base import Append, Table, Warehouse, WarehouseError
+from mdp_dagster.warehouse.lock import FileLock, LockTimeout
+
+log = logging.getLogger(__name__)
+
+_FOREIGN_LOCK = "Could not set lock on file"
+_DAMAGED = ("not a valid DuckDB database file", "Corrupt database file", "Serialization Error", "INTERNAL Error")
+
+
+class DuckDBWarehouse(Warehouse):
+    """Connections are short and one at a time: MDP's processes queue on a lock file beside the database, and a
+    foreign process that has the file open (a BI tool, a shell) is waited for."""
+
+    def __init__(self, path: Path, lock_timeout_seconds: float = 1800) -> None:
+        self.path = path.resolve()
+        self._timeout = lock_timeout_seconds
+        self._lock = FileLock(self.path.with_name(self.path.name + ".lock"), lock_timeout_seconds)
+
+    def prepare(self, tables: Sequence[Table]) -> None:
+        with self._connection() as connection:
+            there: dict[tuple[str, str], set[str]] = {}
+            for dataset, name, column in connection.execute(
+                "select schema_name, table_name, column_name from duckdb_columns() where not internal"
+            ).fetchall():
+                there.setdefault((dataset, name), set()).add(column)
+            for dataset in sorted({table.dataset for table in tables}):
+                connection.execute(f"create schema if not exists {dataset}")
+            for table in tables:
+                columns = there.get((table.dataset, table.name))
+                if columns is None:
+                    connection.execute(_create_statement(table))
+                    continue
+                for field in table.schema:
+                    if field.name not in columns:
+                        connection.execute(f'alter table {table.id} add column "{field.name}" {_sql_type(field.type)}')
+
+    def commit(self, units: Iterable[Sequence[Append]]) -> None:
+        with self._connection() as connection:
+            for unit in units:
+                with _transaction(connection):
+                    _append(connection, unit)
+
+    def replace(self, units: Iterable[Sequence[Append]], tables: Sequence[Table]) -> None:
+        self.prepare(tables)
+        with self._connection() as connection, _transaction(connection):
+            for table in tables:
+                connection.execute(f"delete from {table.id}")
+            for unit in units:
+                _append(connection, unit)
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        with self._connection() as connection:
+            return connection.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        return self._exclusive()
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self._lock.held():
+                yield
+        except LockTimeout as error:
+            raise WarehouseError(
+                f"{self.path} is in use: {error} → end that process, or raise MDP_LOCK_TIMEOUT_SECONDS"
+            ) from error
+
+    @contextmanager
+    def _connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._exclusive():
+            connection = self._connect()
+            try:
+                connection.execute("set TimeZone = 'UTC'")
+                yield connection
+            except duckdb.Error as error:
+                raise self._explained(error) from error
+            finally:
+                connection.close()
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        if self.path.is_file() and self.path.stat().st_size == 0:
+            self.path.unlink()  # what a process leaves that dies while it creates the database
+        deadline = time.monotonic() + self._timeout
+        pause = 0.05
+        while True:
+            try:
+                return duckdb.connect(str(self.path))
+            except duckdb.Error as error:
+                if _FOREIGN_LOCK not in str(error) or time.monotonic() > deadline:
+                    raise self._explained(error) from error
+                if pause > 1:
+                    log.info("waiting for another program to close the database: %s", error)
+                time.sleep(pause)
+                pause = min(pause * 2, 5.0)
+
+    def _explained(self, error: duckdb.Error) -> WarehouseError:
+        text = str(error)
+        if any(sign in text for sign in _DAMAGED):
+            remedy = (
+                "move the file away, then `python -m mdp_dagster rebuild-raw` brings raw back from the lake; "
+                "materialize the dbt models for the days that the marts had"
+            )
+        elif _FOREIGN_LOCK in text:
+            remedy = "close the program that holds it, or raise MDP_LOCK_TIMEOUT_SECONDS"
+        elif "No space left" in text:
+            remedy = "free space on that disk; nothing of this transaction was kept, run again"
+        else:
+            remedy = "see the message; nothing of this transaction was kept"
+        return WarehouseError(f"{self.path}: {text} → {remedy}")
+
+
+@contextmanager
+def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    connection.execute("begin")
+    try:
+        yield
+    except BaseException:
+        connection.execute("rollback")
+        raise
+    connection.execute("commit")
+
+
+def _append(connection: duckdb.DuckDBPyConnection, unit: Sequence[Append]) -> None:
+    for append in unit:
+        if append.rows.num_rows == 0:
+            continue
+        connection.register("incoming", append.rows)
+        columns = ", ".join(f'"{field.name}"' for field in append.table.schema)
+        connection.execute(f"insert into {append.table.id} ({columns}) select {columns} from incoming")
+        connection.unregister("incoming")
+
+
+def _create_statement(table: Table) -> str:
+    columns = ", ".join(f'"{field.name}" {_sql_type(field.type)}' for field in table.schema)
+    comment = table.description.replace("'", "''")
+    return f"create table if not exists {table.id} ({columns}); comment on table {table.id} is '{comment}'"
+
+
+def _sql_type(type_: pa.DataType) -> str:
+    if pa.types.is_timestamp(type_):
+        return "TIMESTAMP"  # UTC; without the zone, which would need a package more to be read from Python
+    names = {
+        pa.string(): "VARCHAR",
+        pa.int64(): "BIGINT",
+        pa.int32(): "INTEGER",
+        pa.float64(): "DOUBLE",
+        pa.date32(): "DATE",
+        pa.bool_(): "BOOLEAN",
+    }
+    return names[type_]

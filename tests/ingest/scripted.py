@@ -1,0 +1,81 @@
+"""A platform that says what a test tells it: a `DataSourceConnector` over a dictionary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+import pyarrow as pa
+
+from mdp_dagster.connectors.base import (
+    AccountFailure,
+    Column,
+    ColumnType,
+    DataSourceConnector,
+    PlatformAccount,
+    Report,
+)
+from mdp_dagster.connectors.errors import ConnectorError
+from mdp_dagster.window import DateWindow
+
+REPORT = Report(
+    source="scripted",
+    name="campaign_daily",
+    description="A test's report.",
+    grain="account × day × campaign",
+    key=("campaign_id", "day"),
+    day_column="day",
+    lookback_days=28,
+    columns=(
+        Column("day", ColumnType.STRING, "The day."),
+        Column("campaign_id", ColumnType.STRING, "The campaign."),
+        Column("clicks", ColumnType.INTEGER_TEXT, "Clicks."),
+        Column("spend", ColumnType.DECIMAL_TEXT, "Spend."),
+        Column("value", ColumnType.DOUBLE, "Value."),
+        Column("actions", ColumnType.JSON_TEXT, "Actions."),
+    ),
+    cost_column="spend",
+    max_days_per_extract=10,
+)
+
+Rows = list[dict[str, object]]
+
+
+def row(day: date | str, campaign: str | None = "c1", **values: object) -> dict[str, object]:
+    return {"day": str(day), "campaign_id": campaign, "clicks": "1", "spend": "1.50", "value": 1.0, **values}
+
+
+class ScriptedConnector(DataSourceConnector):
+    """``rows[account]`` is what the platform has at the moment; ``errors[account]`` is raised instead."""
+
+    source = "scripted"
+    reports = (REPORT,)
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Rows] = {}
+        self.errors: dict[str, ConnectorError] = {}
+        self.unlisted: dict[str, ConnectorError] = {}
+        self.pulls: list[tuple[str, DateWindow]] = []
+
+    def accounts(self, listed: Sequence[str]) -> tuple[list[PlatformAccount], list[AccountFailure]]:
+        failures = [AccountFailure(self.source, a, self.unlisted[a]) for a in listed if a in self.unlisted]
+        accounts = [
+            PlatformAccount(self.source, a, a, name=f"Account {a}", currency="EUR", time_zone="Europe/Berlin")
+            for a in listed
+            if a not in self.unlisted
+        ]
+        return accounts, failures
+
+    def extract(self, report: Report, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
+        self.pulls.append((account.account_id, window))
+        if account.account_id in self.errors:
+            raise self.errors[account.account_id]
+        wanted = [r for r in self.rows.get(account.account_id, []) if _asked_for(r, window)]
+        yield pa.RecordBatch.from_pylist(wanted, report.schema)
+
+
+def _asked_for(candidate: dict[str, object], window: DateWindow) -> bool:
+    try:
+        return date.fromisoformat(str(candidate["day"])) in window
+    except ValueError:
+        return True  # rubbish comes with every answer

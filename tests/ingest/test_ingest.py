@@ -1,0 +1,227 @@
+"""What a pull leaves in raw: what is new, once, whole, and nothing of what was refused."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+
+from mdp_dagster.connectors.errors import AccountError, HistoryError, PlatformError, QuotaError
+from mdp_dagster.ingest import run as run_module
+from mdp_dagster.ingest.rebuild import rebuild_raw
+from mdp_dagster.ingest.result import IngestError
+from mdp_dagster.ingest.run import Stores, ingest
+from mdp_dagster.lake import LakeError
+from mdp_dagster.window import DateWindow
+
+from .current import CONTENT, counts, current_rows
+from .scripted import REPORT, ScriptedConnector, row
+
+LAST = date.today() - timedelta(days=3)
+WINDOW = DateWindow(LAST - timedelta(days=4), LAST + timedelta(days=1))
+D1, D2, D3, D4, D5 = WINDOW.days()
+RAW = REPORT.table
+
+
+def pull(connector: ScriptedConnector, stores: Stores, window: DateWindow = WINDOW, run: str = "run") -> object:
+    return ingest(connector, REPORT, window, stores, run)
+
+
+def test_a_pull_shows_the_platforms_rows_and_a_second_one_appends_nothing(
+    connector: ScriptedConnector, stores: Stores
+) -> None:
+    connector.rows = {"1": [row(D1), row(D2), row(D2, "c2")], "2": [row(D5)]}
+    first = ingest(connector, REPORT, WINDOW, stores, "run1")
+    assert (first.received, first.rejected, first.restated_days) == (4, 0, [])
+    assert first.accounts["1"].days_loaded == 5  # days without rows are known to have none
+    assert first.spend_by_currency() == {"EUR": 6.0}
+    before = counts(stores.warehouse)
+
+    second = ingest(connector, REPORT, WINDOW, stores, "run2")
+    assert second.accounts["1"].days_loaded == 0 and second.accounts["1"].days_unchanged == 5
+    after = counts(stores.warehouse)
+    assert after == {**before, "raw__extracts": before["raw__extracts"] + 10}
+    assert set(current_rows(stores.warehouse)) == {("1", D1), ("1", D2), ("2", D5)}
+
+
+def test_restated_emptied_and_returned_days(connector: ScriptedConnector, stores: Stores) -> None:
+    original = [row(D1, spend="1.00"), row(D2), row(D3)]
+    connector.rows = {"1": original}
+    ingest(connector, REPORT, WINDOW, stores, "a")
+
+    connector.rows = {"1": [row(D1, spend="2.00"), row(D3)]}
+    restated = ingest(connector, REPORT, WINDOW, stores, "b")
+    assert restated.restated_days == [D1, D2]
+    assert restated.accounts["1"].days_loaded == 2
+    shown = current_rows(stores.warehouse)
+    assert shown["1", D1][0][CONTENT.index("spend")] == "2.00"
+    assert ("1", D2) not in shown
+
+    connector.rows = {"1": original}
+    returned = ingest(connector, REPORT, WINDOW, stores, "c")
+    assert returned.restated_days == [D1, D2]
+    assert current_rows(stores.warehouse)["1", D1][0][CONTENT.index("spend")] == "1.00"
+
+
+def test_one_accounts_failure_stops_no_other(connector: ScriptedConnector, stores: Stores) -> None:
+    connector.rows = {"1": [row(D1)]}
+    connector.errors = {"2": AccountError("The customer account isn't enabled", "enable it")}
+    result = ingest(connector, REPORT, WINDOW, stores, "run")
+    assert [a.account_id for a in result.failed] == ["2"]
+    assert "isn't enabled → enable it" in result.accounts["2"].failure
+    assert set(current_rows(stores.warehouse)) == {("1", D1)}
+
+
+def test_every_account_failing_fails_the_report(connector: ScriptedConnector, stores: Stores) -> None:
+    connector.errors = {"1": AccountError("gone"), "2": AccountError("gone too")}
+    with pytest.raises(IngestError, match="(?s)no account could be pulled.*1 .*gone.*2 .*gone too"):
+        pull(connector, stores)
+
+
+def test_what_concerns_every_account_stops_at_once(connector: ScriptedConnector, stores: Stores) -> None:
+    connector.rows = {"1": [row(D1)]}
+    connector.errors = {"2": PlatformError("token expired", "renew it")}
+    with pytest.raises(PlatformError, match="token expired → renew it"):
+        pull(connector, stores)
+    assert counts(stores.warehouse)["raw__extracts"] == 0
+
+
+def test_a_used_up_quota_is_tried_again_later_for_its_account_alone(
+    connector: ScriptedConnector, stores: Stores
+) -> None:
+    connector.rows = {"1": [row(D1)], "2": [row(D2)]}
+    connector.errors = {"2": QuotaError("quota", 7200)}
+    result = ingest(connector, REPORT, WINDOW, stores, "run")
+    assert result.retry_after_seconds == 7200
+
+    connector.errors, connector.pulls = {}, []
+    again = ingest(connector, REPORT, WINDOW, stores, "run")
+    assert again.failed == [] and [account for account, _ in connector.pulls] == ["2"]
+    assert set(current_rows(stores.warehouse)) == {("1", D1), ("2", D2)}
+
+
+def test_bad_rows_are_kept_as_rejects_with_their_reason(connector: ScriptedConnector, stores: Stores) -> None:
+    good = [row(D1, f"c{n}") for n in range(100)]
+    bad = [
+        row(D1, None),
+        row("2026-02-30", "x"),
+        row(D1, "text", spend="abc", clicks="1.5"),
+        row(D1, "nan", value=float("nan")),
+        row(D1, "json", actions='{"a":1}'),
+    ]
+    connector.rows = {"1": good + bad}
+    result = ingest(connector, REPORT, WINDOW, stores, "run")
+    assert (result.received, result.rejected) == (105, 5)
+    assert len(current_rows(stores.warehouse)["1", D1]) == 100
+    rejects = stores.warehouse.query("select reason, payload, date from mdp_raw.raw__rejects").to_pylist()
+    assert sorted(r["reason"] for r in rejects) == [
+        "actions is no list",
+        "campaign_id is missing",
+        "clicks is no whole number; spend is no decimal number",
+        "day is no day",
+        "value is no finite number",
+    ]
+    assert '"spend": "abc"' in next(r["payload"] for r in rejects if "spend" in r["reason"])
+
+
+def test_too_many_rejects_commit_nothing_and_keep_the_evidence(connector: ScriptedConnector, stores: Stores) -> None:
+    connector.rows = {"1": [row(D1), row(D1, "c2", spend="abc")], "2": [row(D1)]}
+    with pytest.raises(IngestError, match=r"1 of 3 rows rejected, more than 5%.*\n.*1: spend is no decimal"):
+        pull(connector, stores)
+    assert current_rows(stores.warehouse) == {}
+    assert counts(stores.warehouse)["raw__rejects"] == 1
+    rebuild_raw(stores.lake, stores.warehouse, [REPORT])
+    assert ("1", D1) not in current_rows(stores.warehouse)
+
+
+def test_an_account_that_is_mostly_rubbish_keeps_its_old_days(connector: ScriptedConnector, stores: Stores) -> None:
+    connector.rows = {"1": [row(D1)], "2": [row(D1, f"c{n}") for n in range(100)]}
+    pull(connector, stores, run="a")
+    connector.rows["1"] = [row(D1, spend="abc")]
+    result = ingest(connector, REPORT, WINDOW, stores, "b")
+    assert [a.account_id for a in result.failed] == ["1"]
+    assert set(current_rows(stores.warehouse)) == {("1", D1), ("2", D1)}
+
+
+def test_duplicates_are_counted(connector: ScriptedConnector, stores: Stores) -> None:
+    connector.rows = {"1": [row(D1), row(D1), row(D1, "c2")]}
+    assert ingest(connector, REPORT, WINDOW, stores, "run").accounts["1"].duplicates == 1
+
+
+def test_a_long_window_is_pulled_in_pieces(connector: ScriptedConnector, stores: Stores) -> None:
+    window = DateWindow(LAST - timedelta(days=24), LAST + timedelta(days=1))
+    connector.rows = {"1": [row(day) for day in window.days()]}
+    assert ingest(connector, REPORT, window, stores, "run").received == 25
+    assert sorted(len(w) for account, w in connector.pulls if account == "1") == [5, 10, 10]
+    assert len(current_rows(stores.warehouse)) == 25
+
+
+def test_a_window_before_the_platforms_history_is_refused_before_any_request(
+    connector: ScriptedConnector, stores: Stores
+) -> None:
+    with pytest.raises(HistoryError, match="37 months"):
+        pull(connector, stores, DateWindow(date(2015, 1, 1), date(2015, 1, 3)))
+    assert connector.pulls == []
+
+
+def test_a_dying_process_shows_nothing_of_its_extract(
+    connector: ScriptedConnector, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connector.rows = {"1": [row(D1)]}
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(run_module, "_commit", die)
+        pull(connector, stores)
+    assert current_rows(stores.warehouse) == {}
+    connector.rows = {"1": [row(D1, spend="9.00")]}
+    pull(connector, stores)
+    assert current_rows(stores.warehouse)["1", D1][0][CONTENT.index("spend")] == "9.00"
+
+
+def test_raw_comes_back_from_the_lake_alone(connector: ScriptedConnector, stores: Stores) -> None:
+    connector.rows = {"1": [row(D1), row(D2)], "2": [row(D1, f"c{n}") for n in range(50)] + [row(D1, None)]}
+    pull(connector, stores, run="a")
+    connector.rows["1"] = [row(D2, spend="7.77")]
+    pull(connector, stores, run="b")
+    tables = [RAW, "raw__extracts", "raw__rejects"]
+    before = {name: sorted(map(str, stores.warehouse.query(f"from mdp_raw.{name}").to_pylist())) for name in tables}
+    shown = current_rows(stores.warehouse)
+
+    stores.warehouse.path.unlink()  # type: ignore[attr-defined]
+    rebuilt = rebuild_raw(stores.lake, stores.warehouse, [REPORT])
+    assert rebuilt.extracts == 4
+    after = {name: sorted(map(str, stores.warehouse.query(f"from mdp_raw.{name}").to_pylist())) for name in tables}
+    assert after == before and current_rows(stores.warehouse) == shown
+    assert counts(stores.warehouse)["raw__accounts"] == 2
+
+
+def test_a_full_disk_commits_nothing_and_says_so(
+    connector: ScriptedConnector, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connector.rows = {"1": [row(D1)]}
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pyarrow.parquet.write_table", full)
+    with pytest.raises(LakeError, match="No space left.*free space.*MDP_LAKE_URI"):
+        pull(connector, stores)
+    assert counts(stores.warehouse)[RAW] == 0
+    assert list(stores.lake.files()) == []
+
+
+def test_a_clock_that_was_set_back_does_not_make_old_rows_the_newest(
+    connector: ScriptedConnector, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mdp_dagster.ingest import pull as pull_module
+
+    connector.rows = {"1": [row(D1, spend="1.00")]}
+    pull(connector, stores, run="a")
+    now = pull_module.utc_now()
+    monkeypatch.setattr(pull_module, "utc_now", lambda: now - timedelta(days=2))
+    connector.rows = {"1": [row(D1, spend="2.00")]}
+    pull(connector, stores, run="b")
+    assert current_rows(stores.warehouse)["1", D1][0][CONTENT.index("spend")] == "2.00"
