@@ -158,7 +158,10 @@ def _cross_faults(clients: Clients, root: Any, sources: Sequence[str]) -> Iterat
     for i, client in enumerate(clients.clients):
         line = _line(root, ("clients", i, "id"))
         if client.id in seen_clients:
-            yield line, f"client id {client.id!r} stands twice, first on line {seen_clients[client.id]} → rename one"
+            yield (
+                line,
+                f"client id {client.id!r} stands twice, first on line {seen_clients[client.id]} → rename one",
+            )
         seen_clients[client.id] = line
         for source, refs in client.accounts.items():
             if source not in sources:
@@ -170,7 +173,10 @@ def _cross_faults(clients: Clients, root: Any, sources: Sequence[str]) -> Iterat
                 where = _line(root, ("clients", i, "accounts", source, j))
                 other = seen_accounts.setdefault((source, ref.id), client.id)
                 if other != client.id or any(r.id == ref.id for r in refs[:j]):
-                    yield where, f"account {ref.id} of {source} is already listed for client {other!r} → keep one"
+                    yield (
+                        where,
+                        f"account {ref.id} of {source} is already listed for client {other!r} → keep one",
+                    )
         for source in set(client.targets.platforms) - set(sources):
             where = _line(root, ("clients", i, "targets", "platforms", source))
             yield where, f"{source!r} is no platform → use one of {', '.join(sources)}"
@@ -209,7 +215,10 @@ def _duplicate_keys(node: Any) -> Iterator[tuple[int, str]]:
         for key, value in node.value:
             name = str(key.value)
             if name in seen:
-                yield key.start_mark.line + 1, f"the key {name!r} stands twice → join the two, YAML would drop one"
+                yield (
+                    key.start_mark.line + 1,
+                    f"the key {name!r} stands twice → join the two, YAML would drop one",
+                )
             seen.add(name)
             yield from _duplicate_keys(value)
     elif isinstance(node, yaml.SequenceNode):

@@ -65,7 +65,8 @@ class Lake:
         """What was written beside the rows of a file. Raises ``LakeError`` for a file that MDP didn't write whole."""
         try:
             found = pq.read_schema(f"{self._root}/{path}", filesystem=self._fs).metadata or {}
-            return json.loads(found[_METADATA_KEY])
+            metadata: dict[str, Any] = json.loads(found[_METADATA_KEY])
+            return metadata
         except (OSError, pa.ArrowException, KeyError, ValueError) as error:
             raise LakeError(
                 f"{self.uri}/{path} is no extract of MDP, or is damaged: {error!r} → move it out of the lake, "

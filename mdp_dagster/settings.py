@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -22,7 +23,7 @@ class SettingsError(Exception):
 
 def _config(prefix: str) -> SettingsConfigDict:
     # Empty counts as unset: a line `GOOGLE_ADS_LOGIN_CUSTOMER_ID=` in a .env file means "none".
-    return SettingsConfigDict(env_prefix=prefix, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
+    return SettingsConfigDict(env_prefix=prefix, env_ignore_empty=True, extra="ignore", frozen=True)
 
 
 class GoogleAdsSettings(BaseSettings):
@@ -80,7 +81,7 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """The settings of this process's environment (and of `.env` in the working directory).
+    """The settings of this process's environment, and of the file that ``MDP_ENV_FILE`` names (`.env`).
 
     Raises ``SettingsError`` that names each variable that can't be used.
     """
@@ -96,8 +97,9 @@ def load_meta_ads_settings() -> MetaAdsSettings:
 
 
 def _load(kind: type[S], prefix: str) -> S:
+    env_file = os.environ.get("MDP_ENV_FILE", ".env")
     try:
-        return kind()
+        return kind(_env_file=env_file)  # type: ignore[call-arg]
     except ValidationError as error:
         lines = [
             f"{prefix}{'_'.join(str(part) for part in e['loc']).upper()}={e.get('input')!r}: {e['msg']}"

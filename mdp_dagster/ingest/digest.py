@@ -38,7 +38,9 @@ def day_contents(rows: pa.Table) -> dict[date, DayContent]:
     contents, offset = {}, 0
     texts = table.column("row")
     for entry in sorted(counts.to_pylist(), key=lambda e: e["values"]):
-        contents[entry["values"]] = DayContent(entry["counts"], _digest(texts.slice(offset, entry["counts"]).to_pylist()))
+        contents[entry["values"]] = DayContent(
+            entry["counts"], _digest(texts.slice(offset, entry["counts"]).to_pylist())
+        )
         offset += entry["counts"]
     return contents
 

@@ -80,4 +80,3 @@ def accounts_committed(warehouse: Warehouse, report: Report, window: DateWindow,
         {"source": report.source, "report": report.name, "run": dagster_run_id},
     )
     return set(rows.column("account_id").to_pylist())
-

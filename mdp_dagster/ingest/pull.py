@@ -131,7 +131,8 @@ def _judge_days(
 
 
 def _duplicates(report: Report, rows: pa.Table) -> int:
-    return rows.num_rows - rows.group_by(list(report.key)).aggregate([]).num_rows
+    distinct: int = rows.group_by(list(report.key)).aggregate([]).num_rows
+    return rows.num_rows - distinct
 
 
 def _spend(report: Report, rows: pa.Table) -> float:

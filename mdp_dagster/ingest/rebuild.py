@@ -29,7 +29,8 @@ def rebuild_raw(lake: Lake, warehouse: Warehouse, reports: Sequence[Report]) -> 
     Raises ``LakeError`` for a file that can't be read; raw stays as it was then.
     """
     by_key = {(report.source, report.name): report for report in reports}
-    taken, refused = [], []
+    taken: list[Extract] = []
+    refused: list[Extract] = []
     for path in lake.files():
         folder = refused if path.startswith(f"{REFUSED_FOLDER}/") else taken
         folder.append(landed(lake, path))
@@ -40,7 +41,10 @@ def rebuild_raw(lake: Lake, warehouse: Warehouse, reports: Sequence[Report]) -> 
 
 
 def _units(
-    lake: Lake, reports: Mapping[tuple[str, str], Report], taken: Sequence[Extract], refused: Sequence[Extract]
+    lake: Lake,
+    reports: Mapping[tuple[str, str], Report],
+    taken: Sequence[Extract],
+    refused: Sequence[Extract],
 ) -> Iterator[Sequence[Append]]:
     for extract in taken:
         yield unit(lake, reports[extract.source, extract.report], extract)

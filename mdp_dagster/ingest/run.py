@@ -84,7 +84,15 @@ def _pull_side_by_side(
     with ThreadPoolExecutor(min(stores.parallel_accounts, connector.max_parallel_accounts)) as pool:
         futures = {
             pool.submit(
-                pull, connector, report, account, registry[account.account_id], window, current, stores.lake, provenance
+                pull,
+                connector,
+                report,
+                account,
+                registry[account.account_id],
+                window,
+                current,
+                stores.lake,
+                provenance,
             ): account
             for account in accounts
         }

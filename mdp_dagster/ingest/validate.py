@@ -63,7 +63,10 @@ def _faults(
         values = rows.column(column.name)
         if column.type in _SHAPES:
             pattern, what = _SHAPES[column.type]
-            yield pc.fill_null(pc.invert(pc.match_substring_regex(values, pattern)), False), f"{column.name} {what}"
+            yield (
+                pc.fill_null(pc.invert(pc.match_substring_regex(values, pattern)), False),
+                f"{column.name} {what}",
+            )
         elif column.type is ColumnType.DOUBLE:
             yield pc.fill_null(pc.invert(pc.is_finite(values)), False), f"{column.name} is no finite number"
 

@@ -18,7 +18,12 @@ from mdp_dagster.warehouse.lock import FileLock, LockTimeout
 log = logging.getLogger(__name__)
 
 _FOREIGN_LOCK = "Could not set lock on file"
-_DAMAGED = ("not a valid DuckDB database file", "Corrupt database file", "Serialization Error", "INTERNAL Error")
+_DAMAGED = (
+    "not a valid DuckDB database file",
+    "Corrupt database file",
+    "Serialization Error",
+    "INTERNAL Error",
+)
 
 
 class DuckDBWarehouse(Warehouse):

@@ -14,7 +14,16 @@ from .scripted import ScriptedConnector
 
 def make_stores(folder: Path, accounts: list[str]) -> Stores:
     clients = Clients.model_validate(
-        {"clients": [{"id": "acme", "name": "Acme", "reporting_currency": "EUR", "accounts": {"scripted": accounts}}]}
+        {
+            "clients": [
+                {
+                    "id": "acme",
+                    "name": "Acme",
+                    "reporting_currency": "EUR",
+                    "accounts": {"scripted": accounts},
+                }
+            ]
+        }
     )
     warehouse = DuckDBWarehouse(folder / "warehouse.duckdb", lock_timeout_seconds=30)
     return Stores(clients, warehouse, Lake(str(folder / "lake")))

@@ -45,7 +45,9 @@ steps = st.lists(
 
 
 def rows_of(world: dict[date, dict[str, str]]) -> Rows:
-    return [row(day, campaign, spend=spend) for day, campaigns in world.items() for campaign, spend in campaigns.items()]
+    return [
+        row(day, campaign, spend=spend) for day, campaigns in world.items() for campaign, spend in campaigns.items()
+    ]
 
 
 class OverlappingConnector(ScriptedConnector):
@@ -100,9 +102,7 @@ def test_raw_ends_with_the_platforms_last_word(history: list[tuple[str, object]]
                 pull(slow)
                 saw(quick)
         expected = {
-            ("1", day): sorted(
-                [tuple(r.get(name) for name in CONTENT) for r in rows_of({day: campaigns})], key=str
-            )
+            ("1", day): sorted([tuple(r.get(name) for name in CONTENT) for r in rows_of({day: campaigns})], key=str)
             for day, campaigns in known.items()
             if campaigns
         }
@@ -143,7 +143,12 @@ def test_every_row_is_taken_or_rejected_and_only_good_ones_are_taken(rows: Rows)
 
 
 clean_row = st.fixed_dictionaries(
-    {"day": st.just(DAYS[0].isoformat()), "campaign_id": text, "clicks": st.none() | text, "value": st.none() | st.floats(allow_nan=False)}
+    {
+        "day": st.just(DAYS[0].isoformat()),
+        "campaign_id": text,
+        "clicks": st.none() | text,
+        "value": st.none() | st.floats(allow_nan=False),
+    }
 )
 
 

@@ -1,0 +1,59 @@
+# MDP. `make demo` and `make test` need git, make and Python >= 3.10, and nothing else; everything goes into .venv and .mdp.
+
+PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3.10 python3; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
+	&& { echo $$p; break; }; done)
+VENV := .venv
+RUN := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo dev test check fix query rebuild-raw lock clean
+
+help:  ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
+
+setup: $(INSTALLED)  ## install what is missing into .venv
+
+$(INSTALLED): requirements.lock
+	@test -n "$(PYTHON)" || { echo "error: no Python >= 3.10 found; install one, or say make PYTHON=/path/to/python3"; exit 1; }
+	@echo "==> Setting up $(VENV) with $$($(PYTHON) --version) (a minute or two)"
+	@test -x $(RUN) || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "error: $(PYTHON) can't make a virtual environment; on Debian: apt-get install python3-venv"; exit 1; }
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(RUN) -m pip install --quiet --require-hashes --no-deps -r requirements.lock
+	@$(RUN) -m mdp_dagster parse-dbt
+	@touch $@
+
+demo: setup  ## the last 60 days of the sandbox's accounts: extract, model, check
+	@$(RUN) -m mdp_dagster demo
+
+dev: setup  ## the Dagster UI on http://127.0.0.1:3000, with the demo's data (or yours: .env)
+	@$(RUN) -m mdp_dagster dev
+
+test: setup  ## the tests
+	$(RUN) -m pytest
+
+check: setup  ## style, types, import contracts, definitions, dbt
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(RUN) -W ignore -m dagster definitions validate -w workspace.yaml --log-level warning
+	$(RUN) -m mdp_dagster parse-dbt
+
+fix: setup  ## mend style where a tool can
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+query: setup  ## run SQL="..." on the warehouse
+	@$(RUN) -m mdp_dagster query "$(SQL)"
+
+rebuild-raw: setup  ## empty mdp_raw and fill it from the lake alone
+	@$(RUN) -m mdp_dagster rebuild-raw
+
+lock: setup  ## pin the dependencies anew (needs uv)
+	uv pip compile --universal --no-strip-extras --python-version 3.10 --generate-hashes --no-emit-index-url \
+		--no-header --group dev pyproject.toml -o requirements.lock
+
+clean:  ## remove the demo's data, the environment and all caches (not your warehouse or lake)
+	rm -rf $(VENV) .mdp/demo dbt/target .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

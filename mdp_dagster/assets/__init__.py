@@ -1,0 +1,1 @@
+"""Assets: every table of MDP, partitioned by day."""

@@ -1,0 +1,102 @@
+"""Raw assets: one per report of each platform."""
+
+import dagster as dg
+
+from mdp_dagster.assets.raw_checks import check_results, check_specs
+from mdp_dagster.connectors.base import Column, Report
+from mdp_dagster.ingest.result import IngestResult
+from mdp_dagster.ingest.run import ingest
+from mdp_dagster.ingest.tables import report_table
+from mdp_dagster.partitions import SINGLE_RUN, window_of
+from mdp_dagster.services import Services
+from mdp_dagster.transform.translator import OWNERS
+
+# How often a run waits for a quota that names its delay, before it gives up.
+_QUOTA_RETRIES = 3
+
+
+def raw_asset(report: Report, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    """The append-only raw table of a report as an asset."""
+
+    @dg.asset(
+        name=report.table,
+        group_name="raw",
+        description=_description(report),
+        partitions_def=partitions,
+        backfill_policy=SINGLE_RUN,
+        check_specs=check_specs(report),
+        required_resource_keys={"services"},
+        owners=OWNERS,
+        kinds={"python", "parquet", report.source.split("_")[0]},
+        metadata={
+            "dagster/table_name": report_table(report).id,
+            "dagster/column_schema": _column_schema(report),
+            "grain": report.grain,
+            "lookback_days": report.lookback_days,
+        },
+    )
+    def raw(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        services: Services = context.resources.services
+        result = ingest(
+            services.connector(report.source), report, window_of(context), services.stores(), context.run_id
+        )
+        for account in result.failed:
+            context.log.warning(f"{account.account_id} {account.name}: {account.failure}")
+        if result.retry_after_seconds is not None:
+            # the others are committed; the retry pulls only the accounts that are missing
+            raise dg.RetryRequested(_QUOTA_RETRIES, result.retry_after_seconds)
+        return dg.MaterializeResult(metadata=_metadata(result), check_results=check_results(result))
+
+    return raw
+
+
+def _metadata(result: IngestResult) -> dict[str, dg.MetadataValue]:
+    """Kept small: Dagster copies it to every partition of the run."""
+    accounts = result.accounts.values()
+    metadata: dict[str, dg.MetadataValue] = {
+        "window": dg.MetadataValue.text(str(result.window)),
+        "rows": dg.MetadataValue.int(result.received - result.rejected),
+        "accounts": dg.MetadataValue.int(len(accounts) - len(result.failed)),
+        "days_appended": dg.MetadataValue.int(sum(account.days_loaded for account in accounts)),
+        "days_unchanged": dg.MetadataValue.int(sum(account.days_unchanged for account in accounts)),
+        "restated_days": dg.MetadataValue.json([day.isoformat() for day in result.restated_days]),
+        "extract_run_id": dg.MetadataValue.text(result.extract_run_id),
+    }
+    for currency, spend in result.spend_by_currency().items():
+        metadata[f"spend_{currency}"] = dg.MetadataValue.float(spend)
+    return metadata
+
+
+def _description(report: Report) -> str:
+    return (
+        f"{report.description}\n\n**Grain**: {report.grain} × extract_run_id. Append-only, in the platform's own units "
+        f"and words; `raw__extracts` says which rows are current.\n\n**Day**: `{report.day_column}`, in the ad "
+        f"account's time zone. The platform may rewrite a day for {report.lookback_days} days."
+    )
+
+
+def _column_schema(report: Report) -> dg.TableSchema:
+    own = {column.name: column for column in report.columns}
+    return dg.TableSchema(
+        [
+            dg.TableColumn(field.name, str(field.type), description=_column_text(own.get(field.name), field.name))
+            for field in report_table(report).schema
+        ]
+    )
+
+
+_METADATA_COLUMNS = {
+    "source": "The platform.",
+    "account_id": "The ad account, digits only.",
+    "date": "The day, in the account's time zone.",
+    "extract_run_id": "The pull that brought the row; one for all accounts of a materialization.",
+    "ingested_at": "When the row was landed, UTC.",
+}
+
+
+def _column_text(column: Column | None, name: str) -> str:
+    if column is None:
+        return _METADATA_COLUMNS[name]
+    unit = f" Unit: {column.unit}." if column.unit else ""
+    as_text = " Text, as received." if column.type.value.endswith("_text") else ""
+    return f"{column.description}{unit}{as_text}"

@@ -1,0 +1,91 @@
+"""Checks on raw that the pull itself can answer: every account extracted, few rejects, unique grain."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from mdp_dagster.connectors.base import Report
+from mdp_dagster.ingest.pull import MAX_REJECTED_SHARE
+from mdp_dagster.ingest.result import AccountResult, IngestResult
+
+ALL_ACCOUNTS = "all_accounts_extracted"
+REJECTS = "rejects_within_limit"
+GRAIN = "grain_unique"
+
+
+def check_specs(report: Report) -> list[dg.AssetCheckSpec]:
+    return [
+        dg.AssetCheckSpec(
+            ALL_ACCOUNTS,
+            asset=report.table,
+            description="Every account of the clients file was pulled. The others are committed all the same.",
+        ),
+        dg.AssetCheckSpec(
+            REJECTS,
+            asset=report.table,
+            blocking=True,
+            description=f"At most {MAX_REJECTED_SHARE:.0%} of the rows had to be rejected, in all and for each account.",
+        ),
+        dg.AssetCheckSpec(
+            GRAIN,
+            asset=report.table,
+            blocking=True,
+            description=f"No key ({', '.join(report.key)}) stands twice in one account's answer.",
+        ),
+    ]
+
+
+def check_results(result: IngestResult) -> list[dg.AssetCheckResult]:
+    accounts = list(result.accounts.values())
+    refused = [account for account in result.failed if account.rejected]
+    doubled = [account for account in accounts if account.duplicates]
+    share = result.rejected / result.received if result.received else 0.0
+    return [
+        dg.AssetCheckResult(
+            check_name=ALL_ACCOUNTS,
+            passed=not result.failed,
+            metadata={
+                "accounts": len(accounts),
+                "failed": len(result.failed),
+                **_table("failures", result.failed, "failure"),
+            },
+        ),
+        dg.AssetCheckResult(
+            check_name=REJECTS,
+            passed=share <= MAX_REJECTED_SHARE and not refused,
+            metadata={
+                "received": result.received,
+                "rejected": result.rejected,
+                "share": round(share, 4),
+                **_table("rejects", [a for a in accounts if a.rejected], "rejected", "received", "reject_reasons"),
+            },
+        ),
+        dg.AssetCheckResult(
+            check_name=GRAIN,
+            passed=not doubled,
+            metadata={
+                "rows": result.received - result.rejected,
+                "duplicates": sum(account.duplicates for account in doubled),
+                **_table("accounts_with_duplicates", doubled, "duplicates"),
+            },
+        ),
+    ]
+
+
+def _table(name: str, accounts: list[AccountResult], *fields: str) -> dict[str, dg.MetadataValue]:
+    if not accounts:
+        return {}
+    return {
+        name: dg.MetadataValue.table(
+            [
+                dg.TableRecord(
+                    {
+                        "account_id": a.account_id,
+                        "name": a.name,
+                        **{field: getattr(a, field) for field in fields},
+                    }
+                )
+                for a in accounts
+            ]
+        )
+    }

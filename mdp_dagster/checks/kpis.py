@@ -1,0 +1,141 @@
+"""Which campaigns meet their targets: pure functions over the mart's sums, so that they can be tested by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from mdp_dagster.clients import Clients, KpiTargets
+
+
+@dataclass(frozen=True)
+class CampaignTotals:
+    """A campaign's sums over a window. ``spend`` in the client's reporting currency; None without an exchange rate."""
+
+    client_id: str
+    platform: str
+    campaign_id: str
+    campaign_name: str
+    impressions: int
+    clicks: int
+    conversions: float
+    spend: float | None
+
+
+@dataclass(frozen=True)
+class Kpi:
+    """A KPI that has a target.
+
+    ``value`` is None when the campaign can't be judged: too small for it, or no exchange rate. ``meets`` compares a
+    value with the target, ``miss`` says by how much a value misses it (larger is worse).
+    """
+
+    name: str
+    description: str
+    value: Callable[[CampaignTotals, KpiTargets], float | None]
+    target: Callable[[KpiTargets], float]
+    higher_is_better: bool
+
+    def meets(self, value: float, target: float) -> bool:
+        return value > target if self.higher_is_better else value < target
+
+    def miss(self, value: float, target: float) -> float:
+        return target - value if self.higher_is_better else value - target
+
+
+def _ctr(totals: CampaignTotals, targets: KpiTargets) -> float | None:
+    if totals.impressions < max(targets.min_impressions, 1):
+        return None
+    return totals.clicks / totals.impressions
+
+
+def _conversion_rate(totals: CampaignTotals, targets: KpiTargets) -> float | None:
+    if totals.clicks < max(targets.min_clicks, 1):
+        return None
+    return totals.conversions / totals.clicks
+
+
+def _cpa(totals: CampaignTotals, targets: KpiTargets) -> float | None:
+    if totals.clicks < max(targets.min_clicks, 1) or totals.spend is None:
+        return None
+    # spent and nothing came of it: as bad as can be, not unknown
+    return totals.spend / totals.conversions if totals.conversions else float("inf") if totals.spend else None
+
+
+KPIS = (
+    Kpi("kpi_ctr", "CTR (clicks / impressions) above its target.", _ctr, lambda t: t.ctr, True),
+    Kpi(
+        "kpi_cpa",
+        "CPA (spend / conversions, in the reporting currency) below its target.",
+        _cpa,
+        lambda t: t.cpa,
+        False,
+    ),
+    Kpi(
+        "kpi_conversion_rate",
+        "Conversion rate (conversions / clicks) above its target.",
+        _conversion_rate,
+        lambda t: t.conversion_rate,
+        True,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A campaign that was big enough, against its target."""
+
+    totals: CampaignTotals
+    value: float
+    target: float
+    meets: bool
+    miss: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A KPI over all campaigns."""
+
+    judged: list[Judged]
+    not_judged: int
+
+    @property
+    def missed(self) -> list[Judged]:
+        """Those that miss their target, the worst first, relative to the target."""
+        return sorted((j for j in self.judged if not j.meets), key=lambda j: j.miss / (j.target or 1), reverse=True)
+
+    @property
+    def share(self) -> float | None:
+        """The share of judged campaigns that meet the target."""
+        return 1 - len(self.missed) / len(self.judged) if self.judged else None
+
+
+def judge(kpi: Kpi, campaigns: Iterable[CampaignTotals], clients: Clients) -> Verdict:
+    """Each campaign against the target of its client on its platform (the defaults for one that left the file)."""
+    targets_of = {client.id: client.targets for client in clients.clients}
+    judged, not_judged = [], 0
+    for totals in campaigns:
+        own = targets_of.get(totals.client_id)
+        targets = own.on(totals.platform) if own else KpiTargets()
+        value = kpi.value(totals, targets)
+        if value is None:
+            not_judged += 1
+            continue
+        target = kpi.target(targets)
+        judged.append(Judged(totals, value, target, kpi.meets(value, target), kpi.miss(value, target)))
+    return Verdict(judged, not_judged)
+
+
+def totals_of(row: dict[str, Any]) -> CampaignTotals:
+    """From a row of the mart's sums."""
+    return CampaignTotals(
+        client_id=row["client_id"],
+        platform=row["platform"],
+        campaign_id=row["campaign_id"],
+        campaign_name=row["campaign_name"] or "",
+        impressions=int(row["impressions"]),
+        clicks=int(row["clicks"]),
+        conversions=float(row["conversions"]),
+        spend=None if row["spend"] is None else float(row["spend"]),
+    )

@@ -1,0 +1,100 @@
+"""The demo's own world: a state folder, a sandbox that speaks the platforms' protocols, and an environment for both.
+
+Nothing here touches a production warehouse: whatever .env or the environment say, the demo has its own.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mdp_dagster.settings import PROJECT_ROOT, STATE_DIR
+
+_FOREIGN = ("MDP_", "GOOGLE_ADS_", "META_", "DAGSTER_", "GRPC_DEFAULT_SSL_ROOTS")
+_START_SECONDS = 60
+
+
+class DemoError(Exception):
+    """The demo could not go on. Says where to look."""
+
+
+@dataclass(frozen=True)
+class DemoWorld:
+    """Where the demo keeps its things."""
+
+    folder: Path = STATE_DIR / "demo"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.folder / "dagster"
+
+    @property
+    def warehouse(self) -> Path:
+        return self.folder / "warehouse.duckdb"
+
+    @property
+    def run_log(self) -> Path:
+        return self.folder / "run.log"
+
+    @property
+    def sandbox_log(self) -> Path:
+        return self.folder / "sandbox.log"
+
+    def environment(self, sandbox: dict[str, str]) -> dict[str, str]:
+        """The environment for Dagster: the sandbox's addresses, the demo's folders, nothing of anybody's account."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+        return {
+            **kept,
+            **sandbox,
+            "DAGSTER_HOME": str(self.dagster_home),
+            "MDP_DUCKDB_PATH": str(self.warehouse),
+            "MDP_LAKE_URI": str(self.folder / "lake"),
+            "MDP_CLIENTS_FILE": str(PROJECT_ROOT / "config" / "clients.yaml"),
+            "MDP_ENV_FILE": os.devnull,
+            "PYTHONPATH": str(PROJECT_ROOT),
+        }
+
+
+def prepare_dagster_home(home: Path) -> None:
+    """A DAGSTER_HOME with this repository's dagster.yaml."""
+    home.mkdir(parents=True, exist_ok=True)
+    link = home / "dagster.yaml"
+    if not link.exists():
+        link.unlink(missing_ok=True)
+        link.symlink_to(PROJECT_ROOT / "dagster.yaml")
+
+
+@contextmanager
+def running_sandbox(world: DemoWorld) -> Iterator[dict[str, str]]:
+    """The sandbox as a process; gives the environment that directs the connectors to it.
+
+    Raises ``DemoError`` when it doesn't come up.
+    """
+    world.folder.mkdir(parents=True, exist_ok=True)
+    env_file = world.folder / "sandbox.env"
+    env_file.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "mdp_dagster.sandbox", "--state-dir", str(world.folder / "sandbox")]
+    with world.sandbox_log.open("w") as log:
+        process = subprocess.Popen(
+            [*command, "--env-file", str(env_file)], cwd=PROJECT_ROOT, stdout=log, stderr=subprocess.STDOUT
+        )
+    try:
+        deadline = time.monotonic() + _START_SECONDS
+        while not env_file.exists():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise DemoError(f"the sandbox did not start → see {world.sandbox_log}")
+            time.sleep(0.05)
+        yield dict(line.split("=", 1) for line in env_file.read_text().splitlines() if "=" in line)
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,79 @@
+"""``make dev``: the Dagster UI and daemon on this machine.
+
+With a .env in the repository: your accounts, your warehouse. Without: the demo's data, and the sandbox running, so that
+everything in the UI can be materialized.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+from mdp_dagster.cli.demo_world import DemoWorld, prepare_dagster_home, running_sandbox
+from mdp_dagster.settings import PROJECT_ROOT, STATE_DIR
+
+
+_STOP_SECONDS = 20
+
+
+def add_commands(commands: Any) -> None:
+    parser = commands.add_parser("dev", help="the Dagster UI on 127.0.0.1")
+    parser.add_argument("--port", type=int, default=3000)
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    # Ctrl-C and SIGTERM end it alike. Set even where a shell started us with SIGINT ignored: children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with ExitStack() as stack:
+        if (PROJECT_ROOT / ".env").exists():
+            print("Using your settings in .env.")
+            folder, home = PROJECT_ROOT, Path(os.environ.get("DAGSTER_HOME", STATE_DIR / "dagster"))
+            environment = {**os.environ, "DAGSTER_HOME": str(home)}
+        else:
+            world = DemoWorld()
+            folder, home = world.folder, world.dagster_home
+            addresses = stack.enter_context(running_sandbox(world))
+            environment = world.environment(addresses)
+            state = "with the demo's data" if world.warehouse.exists() else "empty yet: `make demo` fills it"
+            print(f"No .env: the sandbox's accounts, {state}.")
+        prepare_dagster_home(home)
+        _initialise(home)
+        print(f"Dagster: http://127.0.0.1:{options.port}  (Ctrl-C ends it)")
+        command = [
+            sys.executable, "-m", "dagster", "dev", "-w", str(PROJECT_ROOT / "workspace.yaml"),
+            "-h", "127.0.0.1", "-p", str(options.port),
+        ]  # fmt: skip
+        return _serve(command, folder, environment)
+
+
+def _serve(command: list[str], folder: Path, environment: dict[str, str]) -> int:
+    """Run Dagster until it ends or we are told to; leave none of its processes behind."""
+    process = subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_SECONDS)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _initialise(home: Path) -> None:
+    """Make Dagster's storage before webserver and daemon do so both at once, which can end one of them."""
+    from dagster import DagsterInstance
+
+    with DagsterInstance.from_config(str(home)) as instance:
+        instance.get_runs(limit=1)
+        instance.all_instigator_state()

@@ -1,0 +1,64 @@
+"""Commands for maintenance: rebuild raw from the lake, check the clients file, parse the dbt project ahead of time."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import duckdb
+
+from mdp_dagster.settings import PROJECT_ROOT, load_settings
+from mdp_dagster.transform.project import parsed_project
+
+
+def add_commands(commands: Any) -> None:
+    rebuild = commands.add_parser("rebuild-raw", help="empty mdp_raw and fill it from the lake alone")
+    rebuild.set_defaults(run=_rebuild_raw)
+    clients = commands.add_parser("check-clients", help="read the clients file and say what is wrong with it")
+    clients.set_defaults(run=_check_clients)
+    query = commands.add_parser("query", help="run a SQL statement on the warehouse and print what it gives")
+    query.add_argument("sql")
+    query.set_defaults(run=_query)
+    parse = commands.add_parser("parse-dbt", help="parse the dbt project, so that the first load needn't")
+    parse.set_defaults(run=_parse_dbt)
+
+
+def _rebuild_raw(_: argparse.Namespace) -> int:
+    from mdp_dagster.services import Services
+
+    services = Services(load_settings())
+    rebuilt = services.rebuild_raw()
+    print(f"mdp_raw in {services.settings.duckdb_path} rebuilt from {services.lake.uri}: {rebuilt.extracts} extracts")
+    if rebuilt.refused:
+        print(f"  {rebuilt.refused} refused extracts gave only their rejected rows (raw__rejects)")
+    print("Next: materialize the dbt models for the days that the marts should have.")
+    return 0
+
+
+def _check_clients(_: argparse.Namespace) -> int:
+    from mdp_dagster.platforms import SOURCES
+    from mdp_dagster.services import Services
+
+    services = Services(load_settings())
+    for client in services.clients.clients:
+        accounts = ", ".join(f"{len(client.accounts.get(source, []))} on {source}" for source in SOURCES)
+        print(f"{client.id}: {client.name}, {client.reporting_currency}, accounts: {accounts}")
+    return 0
+
+
+def _query(options: argparse.Namespace) -> int:
+    from mdp_dagster.cli.demo_world import DemoWorld
+
+    own = (PROJECT_ROOT / ".env").exists()
+    path = load_settings().duckdb_path if own else DemoWorld().warehouse
+    if not path.exists():
+        print(f"{path} is not there yet → run `make demo`, or materialize something")
+        return 1
+    with duckdb.connect(str(path), read_only=True) as connection:
+        connection.sql(options.sql).show(max_width=200)
+    return 0
+
+
+def _parse_dbt(_: argparse.Namespace) -> int:
+    print(f"dbt project parsed: {parsed_project(load_settings()).folder}")
+    return 0

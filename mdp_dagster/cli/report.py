@@ -1,0 +1,110 @@
+"""What the demo prints at its end: KPIs by client and platform, the checks, where things lie, what to do next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dagster import DagsterEventType, DagsterInstance
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from mdp_dagster.cli.demo_world import DemoWorld
+from mdp_dagster.warehouse.base import MARTS, in_window
+from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
+from mdp_dagster.window import DateWindow
+
+
+def print_report(console: Console, world: DemoWorld, run_id: str, window: DateWindow) -> None:
+    if world.warehouse.exists():
+        console.print(_kpi_table(world, window))
+    with DagsterInstance.from_config(str(world.dagster_home)) as instance:
+        _print_checks(console, instance, run_id)
+    console.print(
+        f"""
+[bold]Warehouse[/]  {world.warehouse}  (DuckDB: mdp_raw, mdp_staging, mdp_marts)
+[bold]Lake[/]       {world.folder / "lake"}  (every extract as received, Parquet)
+[bold]Next[/]       make dev     Dagster with this run in it, on http://127.0.0.1:3000
+           make query SQL="from mdp_marts.mart_campaign__daily limit 10"
+           README.md    your own accounts: .env and config/clients.yaml""",
+        highlight=False,
+    )
+
+
+def _kpi_table(world: DemoWorld, window: DateWindow) -> Table:
+    rows = DuckDBWarehouse(world.warehouse).query(
+        f"""
+        select
+            client_name, platform, any_value(reporting_currency) as currency, sum(impressions) as impressions,
+            sum(clicks) as clicks, sum(spend) as spend, sum(conversions) as conversions,
+            sum(conversion_value) as value
+        from {MARTS}.mart_client__daily
+        where {in_window(window)}
+        group by client_name, platform
+        order by client_name, platform
+        """
+    )
+    table = Table(
+        title=f"{MARTS}.mart_client__daily, {window}, in each client's reporting currency",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    for name in ("client", "platform", "currency"):
+        table.add_column(name, no_wrap=True)
+    for name in ("impressions", "clicks", "spend", "conversions", "CTR", "conv. rate", "CPA", "ROAS"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows.to_pylist():
+        spend, value = (None if row[name] is None else float(row[name]) for name in ("spend", "value"))
+        impressions, clicks, conversions = (float(row[name]) for name in ("impressions", "clicks", "conversions"))
+        table.add_row(
+            row["client_name"],
+            row["platform"],
+            row["currency"],
+            f"{impressions:,.0f}",
+            f"{clicks:,.0f}",
+            _number(spend),
+            f"{conversions:,.0f}",
+            _number(_ratio(clicks, impressions), percent=True),
+            _number(_ratio(conversions, clicks), percent=True),
+            _number(_ratio(spend, conversions)),
+            _number(_ratio(value, spend)),
+        )
+    return table
+
+
+def _ratio(numerator: float | None, denominator: float | None) -> float | None:
+    return numerator / denominator if numerator is not None and denominator else None
+
+
+def _number(value: float | None, percent: bool = False) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.2%}" if percent else f"{value:,.2f}"
+
+
+def _print_checks(console: Console, instance: DagsterInstance, run_id: str) -> None:
+    events = instance.all_logs(run_id, of_type=DagsterEventType.ASSET_CHECK_EVALUATION)
+    checks = [event.get_dagster_event().asset_check_evaluation_data for event in events]
+    failed = [check for check in checks if not check.passed]
+    console.print(f"\n[bold]Checks[/]     {len(checks) - len(failed)} of {len(checks)} passed")
+    for check in failed:
+        color = "yellow" if check.severity.value == "WARN" else "red"
+        console.print(
+            f"  [{color}]{check.severity.value:5}[/] {check.asset_key.to_user_string()}: "
+            f"{check.check_name}  [dim]{_summary(check.metadata)}[/]"
+        )
+
+
+def _summary(metadata: Any) -> str:
+    plain = {name: value.value for name, value in metadata.items() if not hasattr(value, "records")}
+    shown = (
+        "share_meeting_target",
+        "campaigns_judged",
+        "odd_days",
+        "failed",
+        "rejected",
+        "duplicates",
+        "failed_row_count",
+    )
+    return ", ".join(f"{name.replace('_', ' ')} {plain[name]}" for name in shown if name in plain)

@@ -1,0 +1,12 @@
+"""The list of ad platforms. One entry here, a dbt staging folder and a sandbox server make a platform."""
+
+from __future__ import annotations
+
+from mdp_dagster.connectors.base import DataSourceConnector, Report
+from mdp_dagster.connectors.google_ads import GoogleAdsConnector
+from mdp_dagster.connectors.meta_ads import MetaAdsConnector
+
+AD_PLATFORMS: tuple[type[DataSourceConnector], ...] = (GoogleAdsConnector, MetaAdsConnector)
+
+SOURCES: tuple[str, ...] = tuple(platform.source for platform in AD_PLATFORMS)
+REPORTS: tuple[Report, ...] = tuple(report for platform in AD_PLATFORMS for report in platform.reports)

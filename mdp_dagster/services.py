@@ -1,0 +1,57 @@
+"""What assets and checks work with, made from the settings when it is first asked for, and kept for one run."""
+
+from functools import cached_property
+
+import dagster as dg
+
+from mdp_dagster.clients import Clients, load_clients
+from mdp_dagster.connectors.base import DataSourceConnector
+from mdp_dagster.ingest.rebuild import Rebuilt, rebuild_raw
+from mdp_dagster.ingest.run import Stores
+from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
+from mdp_dagster.lake import Lake
+from mdp_dagster.platforms import AD_PLATFORMS, REPORTS, SOURCES
+from mdp_dagster.settings import Settings, load_settings
+from mdp_dagster.warehouse.base import Warehouse
+from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
+
+
+class Services:
+    """Settings, clients, warehouse, lake and connectors of one run."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._connectors: dict[str, DataSourceConnector] = {}
+
+    @cached_property
+    def clients(self) -> Clients:
+        return load_clients(self.settings.clients_file, SOURCES)
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        return DuckDBWarehouse(self.settings.duckdb_path, self.settings.lock_timeout_seconds)
+
+    @cached_property
+    def lake(self) -> Lake:
+        return Lake(self.settings.lake_uri)
+
+    def stores(self) -> Stores:
+        return Stores(self.clients, self.warehouse, self.lake, self.settings.parallel_accounts)
+
+    def connector(self, source: str) -> DataSourceConnector:
+        """The platform's connector; one for the whole run, because it keeps its channel and its accounts."""
+        if source not in self._connectors:
+            self._connectors[source] = {p.source: p for p in AD_PLATFORMS}[source]()
+        return self._connectors[source]
+
+    def prepare_raw(self) -> None:
+        """Make every raw table, also of platforms without accounts: the models read all of them."""
+        self.warehouse.prepare([*SHARED_TABLES, *(report_table(report) for report in REPORTS)])
+
+    def rebuild_raw(self) -> Rebuilt:
+        return rebuild_raw(self.lake, self.warehouse, REPORTS)
+
+
+@dg.resource(description="Settings, clients, warehouse, lake and connectors of one run.")
+def services_resource(_: dg.InitResourceContext) -> Services:
+    return Services(load_settings())

@@ -1,0 +1,120 @@
+"""The dbt project, parsed once per version of its files and kept: parsing costs seconds, loading a fraction of one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mdp_dagster.settings import PROJECT_ROOT, Settings
+
+DBT_DIR = PROJECT_ROOT / "dbt"
+_TARGET = DBT_DIR / "target"
+_SOURCES = ("*.sql", "*.yml", "*.md")
+_KEPT = 6
+
+
+class DbtError(Exception):
+    """dbt failed. Says what dbt said."""
+
+
+@dataclass(frozen=True)
+class ParsedProject:
+    """Where the parsed project lies. ``manifest``: dbt's own description of it, for Dagster."""
+
+    folder: Path
+
+    @property
+    def manifest_path(self) -> Path:
+        return self.folder / "manifest.json"
+
+    @property
+    def partial_parse_path(self) -> Path:
+        return self.folder / "partial_parse.msgpack"
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        manifest: dict[str, Any] = json.loads(self.manifest_path.read_bytes())
+        return manifest
+
+
+def parsed_project(settings: Settings) -> ParsedProject:
+    """The project as its files are now; parses it if that version was never parsed here.
+
+    Raises ``DbtError`` with dbt's message for a project that can't be parsed.
+    """
+    use_environment(settings)
+    folder = _TARGET / _fingerprint(settings)
+    if not (folder / "manifest.json").exists():
+        _parse_into(folder)
+        _drop_old_versions(keep=folder)
+    return ParsedProject(folder)
+
+
+def use_environment(settings: Settings) -> None:
+    """dbt's profile reads the environment; give it what the settings resolved."""
+    os.environ["MDP_DUCKDB_PATH"] = str(settings.duckdb_path.resolve())
+    os.environ["MDP_TARGET"] = settings.target
+    os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
+
+
+def _fingerprint(settings: Settings) -> str:
+    from dbt.version import __version__ as dbt_version
+
+    digest = hashlib.blake2b(digest_size=8)
+    # dbt writes the database's name, which DuckDB takes from the file's, into every relation it parses
+    for part in (dbt_version, settings.target, settings.duckdb_path.stem):
+        digest.update(part.encode() + b"\0")
+    files = (path for pattern in _SOURCES for path in DBT_DIR.rglob(pattern) if _TARGET not in path.parents)
+    for path in sorted(files):
+        digest.update(str(path.relative_to(DBT_DIR)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _parse_into(folder: Path) -> None:
+    from dbt.cli.main import dbtRunner
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix="parsing-", dir=folder.parent))
+    try:
+        result = dbtRunner().invoke(["--quiet", "parse", *common_flags(unfinished), "--show-all-deprecations"])
+        if not result.success:
+            raise DbtError(f"{DBT_DIR} can't be parsed: {result.exception} → correct it, then reload the code location")
+        try:
+            unfinished.rename(folder)
+        except OSError:
+            if not (folder / "manifest.json").exists():  # otherwise another process was faster, with the same files
+                raise
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def common_flags(target: Path) -> list[str]:
+    """Flags of every dbt command here: artifacts and logs go to ``target``."""
+    return [
+        "--project-dir",
+        str(DBT_DIR),
+        "--profiles-dir",
+        str(DBT_DIR),
+        "--target-path",
+        str(target),
+        "--log-path",
+        str(target),
+        "--no-use-colors",
+        "--no-version-check",
+    ]
+
+
+def _drop_old_versions(keep: Path) -> None:
+    versions = sorted(
+        (path for path in _TARGET.iterdir() if (path / "manifest.json").exists() and path != keep),
+        key=lambda path: path.stat().st_mtime,
+    )
+    for path in versions[: -(_KEPT - 1)]:
+        shutil.rmtree(path, ignore_errors=True)
