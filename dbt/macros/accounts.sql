@@ -1,0 +1,21 @@
+{#-
+    What clients.yaml and the platform said last about each account of the given platforms. The registry is
+    append-only and small; it is read whole, because an account's newest row may be older than the window.
+-#}
+{% macro current_accounts(platforms) -%}
+    select
+        source,
+        account_id,
+        currency,
+        client_id,
+        client_name,
+        reporting_currency,
+        exchange_rate,
+        conversion_action_type
+    from {{ source('mdp_raw', 'raw__accounts') }}
+    where source in ('{{ platforms | join("', '") }}')
+    qualify row_number() over (
+        partition by source, account_id
+        order by ingested_at desc, extract_run_id desc
+    ) = 1
+{%- endmacro %}

@@ -1,0 +1,82 @@
+{#- Types and casts that engines spell differently. Models name these, not an engine's own. -#}
+
+{#- Money, and counts that come in fractions: exact, 29 digits before the point and 9 after, the same on every engine. -#}
+{% macro numeric_type() -%}
+    {{ adapter.dispatch('numeric_type', 'mdp')() }}
+{%- endmacro %}
+
+{% macro duckdb__numeric_type() -%}
+    decimal(38, 9)
+{%- endmacro %}
+
+{% macro bigquery__numeric_type() -%}
+    numeric
+{%- endmacro %}
+
+
+{#- Ratios: 64-bit floating point. -#}
+{% macro double_type() -%}
+    {{ adapter.dispatch('double_type', 'mdp')() }}
+{%- endmacro %}
+
+{% macro duckdb__double_type() -%}
+    double
+{%- endmacro %}
+
+{% macro bigquery__double_type() -%}
+    float64
+{%- endmacro %}
+
+
+{#- Null instead of an error where a value can't be converted. -#}
+{% macro safe_cast_as(expression, type) -%}
+    {{ adapter.dispatch('safe_cast_as', 'mdp')(expression, type) }}
+{%- endmacro %}
+
+{% macro duckdb__safe_cast_as(expression, type) -%}
+    try_cast({{ expression }} as {{ type }})
+{%- endmacro %}
+
+{% macro bigquery__safe_cast_as(expression, type) -%}
+    safe_cast({{ expression }} as {{ type }})
+{%- endmacro %}
+
+
+{% macro matches(expression, pattern) -%}
+    {{ adapter.dispatch('matches', 'mdp')(expression, pattern) }}
+{%- endmacro %}
+
+{% macro duckdb__matches(expression, pattern) -%}
+    regexp_matches({{ expression }}, '{{ pattern }}')
+{%- endmacro %}
+
+{% macro bigquery__matches(expression, pattern) -%}
+    regexp_contains({{ expression }}, r'{{ pattern }}')
+{%- endmacro %}
+
+
+{#- A whole number out of text. The pattern is there because DuckDB would round '1.5' to 2 where BigQuery says null. -#}
+{% macro text_to_integer(text) -%}
+    case when {{ matches(text, '^-?[0-9]+$') }} then {{ safe_cast_as(text, 'bigint') }} end
+{%- endmacro %}
+
+
+{% macro text_to_numeric(text) -%}
+    {{ safe_cast_as(text, numeric_type()) }}
+{%- endmacro %}
+
+
+{#-
+    The decimal number that a double was printed from. By way of text, which is the shortest that reads back as the
+    same double: scaling the double itself would bring up its binary digits (123456789.123 → …122999996). NaN and
+    infinity become null.
+-#}
+{% macro double_to_numeric(expression) -%}
+    {{ safe_cast_as('cast(' ~ expression ~ ' as string)', numeric_type()) }}
+{%- endmacro %}
+
+
+{#- Millionths of a currency unit to units, exactly: decimals are multiplied, as DuckDB divides in floating point. -#}
+{% macro micros_to_currency(micros) -%}
+    cast(cast({{ micros }} as {{ numeric_type() }}) * cast('0.000001' as {{ numeric_type() }}) as {{ numeric_type() }})
+{%- endmacro %}

@@ -1,0 +1,92 @@
+with
+
+campaigns as (
+
+    {% for platform in var('ad_platforms') %}
+    select
+        '{{ platform }}' as platform,
+        date,
+        account_id,
+        campaign_id,
+        account_name,
+        currency,
+        time_zone,
+        campaign_name,
+        campaign_status,
+        channel,
+        impressions,
+        clicks,
+        spend,
+        conversions,
+        conversion_value,
+        (
+            is_invalid_impressions
+            or is_invalid_clicks
+            or is_invalid_spend
+            or is_invalid_conversions
+            or is_invalid_conversion_value
+            or is_invalid_currency
+        ) as has_invalid_values,
+        extract_run_id,
+        ingested_at
+    from {{ ref('stg_' ~ platform ~ '__campaign_daily') }}
+    where {{ in_window('date') }}
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+
+),
+
+accounts as (
+
+    {{ current_accounts(var('ad_platforms')) }}
+
+),
+
+joined as (
+
+    select
+        campaigns.*,
+        coalesce(accounts.client_id, 'unassigned') as client_id,
+        accounts.client_name,
+        accounts.reporting_currency,
+        -- the rate belongs to the account's registered currency; for rows in any other it is unknown
+        case
+            when campaigns.currency <> accounts.currency then null
+            else {{ double_to_numeric('accounts.exchange_rate') }}
+        end as exchange_rate
+    from campaigns
+    left join accounts
+        on campaigns.platform = accounts.source
+        and campaigns.account_id = accounts.account_id
+
+)
+
+select
+    date,
+    platform,
+    campaign_id,
+
+    client_id,
+    client_name,
+    account_id,
+    account_name,
+    campaign_name,
+    campaign_status,
+    channel,
+    currency,
+    time_zone,
+    reporting_currency,
+    exchange_rate,
+
+    impressions,
+    clicks,
+    spend,
+    conversions,
+    conversion_value,
+    cast(spend * exchange_rate as {{ numeric_type() }}) as spend_reporting,
+    cast(conversion_value * exchange_rate as {{ numeric_type() }}) as conversion_value_reporting,
+
+    has_invalid_values,
+    extract_run_id,
+    ingested_at
+from joined

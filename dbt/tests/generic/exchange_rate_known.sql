@@ -1,0 +1,14 @@
+{#- Gives the accounts whose money can't be converted: their clients' totals are null for those days. -#}
+{% test exchange_rate_known(model) %}
+
+select
+    platform,
+    account_id,
+    currency,
+    reporting_currency,
+    count(*) as rows_without_rate
+from {{ model }}
+where exchange_rate is null
+group by platform, account_id, currency, reporting_currency
+
+{% endtest %}

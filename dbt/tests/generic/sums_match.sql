@@ -1,0 +1,45 @@
+{#- The same sums per day and platform as another model. Gives the days and platforms that differ. -#}
+{% test sums_match(model, compare_model, columns) %}
+
+with
+
+compared as (
+
+    select
+        date,
+        platform,
+        {%- for column in columns %}
+        sum({{ column }}) as {{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ compare_model }}
+    where {{ in_window('date') }}
+    group by date, platform
+
+),
+
+found as (
+
+    select
+        date,
+        platform,
+        {%- for column in columns %}
+        sum({{ column }}) as {{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ model }}
+    group by date, platform
+
+)
+
+select
+    coalesce(compared.date, found.date) as date,
+    coalesce(compared.platform, found.platform) as platform
+from compared
+full outer join found
+    on compared.date = found.date
+    and compared.platform = found.platform
+where
+    {% for column in columns -%}
+    {{ 'or ' if not loop.first }}compared.{{ column }} is distinct from found.{{ column }}
+    {% endfor %}
+
+{% endtest %}

@@ -1,0 +1,133 @@
+"""A small warehouse, and dbt in this process."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from dbt.artifacts.schemas.run import RunExecutionResult
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt.contracts.graph.manifest import Manifest
+
+from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
+from mdp_dagster.platforms import REPORTS
+from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
+
+DBT_PROJECT = Path(__file__).resolve().parents[2] / "dbt"
+MODEL_FILES = sorted(DBT_PROJECT.glob("models/**/*.sql"))
+MACRO_FILES = sorted(DBT_PROJECT.glob("macros/*.sql"))
+TEST_FILES = sorted(DBT_PROJECT.glob("tests/generic/*.sql"))
+WAREHOUSE_FILE = "warehouse.duckdb"
+
+# As the ingest layer makes them, from what the connectors declare.
+RAW_TABLES = [*map(report_table, REPORTS), *SHARED_TABLES]
+
+Row = dict[str, Any]
+
+
+def code(path: Path) -> str:
+    """A file's text without its comments."""
+    return re.sub(r"\{#.*?#\}|-- [^\n]*", "", path.read_text(), flags=re.DOTALL)
+
+
+class Warehouse:
+    """A DuckDB file with the raw tables, empty at first. Opened for each use: dbt opens the same file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        DuckDBWarehouse(path).prepare(RAW_TABLES)
+
+    def query(self, sql: str) -> list[Row]:
+        with duckdb.connect(str(self.path)) as connection:
+            result = connection.execute(sql)
+            names = [column[0] for column in result.description or []]
+            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+    def insert(self, table: str, rows: Iterable[Row]) -> None:
+        with duckdb.connect(str(self.path)) as connection:
+            for row in rows:
+                connection.execute(
+                    f"insert into mdp_raw.{table} ({', '.join(row)}) values ({', '.join('?' * len(row))})",
+                    list(row.values()),
+                )
+
+    def extract(
+        self,
+        platform: str,
+        run: str,
+        at: str,
+        account: str,
+        day: str,
+        rows: list[Row],
+        *,
+        report: str = "campaign_daily",
+        unchanged_since: str | None = None,
+        commit: bool = True,
+    ) -> None:
+        """Do what the ingest layer does for one account and day: append the rows, then the ledger row."""
+        key = {"source": platform, "account_id": account, "date": day, "extract_run_id": run}
+        if unchanged_since is None:
+            self.insert(f"raw_{platform}__{report}", [{**key, "ingested_at": at, **row} for row in rows])
+        if commit:
+            entry = {
+                "report": report,
+                "extracted_at": at,
+                "row_count": len(rows),
+                "status": "unchanged" if unchanged_since else "loaded",
+                "effective_run_id": unchanged_since or run,
+            }
+            self.insert("raw__extracts", [{**key, **entry}])
+
+
+class Dbt:
+    """dbt in this process. The project is parsed once; a window is only needed to run it."""
+
+    def __init__(self, state: Path) -> None:
+        self._options = [
+            *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
+            *("--target-path", str(state / "target"), "--log-path", str(state / "logs"), "--quiet"),
+        ]
+        self.parse_warnings: list[str] = []
+        parsed = dbtRunner(callbacks=[self._collect_warning]).invoke(
+            ["parse", "--no-partial-parse", "--show-all-deprecations", *self._options]
+        )
+        assert parsed.success, parsed.exception
+        assert isinstance(parsed.result, Manifest)
+        self._manifest = parsed.result
+        self.manifest: dict[str, Any] = json.loads((state / "target" / "manifest.json").read_text())
+
+    def _collect_warning(self, event: Any) -> None:
+        if event.info.level in ("warn", "error"):
+            self.parse_warnings.append(event.info.msg)
+
+    def __call__(self, *command: str, window: tuple[str, str] | None = None) -> dbtRunnerResult:
+        variables = {"window_start": window[0], "window_end": window[1]} if window else {}
+        return dbtRunner(manifest=self._manifest).invoke([*command, "--vars", json.dumps(variables), *self._options])
+
+    def build(self, window: tuple[str, str]) -> dbtRunnerResult:
+        """What a scheduled run does: models and data tests, no unit tests."""
+        return self("build", "--exclude-resource-type", "unit_test", window=window)
+
+    def nodes(self, kind: str) -> dict[str, dict[str, Any]]:
+        """The manifest's nodes of a resource type, by name."""
+        every = [*self.manifest["nodes"].values(), *self.manifest["sources"].values()]
+        return {node["name"]: node for node in every if node["resource_type"] == kind}
+
+
+def node_results(result: dbtRunnerResult) -> list[Any]:
+    """dbt's result for each node that was to run."""
+    assert isinstance(result.result, RunExecutionResult), result.exception
+    return list(result.result)
+
+
+def outcomes(result: dbtRunnerResult, *statuses: str) -> dict[str, str]:
+    """The nodes that ended in one of the statuses, with dbt's message."""
+    return {r.node.name: str(r.message) for r in node_results(result) if r.status in statuses}
+
+
+def went_wrong(result: dbtRunnerResult) -> dict[str, str]:
+    return outcomes(result, "error", "fail", "skipped", "runtime error")

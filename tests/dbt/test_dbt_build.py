@@ -1,0 +1,295 @@
+"""dbt runs on a small history with restated, unchanged and emptied days, and what the marts hold then."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from .support import Dbt, Row, Warehouse, node_results, outcomes, went_wrong
+
+MONTH = ("2026-01-01", "2026-02-01")
+MODELS = [
+    "mdp_staging.stg_google_ads__campaign_daily",
+    "mdp_staging.stg_google_ads__account_daily",
+    "mdp_staging.stg_meta_ads__campaign_daily",
+    "mdp_staging.stg_meta_ads__account_daily",
+    "mdp_staging.int_campaign__daily_unified",
+    "mdp_marts.mart_campaign__daily",
+    "mdp_marts.mart_client__daily",
+]
+
+
+def google(campaign: int | None, *, micros: int = 10_000_000, clicks: int = 10, currency: str = "USD") -> Row:
+    row = {
+        "customer_currency_code": currency,
+        "metrics_impressions": 1000,
+        "metrics_clicks": clicks,
+        "metrics_cost_micros": micros,
+        "metrics_conversions": 2.5,
+        "metrics_conversions_value": 40.0,
+    }
+    return row if campaign is None else {**row, "campaign_id": campaign, "campaign_name": f"G{campaign}"}
+
+
+def meta(campaign: str | None, *, spend: str = "7.50", currency: str = "EUR", impressions: str = "500") -> Row:
+    row = {
+        "account_currency": currency,
+        "impressions": impressions,
+        "clicks": "5",
+        "spend": spend,
+        "actions": '[{"action_type":"purchase","value":"1"},{"action_type":"omni_purchase","value":"2"}]',
+        "action_values": '[{"action_type":"omni_purchase","value":"25.5"},{"action_type":"lead","value":"9"}]',
+    }
+    return row if campaign is None else {**row, "campaign_id": campaign, "campaign_name": f"M{campaign}"}
+
+
+def account(source: str, account_id: str, currency: str, rate: float | None, client: str = "acme") -> Row:
+    return {
+        "source": source,
+        "account_id": account_id,
+        "currency": currency,
+        "client_id": client,
+        "client_name": client.title(),
+        "reporting_currency": "EUR",
+        "exchange_rate": rate,
+        "extract_run_id": "r0",
+        "ingested_at": "2026-01-01 00:00:00",
+    }
+
+
+@pytest.fixture
+def history(warehouse: Warehouse) -> Warehouse:
+    """Three pulls of two accounts. Day by day: the 1st is unchanged, the 2nd restated, the 3rd emptied."""
+    warehouse.insert(
+        "raw__accounts",
+        [account("google_ads", "11", "USD", 0.5), account("meta_ads", "22", "EUR", 1.0)],
+    )
+    first, second, third = (
+        ("r1", "2026-01-04 06:00:00"),
+        ("r2", "2026-01-05 06:00:00"),
+        ("r3", "2026-01-06 06:00:00"),
+    )
+
+    for day in ("2026-01-01", "2026-01-02", "2026-01-03"):
+        warehouse.extract("google_ads", *first, "11", day, [google(1), google(2, micros=5_000_001)])
+        warehouse.extract("google_ads", *first, "11", day, [google(None, micros=15_000_001)], report="account_daily")
+        warehouse.extract("meta_ads", *first, "22", day, [meta("9")])
+        warehouse.extract("meta_ads", *first, "22", day, [meta(None)], report="account_daily")
+
+    warehouse.extract("google_ads", *second, "11", "2026-01-01", [{}, {}], unchanged_since="r1")
+    warehouse.extract("google_ads", *second, "11", "2026-01-02", [google(1, clicks=30)])
+    warehouse.extract("google_ads", *second, "11", "2026-01-03", [])
+    warehouse.extract("meta_ads", *second, "22", "2026-01-03", [meta("9", spend="8.25")])
+
+    # broken off before its commit
+    warehouse.extract("google_ads", *third, "11", "2026-01-02", [google(1, clicks=999)], commit=False)
+    return warehouse
+
+
+def table(warehouse: Warehouse, model: str, where: str = "true") -> list[Row]:
+    return warehouse.query(f"select * from {model} where {where} order by all")
+
+
+def tables(warehouse: Warehouse, where: str = "true") -> dict[str, list[Row]]:
+    return {model: table(warehouse, model, where) for model in MODELS}
+
+
+def test_unit_tests_pass(dbt: Dbt, warehouse: Warehouse) -> None:
+    """With empty raw tables, too: so is every table on the first day."""
+    result = dbt("build", window=MONTH)
+    assert not went_wrong(result)
+    unit_tests = [r for r in node_results(result) if r.node.resource_type == "unit_test"]
+    assert len(unit_tests) == len(dbt.manifest["unit_tests"]) > 10
+    assert not any(tables(warehouse).values())
+
+
+def test_marts_hold_the_current_rows(dbt: Dbt, history: Warehouse) -> None:
+    result = dbt.build(MONTH)
+    assert not went_wrong(result)
+    assert not outcomes(result, "warn")
+
+    def campaign(day: int, campaign_id: str, clicks: int, spend: str, spend_reporting: str, run: str) -> Row:
+        is_google = campaign_id != "9"
+        impressions = 1000 if is_google else 500
+        conversions, value = (2.5, 40.0) if is_google else (2.0, 25.5)
+        return {
+            "date": f"2026-01-0{day}",
+            "platform": "google_ads" if is_google else "meta_ads",
+            "campaign_id": campaign_id,
+            "client_id": "acme",
+            "client_name": "Acme",
+            "currency": "USD" if is_google else "EUR",
+            "reporting_currency": "EUR",
+            "impressions": impressions,
+            "clicks": clicks,
+            "spend": Decimal(spend),
+            "conversions": Decimal(str(conversions)),
+            "conversion_value": Decimal(str(value)),
+            "spend_reporting": Decimal(spend_reporting),
+            "conversion_value_reporting": Decimal("20") if is_google else Decimal("25.5"),
+            "ctr": clicks / impressions,
+            "cpa": float(spend) / conversions,
+            "conversion_rate": conversions / clicks,
+            "roas": value / float(spend),
+            "cpc": float(spend) / clicks,
+            "cpm": float(1000 * Decimal(spend)) / impressions,
+            "has_invalid_values": False,
+            "extract_run_id": run,
+        }
+
+    expected = [
+        campaign(1, "1", 10, "10", "5", "r1"),
+        campaign(1, "2", 10, "5.000001", "2.5000005", "r1"),
+        campaign(1, "9", 5, "7.5", "7.5", "r1"),
+        campaign(2, "1", 30, "10", "5", "r2"),
+        campaign(2, "9", 5, "7.5", "7.5", "r1"),
+        campaign(3, "9", 5, "8.25", "8.25", "r2"),
+    ]
+    columns = ", ".join(f"{name}::varchar as date" if name == "date" else name for name in expected[0])
+    assert history.query(f"select {columns} from mdp_marts.mart_campaign__daily order by date, campaign_id") == expected
+
+    def client(day: int, platform: str, campaigns: int, clicks: int, spend: str) -> Row:
+        impressions = campaigns * (1000 if platform == "google_ads" else 500)
+        return {
+            "date": f"2026-01-0{day}",
+            "platform": platform,
+            "client_id": "acme",
+            "reporting_currency": "EUR",
+            "accounts": 1,
+            "accounts_without_rate": 0,
+            "campaigns": campaigns,
+            "impressions": impressions,
+            "clicks": clicks,
+            "spend": Decimal(spend),
+            "ctr": clicks / impressions,
+            "cpc": float(spend) / clicks,
+        }
+
+    expected = [
+        client(1, "google_ads", 2, 20, "7.5000005"),
+        client(1, "meta_ads", 1, 5, "7.5"),
+        client(2, "google_ads", 1, 30, "5"),
+        client(2, "meta_ads", 1, 5, "7.5"),
+        client(3, "meta_ads", 1, 5, "8.25"),
+    ]
+    columns = ", ".join(f"{name}::varchar as date" if name == "date" else name for name in expected[0])
+    assert history.query(f"select {columns} from mdp_marts.mart_client__daily order by date, platform") == expected
+
+
+def test_twice_equals_once(dbt: Dbt, history: Warehouse) -> None:
+    assert not went_wrong(dbt.build(MONTH))
+    once = tables(history)
+    assert not went_wrong(dbt.build(MONTH))
+    assert tables(history) == once
+
+
+def test_a_window_rewrites_its_own_days_only(dbt: Dbt, history: Warehouse) -> None:
+    """Every day changes in raw, the 2nd is rebuilt: with --full-refresh, which must not drop the others."""
+    assert not went_wrong(dbt.build(MONTH))
+    before = tables(history)
+
+    later = ("r9", "2026-01-09 06:00:00")
+    for day in ("2026-01-01", "2026-01-02", "2026-01-03"):
+        for report, campaign in (("campaign_daily", 1), ("account_daily", None)):
+            history.extract("google_ads", *later, "11", day, [google(campaign, clicks=77)], report=report)
+            history.extract("meta_ads", *later, "22", day, [], report=report)
+    assert not went_wrong(
+        dbt(
+            "build",
+            "--full-refresh",
+            "--exclude-resource-type",
+            "unit_test",
+            window=("2026-01-02", "2026-01-03"),
+        )
+    )
+
+    outside = "date <> '2026-01-02'"
+    assert tables(history, outside) == {
+        m: [r for r in rows if str(r["date"]) != "2026-01-02"] for m, rows in before.items()
+    }
+    inside = tables(history, "date = '2026-01-02'")
+    assert [row["clicks"] for row in inside["mdp_marts.mart_campaign__daily"]] == [77]
+    assert [(row["platform"], row["clicks"]) for row in inside["mdp_marts.mart_client__daily"]] == [("google_ads", 77)]
+    assert [row["clicks"] for row in inside["mdp_staging.stg_google_ads__account_daily"]] == [77]
+    assert inside["mdp_staging.stg_meta_ads__account_daily"] == []
+
+
+def test_a_failed_write_leaves_the_window_as_it_was(dbt: Dbt, history: Warehouse) -> None:
+    """The insert fails after the delete: both are undone."""
+    assert not went_wrong(dbt.build(MONTH))
+    mart = "mdp_marts.mart_client__daily"
+    before = table(history, mart)
+    history.query(f"alter table {mart} add column mandatory boolean default true")
+    history.query(f"alter table {mart} alter column mandatory drop default")
+    history.query(f"alter table {mart} alter column mandatory set not null")
+
+    result = dbt("run", "--select", "mart_client__daily", window=MONTH)
+    assert "NOT NULL constraint failed" in went_wrong(result)["mart_client__daily"]
+    history.query(f"alter table {mart} alter column mandatory drop not null")
+    history.query(f"alter table {mart} drop column mandatory")
+    assert table(history, mart) == before
+
+
+def test_data_tests_see_the_window_and_nothing_else(dbt: Dbt, history: Warehouse) -> None:
+    assert not went_wrong(dbt.build(MONTH))
+    staged, mart = "mdp_staging.stg_google_ads__campaign_daily", "mdp_marts.mart_campaign__daily"
+    history.query(f"insert into {staged} select * from {staged} where date = '2026-01-01' and campaign_id = '1'")
+    history.query(f"delete from {mart} where date = '2026-01-01' and platform = 'meta_ads'")
+    history.query(f"update {mart} set client_id = null where date = '2026-01-01' and campaign_id = '2'")
+    history.query(f"update {staged} set is_invalid_spend = true, date = '2026-01-04' where date = '2026-01-02'")
+
+    assert not went_wrong(dbt("test", "--exclude-resource-type", "unit_test", window=("2026-01-03", "2026-01-04")))
+
+    result = dbt("test", "--exclude-resource-type", "unit_test", window=MONTH)
+    assert set(went_wrong(result)) == {
+        "unique_grain_stg_google_ads__campaign_daily",
+        "rows_match_ledger_stg_google_ads__campaign_daily",
+        "rows_match_staging_int_campaign__daily_unified",
+        "rows_match_staging_mart_campaign__daily",
+        "not_null_columns_mart_campaign__daily",
+        "sums_match_mart_client__daily",
+    }
+    assert set(outcomes(result, "warn")) == {"no_invalid_values_stg_google_ads__campaign_daily"}
+
+
+def test_unknown_rates_warn_and_leave_no_total(dbt: Dbt, warehouse: Warehouse) -> None:
+    """One account of the client has no rate, one has no client: counted, but no money is added up."""
+    warehouse.insert(
+        "raw__accounts",
+        [account("google_ads", "11", "USD", 0.5), account("google_ads", "12", "SEK", None)],
+    )
+    pull = ("r1", "2026-01-04 06:00:00")
+    for account_id, campaign, currency in (("11", 1, "USD"), ("12", 2, "SEK"), ("13", 3, "EUR")):
+        warehouse.extract("google_ads", *pull, account_id, "2026-01-01", [google(campaign, currency=currency)])
+
+    result = dbt.build(MONTH)
+    assert not went_wrong(result)
+    assert outcomes(result, "warn") == {
+        "exchange_rate_known_mart_campaign__daily": "Got 2 results, configured to warn if != 0"
+    }
+    columns = "client_id, accounts, accounts_without_rate, clicks, spend, conversion_value, roas"
+    assert warehouse.query(f"select {columns} from mdp_marts.mart_client__daily order by client_id") == [
+        dict(zip(columns.split(", "), row, strict=True))
+        for row in [("acme", 2, 1, 20, None, None, None), ("unassigned", 1, 1, 10, None, None, None)]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("window", "complaint"),
+    [
+        (None, "The variable window_start must be a day like 2026-01-31, not 'None'"),
+        (
+            ("2026-01-01", "yesterday"),
+            "The variable window_end must be a day like 2026-01-31, not 'yesterday'",
+        ),
+        (("2026-01-02", "2026-01-02"), "window_start 2026-01-02 must be before window_end 2026-01-02"),
+    ],
+)
+def test_a_run_without_its_window_says_so(dbt: Dbt, warehouse: Warehouse, window: Any, complaint: str) -> None:
+    result = dbt("run", "--select", "stg_google_ads__account_daily", window=window)
+    message = went_wrong(result)["stg_google_ads__account_daily"]
+    assert complaint in message
+    if "must be a day" in complaint:
+        assert "dbt build --vars '{window_start: 2026-01-01, window_end: 2026-02-01}'" in message

@@ -1,0 +1,106 @@
+"""The conventions of the dbt project: what is described, what is configured, who knows what."""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+
+from mdp_dagster.platforms import SOURCES
+
+from .support import (
+    DBT_PROJECT,
+    MACRO_FILES,
+    MODEL_FILES,
+    RAW_TABLES,
+    TEST_FILES,
+    Dbt,
+    Warehouse,
+    code,
+    went_wrong,
+)
+
+
+def test_parsing_warns_of_nothing(dbt: Dbt) -> None:
+    assert dbt.parse_warnings == []
+
+
+def test_every_model_and_column_is_described(dbt: Dbt) -> None:
+    missing = [
+        f"{name}.{column['name']}" if column else name
+        for name, node in [*dbt.nodes("model").items(), *dbt.nodes("source").items()]
+        for column in [None, *node["columns"].values()]
+        if not (column or node)["description"].strip()
+    ]
+    assert missing == []
+    assert all(node["description"].startswith("Grain: ") for node in dbt.nodes("model").values())
+
+
+def test_the_columns_described_are_the_columns_there_are(dbt: Dbt, warehouse: Warehouse) -> None:
+    """In that order. For marts the contract says so anyway."""
+    assert not went_wrong(dbt("run", window=("2026-01-01", "2026-01-02")))
+    for name, node in dbt.nodes("model").items():
+        table = warehouse.query(f"describe {node['schema']}.{name}")
+        assert list(node["columns"]) == [column["column_name"] for column in table], name
+
+
+def test_marts_have_a_contract_and_types(dbt: Dbt) -> None:
+    marts = {name: node for name, node in dbt.nodes("model").items() if name.startswith("mart_")}
+    assert set(marts) == {"mart_campaign__daily", "mart_client__daily"}
+    for node in marts.values():
+        assert node["schema"] == "mdp_marts"
+        assert node["config"]["contract"]["enforced"]
+        assert all(column["data_type"] for column in node["columns"].values())
+
+
+def test_sources_are_the_raw_tables(dbt: Dbt) -> None:
+    """With the columns that the connectors and the ingest layer declare, in that order."""
+    sources = dbt.nodes("source")
+    assert set(sources) == {table.name for table in RAW_TABLES}
+    for table in RAW_TABLES:
+        source = sources[table.name]
+        assert list(source["columns"]) == table.schema.names, table.name
+        assert source["schema"] == "mdp_raw"
+        assert source["config"]["meta"] == {"dagster": {"asset_key": [table.name]}}
+
+
+def test_every_model_replaces_its_window(dbt: Dbt) -> None:
+    for name, node in dbt.nodes("model").items():
+        config = node["config"]
+        assert (config["materialized"], config["incremental_strategy"]) == (
+            "incremental",
+            "replace_window",
+        ), name
+        assert config["full_refresh"] is False, name
+        assert config["on_schema_change"] == "append_new_columns", name
+
+
+def test_every_data_test_reads_the_window(dbt: Dbt) -> None:
+    tests = dbt.nodes("test")
+    assert 15 < len(tests) < 30
+    assert {test["config"]["where"] for test in tests.values()} == {"__in_window__"}
+    tested = {test["attached_node"].rpartition(".")[2] for test in tests.values()}
+    assert tested == set(dbt.nodes("model"))
+
+
+def test_a_platform_is_a_folder_and_an_entry() -> None:
+    """The platforms listed are the staging folders, and those that have a connector; nothing else names one."""
+    variables = yaml.safe_load((DBT_PROJECT / "dbt_project.yml").read_text())["vars"]
+    folders = [path for path in (DBT_PROJECT / "models" / "staging").iterdir() if path.is_dir()]
+    platforms = sorted(folder.name for folder in folders)
+    assert sorted(variables["ad_platforms"]) == platforms == sorted(SOURCES)
+    for folder in folders:
+        models = {path.stem for path in folder.glob("*.sql")}
+        assert models == {f"stg_{folder.name}__campaign_daily", f"stg_{folder.name}__account_daily"}
+
+    elsewhere = [path for path in [*MODEL_FILES, *TEST_FILES] if path.parent not in folders]
+    assert [p.name for p in elsewhere if any(platform in code(p) for platform in platforms)] == []
+
+
+def test_one_file_knows_the_ledger() -> None:
+    knowing = [
+        p.name
+        for p in [*MODEL_FILES, *MACRO_FILES, *TEST_FILES]
+        if re.search("effective_run_id|raw__extracts", code(p))
+    ]
+    assert knowing == ["ledger.sql"]
