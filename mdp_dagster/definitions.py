@@ -23,7 +23,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     partitions = daily_partitions(settings)
     raw = [raw_asset(report, partitions) for report in REPORTS]
     models = dbt_models(parsed_project(settings), partitions)
-    job = ads_daily_job(partitions)
+    job = ads_daily_job()
     return dg.Definitions(
         assets=[*raw, models, *shared_raw_tables()],
         asset_checks=[campaign_checks()],

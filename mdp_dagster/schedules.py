@@ -11,12 +11,11 @@ JOB_NAME = "ads_daily"
 _EVERY_MORNING = "0 5 * * *"
 
 
-def ads_daily_job(partitions: dg.DailyPartitionsDefinition) -> Any:
+def ads_daily_job() -> Any:
     """The job over all assets: one run for a day or a range of days. (Dagster has no public name for its type.)"""
     return dg.define_asset_job(
         JOB_NAME,
         selection=dg.AssetSelection.all(),
-        partitions_def=partitions,
         description="Pull all reports of all accounts, build the models, run the checks: one run over a range of days.",
     )
 

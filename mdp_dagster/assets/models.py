@@ -34,7 +34,7 @@ def dbt_models(project: ParsedProject, partitions: dg.DailyPartitionsDefinition)
         services: Services = context.resources.services
         window = window_of(context)
         services.prepare_raw()
-        follow_clients_file(services.warehouse, services.clients, context.run_id, utc_now())
+        follow_clients_file(services.warehouse, services.clients, context.run.run_id, utc_now())
         variables = {"window_start": window.start.isoformat(), "window_end": window.end.isoformat()}
         with services.warehouse.exclusive():
             if services.settings.dbt_execution == "cli":

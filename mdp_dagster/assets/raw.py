@@ -38,7 +38,7 @@ def raw_asset(report: Report, partitions: dg.DailyPartitionsDefinition) -> dg.As
     def raw(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         services: Services = context.resources.services
         result = ingest(
-            services.connector(report.source), report, window_of(context), services.stores(), context.run_id
+            services.connector(report.source), report, window_of(context), services.stores(), context.run.run_id
         )
         for account in result.failed:
             context.log.warning(f"{account.account_id} {account.name}: {account.failure}")

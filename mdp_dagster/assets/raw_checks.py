@@ -24,7 +24,7 @@ def check_specs(report: Report) -> list[dg.AssetCheckSpec]:
             REJECTS,
             asset=report.table,
             blocking=True,
-            description=f"At most {MAX_REJECTED_SHARE:.0%} of the rows had to be rejected, in all and for each account.",
+            description=f"At most {MAX_REJECTED_SHARE:.0%} of the rows are rejected, in all and for each account.",
         ),
         dg.AssetCheckSpec(
             GRAIN,

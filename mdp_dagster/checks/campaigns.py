@@ -18,8 +18,8 @@ VOLUME = "volume_like_same_weekday"
 _WORST = 10
 
 _KPI_NOTE = (
-    " Over the run's window without today, per campaign; targets from clients.yaml (per client and platform). Campaigns "
-    "below the floor of impressions or clicks are not judged."
+    " Over the run's window without today, per campaign; targets from clients.yaml, by client and platform. "
+    "Campaigns below the floor of impressions or clicks are not judged."
 )
 
 
@@ -29,7 +29,7 @@ def campaign_checks() -> dg.AssetChecksDefinition:
         dg.AssetCheckSpec(
             VOLUME,
             asset=MART,
-            description=f"Each account has about as many rows a day as on the same weekday of the {WEEKS} weeks before.",
+            description=f"Each account has about as many rows as on the same weekday of the {WEEKS} weeks before.",
         ),
     ]
 

@@ -1,0 +1,139 @@
+"""The whole platform at small size: the sandbox's servers, a temporary DuckDB, real Dagster runs, real dbt."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from mdp_dagster.definitions import build_definitions
+from mdp_dagster.partitions import range_tags
+from mdp_dagster.sandbox import Sandbox, World
+from mdp_dagster.schedules import JOB_NAME
+from mdp_dagster.settings import load_settings
+from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
+from mdp_dagster.window import DateWindow
+
+# Noon of today, so that the test's partitions are Dagster's, whenever it runs.
+NOW = datetime.combine(datetime.now(timezone.utc).date(), time(12), timezone.utc)
+TODAY = NOW.date()
+
+_COMPARED = """
+    select date, platform, account_id, account_name, campaign_id, campaign_name, currency,
+        impressions, clicks, spend, conversions, conversion_value
+    from mdp_marts.mart_campaign__daily
+    where date >= $start and date < $end
+"""
+
+Row = dict[str, Any]
+Key = tuple[date, str, str]
+
+
+def days_ago(first: int, last: int = 0) -> DateWindow:
+    """The window from ``first`` days ago to ``last`` days ago, both included."""
+    return DateWindow.of_days(TODAY - timedelta(days=first), TODAY - timedelta(days=last))
+
+
+class Platform:
+    """MDP against a sandbox, and the truth that it must show."""
+
+    def __init__(self, sandbox: Sandbox, folder: Path, instance: dg.DagsterInstance) -> None:
+        self.sandbox = sandbox
+        self.world = sandbox.world
+        self.folder = folder
+        self.instance = instance
+        self.warehouse = DuckDBWarehouse(folder / "warehouse.duckdb", 60)
+        self.definitions = build_definitions(load_settings())
+
+    def run(
+        self, window: DateWindow, select: str | None = None, succeeds: bool = True
+    ) -> dg.ExecuteInProcessResult:
+        """The main job over the window, in one run; ``select`` narrows it to some assets."""
+        job = self.definitions.resolve_job_def(JOB_NAME)
+        keys = dg.AssetSelection.from_string(select).resolve(self.definitions.resolve_asset_graph()) if select else None
+        result = job.execute_in_process(
+            tags=range_tags(window),
+            instance=self.instance,
+            raise_on_error=False,
+            asset_selection=sorted(keys) if keys else None,
+        )
+        assert result.success == succeeds, self.errors(result)
+        return result
+
+    @staticmethod
+    def errors(result: dg.ExecuteInProcessResult) -> str:
+        """What failed, with all causes."""
+        said = []
+        for event in result.all_events:
+            if event.is_failure:
+                error = getattr(event.event_specific_data, "error", None)
+                while error:
+                    said.append(error.message)
+                    error = error.cause
+        return "\n".join(said)
+
+    def checks(self, result: dg.ExecuteInProcessResult) -> dict[tuple[str, str], Any]:
+        evaluations = result.get_asset_check_evaluations()
+        return {(e.asset_key.to_user_string(), e.check_name): e for e in evaluations}
+
+    def mart(self, window: DateWindow) -> dict[Key, Row]:
+        rows = self.warehouse.query(_COMPARED, {"start": window.start, "end": window.end}).to_pylist()
+        keyed = {(row["date"], row["platform"], row["campaign_id"]): row for row in rows}
+        assert len(keyed) == len(rows), "the mart's grain is not unique"
+        return keyed
+
+    def truth(self, window: DateWindow, without: tuple[str, ...] = ()) -> dict[Key, Row]:
+        rows = [row for row in self.world.truth(None, window.start, window.end) if row["account_id"] not in without]
+        return {(row["date"], row["platform"], row["campaign_id"]): row for row in rows}
+
+    def assert_mart_is_true(self, window: DateWindow) -> None:
+        """Every row of the mart equals what the platforms say, and there is no other."""
+        mart, truth = self.mart(window), self.truth(window)
+        assert truth, "a window without any row would prove nothing"
+        assert mart.keys() == truth.keys()
+        for key, expected in truth.items():
+            assert {name: mart[key][name] for name in expected} == expected
+
+    def count(self, table: str) -> int:
+        counted: int = self.warehouse.query(f"select count(*) as n from {table}").to_pylist()[0]["n"]
+        return counted
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    # gRPC reads its trusted authorities once per process: all tests share one state folder
+    state = tmp_path_factory.getbasetemp() / "sandbox"
+    with Sandbox(World(seed=11, now=NOW), state) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def environment(servers: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An environment in which MDP has its own folders and reaches the sandbox. Gives the folder."""
+    servers.faults.clear()
+    servers.world.forget_edits()
+    servers.world.now = NOW
+    for name in [n for n in os.environ if n.startswith(("MDP_", "GOOGLE_ADS_", "META_"))]:
+        monkeypatch.delenv(name)
+    for name, value in servers.env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MDP_ENV_FILE", os.devnull)
+    monkeypatch.setenv("MDP_DUCKDB_PATH", str(tmp_path / "warehouse.duckdb"))
+    monkeypatch.setenv("MDP_LAKE_URI", str(tmp_path / "lake"))
+    return tmp_path
+
+
+@pytest.fixture
+def platform(servers: Sandbox, environment: Path) -> Iterator[Platform]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Platform(servers, environment, instance)
+
+
+def as_decimal(value: float) -> Decimal:
+    return Decimal(str(value))
