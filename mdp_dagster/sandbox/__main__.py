@@ -1,0 +1,56 @@
+"""Serve the sandbox until told to stop: `python -m mdp_dagster.sandbox --state-dir DIR [--env-file FILE]`."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from mdp_dagster.sandbox.certificates import write_private
+from mdp_dagster.sandbox.server import Sandbox
+from mdp_dagster.sandbox.world import World, instant
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = _options(argv)
+    stop = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda number, frame: stop.set())
+    world = World(
+        seed=options.seed,
+        now=options.now,
+        accounts=options.accounts,
+        campaigns_per_account=options.campaigns_per_account,
+    )
+    with Sandbox(world, options.state_dir, http_port=options.http_port, grpc_port=options.grpc_port) as sandbox:
+        if options.env_file:
+            lines = "".join(f"{key}={value}\n" for key, value in sandbox.env.items())
+            write_private(options.env_file, lines.encode())
+        print(f"Google Ads  {sandbox.google_ads_endpoint} (gRPC, TLS)", flush=True)
+        print(f"Graph API   {sandbox.url}", flush=True)
+        print(f"Control     {sandbox.url}/_sandbox/", flush=True)
+        stop.wait()
+    return 0
+
+
+def _options(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m mdp_dagster.sandbox", description=__doc__)
+    parser.add_argument("--state-dir", type=Path, required=True, help="keeps certificates and keys")
+    parser.add_argument("--env-file", type=Path, help="where to write the settings for clients, once ready")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument(
+        "--now",
+        type=instant,
+        help="the world's instant, UTC unless it says otherwise (default: real time)",
+    )
+    parser.add_argument("--http-port", type=int, default=0)
+    parser.add_argument("--grpc-port", type=int, default=0)
+    parser.add_argument("--accounts", type=int, help="at least so many accounts per platform")
+    parser.add_argument("--campaigns-per-account", type=int)
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""How campaigns perform and how late their numbers arrive: pure functions of a seed, a campaign, a day and an age.
+
+`mature` gives a campaign's day as it stands when nothing changes any more; `served` gives what a platform shows of it
+at a certain age. Money is in hundredths of the account's currency, conversions and their value in hundredths, all of
+them integers, so that sums are exact.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from random import Random
+
+from mdp_dagster.sandbox.catalogue import Account, Campaign, stable_hash
+
+# Platforms go on attributing conversions to a click's day for this many days. Google: it depends on the conversion
+# actions of the account, between 60 and 90 days here; Meta: 28 days.
+GOOGLE_SETTLING_DAYS = (60, 75, 90)
+META_SETTLING_DAYS = 28
+FIRST_SHARE = 0.55  # of a day's conversions are known when the day is over
+COST_PROVISIONAL_DAYS = 3
+
+# kind: impressions a day from, to; click-through rate from, to; conversion rate from, to
+_PROFILES: dict[str, tuple[float, float, float, float, float, float]] = {
+    "SEARCH": (900, 4200, 0.028, 0.058, 0.035, 0.090),
+    "PERFORMANCE_MAX": (3000, 14000, 0.012, 0.030, 0.030, 0.075),
+    "SHOPPING": (2500, 9000, 0.011, 0.026, 0.025, 0.065),
+    "VIDEO": (4000, 16000, 0.008, 0.016, 0.010, 0.030),
+    "DISPLAY": (5000, 18000, 0.006, 0.015, 0.010, 0.028),
+    "DEMAND_GEN": (3500, 12000, 0.011, 0.024, 0.020, 0.045),
+    "OUTCOME_SALES": (3000, 13000, 0.014, 0.034, 0.025, 0.070),
+    "OUTCOME_LEADS": (2000, 9000, 0.015, 0.032, 0.040, 0.090),
+    "OUTCOME_TRAFFIC": (4000, 12000, 0.022, 0.048, 0.004, 0.015),
+    "OUTCOME_AWARENESS": (9000, 30000, 0.006, 0.014, 0.004, 0.012),
+    "OUTCOME_ENGAGEMENT": (4000, 11000, 0.012, 0.026, 0.006, 0.018),
+}
+# Monday to Sunday.
+_WEEK = (0.96, 0.92, 0.95, 1.0, 1.08, 1.16, 1.13)
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What stays with a campaign: its volume, rates and prices."""
+
+    impressions: float
+    ctr: float
+    conversion_rate: float
+    cpa: float
+    order_value: float
+    frequency: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mature:
+    """A campaign's day when all is settled. `weight`: hundredths of a conversion that one arriving unit counts."""
+
+    impressions: int
+    clicks: int
+    spend: int
+    units: int
+    weight: int
+    unit_value: int
+    jitter: float
+    drift: float
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Additive metrics: money, conversions and value in hundredths."""
+
+    impressions: int = 0
+    clicks: int = 0
+    spend: int = 0
+    conversions: int = 0
+    conversion_value: int = 0
+
+    def __add__(self, other: Metrics) -> Metrics:
+        return Metrics(
+            self.impressions + other.impressions,
+            self.clicks + other.clicks,
+            self.spend + other.spend,
+            self.conversions + other.conversions,
+            self.conversion_value + other.conversion_value,
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.impressions or self.clicks or self.spend or self.conversions or self.conversion_value)
+
+
+@lru_cache(maxsize=65_536)
+def traits(seed: int, campaign: Campaign) -> Traits:
+    rng = Random(f"{seed}/{campaign.account_id}/{campaign.id}")
+    low, high, ctr_low, ctr_high, rate_low, rate_high = _PROFILES[campaign.kind]
+    cpa = math.exp(rng.uniform(math.log(2.2), math.log(13.0)))
+    return Traits(
+        impressions=campaign.size * math.exp(rng.uniform(math.log(low), math.log(high))),
+        ctr=rng.uniform(ctr_low, ctr_high),
+        conversion_rate=rng.uniform(rate_low, rate_high),
+        cpa=cpa,
+        order_value=cpa * rng.uniform(1.3, 6.5),
+        frequency=rng.uniform(1.1, 1.7),
+    )
+
+
+def season(day: date) -> float:
+    """Demand relative to an ordinary day: the week, the year, and the weeks before Christmas."""
+    of_year = day.timetuple().tm_yday
+    yearly = 1 + 0.14 * math.cos(2 * math.pi * (of_year - 340) / 365.25)
+    black_week = 1.45 if 325 <= of_year <= 334 else 1.0
+    holidays = 0.72 if of_year >= 358 or of_year == 1 else 1.0
+    return _WEEK[day.weekday()] * yearly * black_week * holidays
+
+
+def _poisson(rng: Random, expected: float) -> int:
+    if expected > 30:
+        return max(0, round(rng.gauss(expected, math.sqrt(expected))))
+    limit, product, count = math.exp(-expected), rng.random(), 0
+    while product > limit:
+        product *= rng.random()
+        count += 1
+    return count
+
+
+def mature(seed: int, account: Account, campaign: Campaign, day: date) -> Mature:
+    """The settled numbers of a campaign's day in the account's time zone."""
+    own = traits(seed, campaign)
+    rng = Random(f"{seed}/{campaign.account_id}/{campaign.id}/{day.toordinal()}")
+    impressions = max(0, round(own.impressions * season(day) * rng.lognormvariate(0, 0.16)))
+    clicks = min(impressions, _poisson(rng, impressions * own.ctr * rng.uniform(0.9, 1.1)))
+    rate = own.conversion_rate * rng.uniform(0.85, 1.15)
+    units = min(clicks, _poisson(rng, clicks * rate))
+    price = own.cpa * own.conversion_rate
+    spend = round(100 * clicks * price * rng.uniform(0.88, 1.12)) + (impressions and 1)
+    # Google splits a conversion between the clicks that led to it; Meta counts whole ones.
+    weight = rng.randint(82, 104) if account.platform == "google_ads" else 100
+    unit_value = 0 if account.conversion == "lead" else round(own.order_value * rng.uniform(80, 120))
+    return Mature(impressions, clicks, spend, units, weight, unit_value, rng.random(), rng.uniform(-0.015, 0.015))
+
+
+def settling_days(account: Account) -> int:
+    """Age in days from which the account's conversions don't grow any more."""
+    if account.platform == "meta_ads":
+        return META_SETTLING_DAYS
+    return GOOGLE_SETTLING_DAYS[stable_hash(account.id, "settling") % len(GOOGLE_SETTLING_DAYS)]
+
+
+@lru_cache(maxsize=1024)
+def arrived_share(age: int, settling: int) -> float:
+    """Share of a day's conversions that is known at an age in days: 0.55 at first, 1 when settled, never falling."""
+    if age >= settling:
+        return 1.0
+    pace = settling / 6
+    progress = (1 - math.exp(-max(0, age) / pace)) / (1 - math.exp(-settling / pace))
+    return FIRST_SHARE + (1 - FIRST_SHARE) * progress
+
+
+def served(facts: Mature, age: int, settling: int, elapsed: float) -> Metrics:
+    """What the platform shows of a day at an age in days; `elapsed` is the part of today that has passed (age 0).
+
+    Conversions and value never fall as the age grows. Impressions and clicks are complete after two days; cost is
+    provisional for three.
+    """
+    if age < 0:
+        return Metrics()
+    passed = elapsed if age == 0 else 1.0
+    delivery = passed * (0.98, 0.995)[age] if age < 2 else 1.0
+    clicks = int(facts.clicks * delivery)
+    provisional = facts.drift * max(0, COST_PROVISIONAL_DAYS - age) / COST_PROVISIONAL_DAYS
+    # The jitter makes single conversions arrive on different days, instead of all rows changing every day.
+    units = min(clicks, int((facts.units * arrived_share(age, settling) + facts.jitter) * passed))
+    return Metrics(
+        impressions=int(facts.impressions * delivery),
+        clicks=clicks,
+        spend=round(facts.spend * passed * (1 + provisional)),
+        conversions=units * facts.weight,
+        conversion_value=units * facts.unit_value,
+    )

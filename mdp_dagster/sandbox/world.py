@@ -1,0 +1,276 @@
+"""One coherent fictional world of advertising, as it looks at a given instant.
+
+All numbers follow from (seed, now): asking for one day computes that day only, and two worlds with the same seed and
+the same now give the same rows. What tests change by hand (a restated day, a day emptied) lies over that as edits.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta, timezone
+from typing import Any
+
+from mdp_dagster.sandbox.behaviour import Mature, Metrics, mature, served, settling_days
+from mdp_dagster.sandbox.cast import CAST
+from mdp_dagster.sandbox.catalogue import (
+    PLATFORMS,
+    Account,
+    Campaign,
+    Platform,
+    campaigns_running,
+    campaigns_until,
+    stable_hash,
+)
+from mdp_dagster.sandbox.rows import CampaignDay, normalised
+from mdp_dagster.sandbox.scale import enlarge
+
+HISTORY_MONTHS = 37  # both platforms keep daily numbers that long
+_OUTAGE_ONE_DAY_IN = 47
+_CACHE_LIMIT = 300_000  # campaign days
+
+
+@dataclass(slots=True)
+class _Edits:
+    """What was changed by hand about one account's day."""
+
+    empty: bool | None = None
+    factors: list[tuple[int | None, float, frozenset[str]]] = field(default_factory=list)
+    rows: dict[int, Metrics] = field(default_factory=dict)
+
+
+class World:
+    """The facts behind both sandbox servers.
+
+    `now` is an aware datetime; without it the world lives in real time. `accounts` (per platform) and
+    `campaigns_per_account` make the world larger for measurements. Safe to use from several threads.
+    """
+
+    def __init__(
+        self,
+        seed: int = 7,
+        now: datetime | None = None,
+        *,
+        accounts: int | None = None,
+        campaigns_per_account: int | None = None,
+    ) -> None:
+        self.seed = seed
+        self._lock = threading.RLock()
+        self._now = _aware(now)
+        self._cast = enlarge(CAST, accounts=accounts, campaigns_per_account=campaigns_per_account)
+        self._by_id = {(account.platform, account.id): account for account in self._cast}
+        self._edits: dict[tuple[Platform, str, date], _Edits] = {}
+        self._edit_count = 0
+        self._mature_rows = 0
+        self._mature: dict[tuple[Platform, str, date], tuple[tuple[Campaign, Mature], ...]] = {}
+
+    # --- the clock
+
+    @property
+    def now(self) -> datetime:
+        return self._now or datetime.now(timezone.utc)
+
+    @now.setter
+    def now(self, value: datetime | None) -> None:
+        with self._lock:
+            self._now = _aware(value)
+
+    def local_today(self, account: Account) -> date:
+        """Today in the account's time zone."""
+        return self.now.astimezone(account.zone).date()
+
+    def history_start(self, account: Account) -> date:
+        """The first day of which the platform still has daily numbers."""
+        today = self.local_today(account)
+        months = today.year * 12 + today.month - 1 - HISTORY_MONTHS
+        return date(months // 12, months % 12 + 1, min(today.day, 28))
+
+    @property
+    def state(self) -> tuple[int, datetime]:
+        """Changes whenever the numbers can have changed: with every edit, and with every hour."""
+        with self._lock:
+            return self._edit_count, self.now.replace(minute=0, second=0, microsecond=0)
+
+    # --- the cast
+
+    def accounts(self, platform: Platform) -> tuple[Account, ...]:
+        """All accounts of the platform: managers and closed ones too."""
+        return tuple(account for account in self._cast if account.platform == platform)
+
+    def account(self, platform: Platform, account_id: str) -> Account | None:
+        return self._by_id.get((platform, normal_id(account_id)))
+
+    def campaigns(self, account: Account) -> tuple[Campaign, ...]:
+        """All campaigns that existed up to the account's today, removed ones included."""
+        return campaigns_until(account, self.local_today(account))
+
+    # --- the numbers
+
+    def campaign_days(self, account: Account, start: date, end: date) -> Iterator[CampaignDay]:
+        """Served rows, one per campaign and day with activity, for start <= day < end, by day and campaign."""
+        local_now = self.now.astimezone(account.zone)
+        today, elapsed = local_now.date(), local_now.hour / 24
+        first, last = max(start, self.history_start(account)), min(end, today + timedelta(days=1))
+        if not account.serves_ads:
+            return
+        settling = settling_days(account)
+        for offset in range((last - first).days):
+            day = first + timedelta(days=offset)
+            age = (today - day).days
+            for campaign, metrics in self._served_day(account, day, age, settling, elapsed):
+                yield CampaignDay(account, campaign, day, metrics)
+
+    def truth(
+        self, platform: Platform | None, start: date, end: date, *, account_ids: Iterable[str] | None = None
+    ) -> list[dict[str, Any]]:
+        """What a mart of the grain campaign and day must show for start <= day < end, as the world is now.
+
+        Without a platform: of both. See `rows.normalised` for the columns.
+        """
+        wanted = None if account_ids is None else {normal_id(account_id) for account_id in account_ids}
+        return [
+            normalised(row)
+            for each in ((platform,) if platform else PLATFORMS)
+            for account in self.accounts(each)
+            if wanted is None or account.id in wanted
+            for row in self.campaign_days(account, start, end)
+        ]
+
+    def _served_day(
+        self, account: Account, day: date, age: int, settling: int, elapsed: float
+    ) -> Iterable[tuple[Campaign, Metrics]]:
+        with self._lock:
+            edits = self._edits.get((account.platform, account.id, day))
+            if edits is not None:
+                edits = replace(edits, factors=list(edits.factors), rows=dict(edits.rows))
+        empty = edits.empty if edits is not None and edits.empty is not None else self._is_outage(account, day)
+        facts = () if empty else self._mature_day(account, day)
+        rows = [(campaign, served(settled, age, settling, elapsed)) for campaign, settled in facts]
+        if edits is not None:
+            rows = _edited(rows, edits, self.campaigns(account), whole=account.platform == "meta_ads")
+        return [(campaign, metrics) for campaign, metrics in rows if metrics]
+
+    def _is_outage(self, account: Account, day: date) -> bool:
+        """Now and then an account has a day without any row, as when its card is refused."""
+        return stable_hash(self.seed, account.platform, account.id, day, "outage") % _OUTAGE_ONE_DAY_IN == 0
+
+    def _mature_day(self, account: Account, day: date) -> tuple[tuple[Campaign, Mature], ...]:
+        key = (account.platform, account.id, day)
+        known = self._mature.get(key)
+        if known is None:
+            known = tuple((c, mature(self.seed, account, c, day)) for c in campaigns_running(account, day))
+            with self._lock:
+                if self._mature_rows > _CACHE_LIMIT:
+                    self._mature.clear()
+                    self._mature_rows = 0
+                self._mature[key] = known
+                self._mature_rows += len(known)
+        return known
+
+    # --- edits by hand
+
+    def restate(
+        self,
+        platform: Platform,
+        account_id: str,
+        day: date,
+        *,
+        factor: float,
+        campaign_id: int | str | None = None,
+        metrics: Iterable[str] = ("conversions", "conversion_value"),
+    ) -> None:
+        """Multiply metrics of a day, of one campaign or of all; the names are those of `Metrics`. Factors pile up."""
+        names = frozenset(metrics)
+        if unknown := names - set(Metrics.__dataclass_fields__):
+            raise ValueError(f"no such metrics: {', '.join(sorted(unknown))}")
+        campaign = None if campaign_id is None else int(campaign_id)
+        with self._lock:
+            self._edit(platform, account_id, day).factors.append((campaign, factor, names))
+
+    def empty_day(self, platform: Platform, account_id: str, day: date) -> None:
+        """From now on the day has no rows."""
+        with self._lock:
+            edits = self._edit(platform, account_id, day)
+            edits.empty = True
+            edits.rows.clear()
+
+    def add_rows(
+        self, platform: Platform, account_id: str, day: date, rows: Mapping[int, Metrics] | None = None
+    ) -> None:
+        """Make rows appear: the given metrics by campaign id, or else the day's ordinary rows on an empty day."""
+        with self._lock:
+            edits = self._edit(platform, account_id, day)
+            if rows is None:
+                edits.empty = False
+                return
+            account = self._require(platform, account_id)
+            if unknown := set(rows) - {campaign.id for campaign in self.campaigns(account)}:
+                raise ValueError(f"no such campaigns in {account_id}: {sorted(unknown)}")
+            for metrics in rows.values():
+                _check_servable(account, metrics)
+            edits.rows.update(rows)
+
+    def forget_edits(self) -> None:
+        """Undo everything that was changed by hand."""
+        with self._lock:
+            self._edits.clear()
+            self._edit_count += 1
+
+    def _edit(self, platform: Platform, account_id: str, day: date) -> _Edits:
+        account = self._require(platform, account_id)
+        self._edit_count += 1
+        return self._edits.setdefault((account.platform, account.id, day), _Edits())
+
+    def _require(self, platform: Platform, account_id: str) -> Account:
+        account = self.account(platform, account_id)
+        if account is None:
+            raise ValueError(f"no account {account_id!r} on {platform}")
+        return account
+
+
+def normal_id(account_id: str) -> str:
+    """An account id as digits only: without dashes and without Meta's `act_`."""
+    return str(account_id).removeprefix("act_").replace("-", "")
+
+
+def instant(text: str) -> datetime:
+    """An ISO instant; UTC unless it says otherwise."""
+    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))  # Python 3.10 doesn't know Z
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    if moment is not None and moment.tzinfo is None:
+        return moment.replace(tzinfo=timezone.utc)
+    return moment
+
+
+def _check_servable(account: Account, metrics: Metrics) -> None:
+    """Meta counts whole conversions; what has no conversion, or is a lead, has no value."""
+    if account.platform != "meta_ads":
+        return
+    worthless = account.conversion == "lead" or not metrics.conversions
+    if metrics.conversions % 100 or (worthless and metrics.conversion_value):
+        raise ValueError(f"Meta can't report {metrics} on {account.id}")
+
+
+def _edited(
+    rows: Iterable[tuple[Campaign, Metrics]], edits: _Edits, campaigns: Iterable[Campaign], *, whole: bool
+) -> list[tuple[Campaign, Metrics]]:
+    result = {campaign.id: (campaign, metrics) for campaign, metrics in rows}
+    result.update({c.id: (c, edits.rows[c.id]) for c in campaigns if c.id in edits.rows})
+    for wanted, factor, names in edits.factors:
+        for id_, (campaign, metrics) in result.items():
+            if wanted in (None, id_):
+                result[id_] = (campaign, _scaled(metrics, factor, names, whole))
+    return list(result.values())
+
+
+def _scaled(metrics: Metrics, factor: float, names: frozenset[str], whole: bool) -> Metrics:
+    scaled = {name: round(getattr(metrics, name) * factor) for name in names}
+    if whole and "conversions" in scaled:  # Meta counts whole conversions, and none of them has no value
+        scaled["conversions"] = round(scaled["conversions"] / 100) * 100
+        if not scaled["conversions"]:
+            scaled["conversion_value"] = 0
+    return replace(metrics, **scaled)
