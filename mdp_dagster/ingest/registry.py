@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pyarrow as pa
@@ -75,7 +75,9 @@ def _newest(warehouse: Warehouse) -> dict[tuple[str, str], Row]:
     rows = warehouse.query(
         f"""
         select * from {ACCOUNTS.id}
-        qualify row_number() over (partition by source, account_id order by ingested_at desc) = 1
+        qualify row_number() over (
+            partition by source, account_id order by ingested_at desc, extract_run_id desc
+        ) = 1
         """
     )
     return {(row["source"], row["account_id"]): row for row in rows.to_pylist()}
@@ -88,6 +90,14 @@ def _append_changes(
     for row in rows:
         before = known.get((row["source"], row["account_id"]), {})
         if row != {name: value for name, value in before.items() if name not in _PROVENANCE}:
-            new.append({**row, "extract_run_id": run_id, "ingested_at": now})
+            new.append({**row, "extract_run_id": run_id, "ingested_at": _after(before, now)})
     if new:
         warehouse.commit([[Append(ACCOUNTS, pa.Table.from_pylist(new, ACCOUNTS.schema))]])
+
+
+def _after(before: Row, now: datetime) -> datetime:
+    """Now, but later than the row that it replaces: the newest counts, even if the clock was set back."""
+    if not before:
+        return now
+    known_since: datetime = before["ingested_at"].replace(tzinfo=timezone.utc)
+    return max(now, known_since + timedelta(microseconds=1))
