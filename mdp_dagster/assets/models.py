@@ -1,7 +1,9 @@
 """The dbt models as assets: one dbt build per run, over the run's window."""
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -51,7 +53,8 @@ def dbt_models(project: ParsedProject, partitions: dg.DailyPartitionsDefinition)
 
 def _stock_dbt(context: dg.AssetExecutionContext, variables: dict[str, str]) -> Iterator[Any]:
     """dagster-dbt's own way: dbt as a process. Slower; here for the day that the in-process way breaks."""
-    dbt = DbtCliResource(project_dir=str(DBT_DIR), profiles_dir=str(DBT_DIR))
+    executable = Path(sys.executable).with_name("dbt")  # of this environment, whether or not it is on PATH
+    dbt = DbtCliResource(project_dir=str(DBT_DIR), profiles_dir=str(DBT_DIR), dbt_executable=str(executable))
     arguments = ["build", "--exclude-resource-type", "unit_test", "--vars", json.dumps(variables)]
     yield from dbt.cli(arguments, context=context).stream()
 

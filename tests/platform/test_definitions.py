@@ -1,0 +1,123 @@
+"""What a stranger sees in the Dagster UI, and what the schedule asks for. No run in here."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timezone
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from mdp_dagster.definitions import build_definitions
+from mdp_dagster.partitions import RANGE_END_TAG, RANGE_START_TAG, daily_partitions, today
+from mdp_dagster.platforms import REPORTS
+from mdp_dagster.schedules import JOB_NAME
+from mdp_dagster.settings import Settings, SettingsError
+
+# Every change of the graph shows here, and so in review: asset, group, what it is made from.
+GRAPH = """
+raw__accounts                    raw           <-
+raw__extracts                    raw           <-
+raw__rejects                     raw           <-
+raw_google_ads__account_daily    raw           <-
+raw_google_ads__campaign_daily   raw           <-
+raw_meta_ads__account_daily      raw           <-
+raw_meta_ads__campaign_daily     raw           <-
+stg_google_ads__account_daily    staging       <- raw__extracts raw_google_ads__account_daily
+stg_google_ads__campaign_daily   staging       <- raw__extracts raw_google_ads__campaign_daily
+stg_meta_ads__account_daily      staging       <- raw__accounts raw__extracts raw_meta_ads__account_daily
+stg_meta_ads__campaign_daily     staging       <- raw__accounts raw__extracts raw_meta_ads__campaign_daily
+int_campaign__daily_unified      intermediate  <- raw__accounts stg_google_ads__campaign_daily stg_meta_ads__campaign_daily
+mart_campaign__daily             marts         <- int_campaign__daily_unified
+mart_client__daily               marts         <- mart_campaign__daily
+"""
+
+
+@pytest.fixture
+def settings(environment: Path) -> Settings:
+    return Settings()
+
+
+@pytest.fixture
+def definitions(settings: Settings) -> dg.Definitions:
+    return build_definitions(settings)
+
+
+def test_the_asset_graph_is_this_one(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    layers = ["raw", "staging", "intermediate", "marts"]
+    lines = sorted(
+        (
+            layers.index(node.group_name),
+            f"{node.key.to_user_string():<33}{node.group_name:<14}<- "
+            + " ".join(sorted(parent.to_user_string() for parent in node.parent_keys)),
+        )
+        for node in map(graph.get, graph.get_all_asset_keys())
+    )
+    assert "\n".join(line.rstrip() for _, line in lines) == GRAPH.strip()
+
+
+def test_every_asset_explains_itself(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert node.description, key
+        assert node.owners == ["team:marketing-data"], key
+        assert node.kinds, key
+        schema = node.metadata["dagster/column_schema"]
+        assert schema.columns, key
+    for key in graph.materializable_asset_keys:
+        columns = graph.get(key).metadata["dagster/column_schema"].columns
+        assert all(column.description for column in columns), key
+        if graph.get(key).group_name in ("raw", "marts"):
+            assert "rain" in (graph.get(key).description or ""), f"{key} doesn't say its grain"
+
+
+def test_every_range_of_days_is_one_run(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    partitions = {graph.get(key).partitions_def for key in graph.materializable_asset_keys}
+    assert len(partitions) == 1
+    for key in graph.materializable_asset_keys:
+        assert graph.get(key).backfill_policy == dg.BackfillPolicy.single_run()
+
+
+def test_grain_and_rejects_block_what_is_downstream(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    blocking = {
+        (key.asset_key.to_user_string(), key.name) for key in graph.asset_check_keys if graph.get_check_spec(key).blocking
+    }
+    for report in REPORTS:
+        assert {(report.table, "grain_unique"), (report.table, "rejects_within_limit")} <= blocking
+        assert (report.table, "all_accounts_extracted") not in blocking
+    for model in ("stg_google_ads__campaign_daily", "stg_meta_ads__campaign_daily", "mart_campaign__daily"):
+        assert (model, f"unique_grain_{model}") in blocking
+    assert not {check for check in blocking if check[1].startswith(("kpi_", "volume"))}
+
+
+def test_every_morning_today_and_the_seven_days_before_in_one_run(
+    definitions: dg.Definitions, settings: Settings
+) -> None:
+    schedule = definitions.resolve_schedule_def(f"{JOB_NAME}_schedule")
+    assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_schedule_context(
+            instance=instance,
+            scheduled_execution_time=datetime(2026, 11, 20, 5, tzinfo=timezone.utc),
+            resources={},
+        )
+        [request] = schedule.evaluate_tick(context).run_requests or []
+    first, last = (date.fromisoformat(request.tags[tag]) for tag in (RANGE_START_TAG, RANGE_END_TAG))
+    assert last == today(settings)
+    assert (last - first).days == 7
+
+
+def test_today_is_a_partition_and_tomorrow_is_not(settings: Settings) -> None:
+    keys = daily_partitions(settings).get_partition_keys()
+    assert keys[0] == "2024-01-01"
+    assert keys[-1] == today(settings).isoformat()
+
+
+def test_a_start_date_in_the_future_is_refused(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MDP_START_DATE", "2999-01-01")
+    with pytest.raises(SettingsError, match="MDP_START_DATE=2999-01-01 is in the future.*→"):
+        build_definitions(Settings())
