@@ -20,14 +20,19 @@ ROOT = Path(__file__).parents[2]
 GOOGLE, META = "4123087751", "301400000000101"
 
 
-def materialize(window: DateWindow, select: str = "*") -> subprocess.Popen[str]:
+def materialize(platform: Platform, window: DateWindow, select: str = "*") -> subprocess.Popen[str]:
     """``dagster asset materialize``, as the README says it."""
     command = [
         sys.executable, "-m", "dagster", "asset", "materialize", "-m", "mdp_dagster.definitions",
         "--select", select, "--partition-range", f"{window.start}...{window.last}",
     ]  # fmt: skip
     return subprocess.Popen(
-        command, cwd=ROOT, env=os.environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command,
+        cwd=platform.folder,  # where Dagster leaves its temporary instance when it is killed
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
 
 
@@ -46,7 +51,7 @@ def _no_dagster_home(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_two_processes_at_once_lose_nothing_and_neither_fails(platform: Platform) -> None:
     """Overlapping windows, on a database that neither has made yet, while somebody reads it."""
-    one, other = materialize(days_ago(4, 1)), materialize(days_ago(6, 3))
+    one, other = materialize(platform, days_ago(4, 1)), materialize(platform, days_ago(6, 3))
     ended(one), ended(other)
     platform.assert_mart_is_true(days_ago(6, 1))
 
@@ -55,30 +60,30 @@ def test_killed_at_any_moment_and_run_again(platform: Platform) -> None:
     """SIGKILL in the middle of a run, three times, with the platforms restating in between."""
     window = days_ago(3, 1)
     began = time.monotonic()
-    ended(materialize(window))
+    ended(materialize(platform, window))
     usual = time.monotonic() - began
     chance = random.Random(20261120)
     for round_ in range(3):
         platform.world.restate("google_ads", GOOGLE, window.start, factor=1.5 + round_)
         platform.world.restate("meta_ads", META, window.last, factor=1.2 + round_)
-        process = materialize(window)
+        process = materialize(platform, window)
         # anywhere from the first pull to the last model; loading the code takes the first part
         time.sleep(usual * chance.uniform(0.4, 0.95))
         process.send_signal(signal.SIGKILL)
         process.communicate()
         shown = platform.mart(window)
         assert len(shown) == len(platform.truth(window)), "a killed run showed half of something"
-    ended(materialize(window))
+    ended(materialize(platform, window))
     platform.assert_mart_is_true(window)
 
 
 def test_a_damaged_database_is_named_and_raw_comes_back_from_the_lake(platform: Platform) -> None:
     window = days_ago(2, 1)
-    ended(materialize(window))
+    ended(materialize(platform, window))
     rows = platform.count("mdp_raw.raw_meta_ads__campaign_daily")
     platform.warehouse.path.write_bytes(b"not a database" * 1000)
 
-    process = materialize(window)
+    process = materialize(platform, window)
     output, _ = process.communicate(timeout=120)
     assert process.returncode != 0
     assert "rebuild-raw" in output
@@ -90,6 +95,6 @@ def test_a_damaged_database_is_named_and_raw_comes_back_from_the_lake(platform: 
     assert "rebuilt from" in rebuilt.stdout
     assert platform.count("mdp_raw.raw_meta_ads__campaign_daily") == rows
     platform.sandbox.requests.clear()
-    ended(materialize(window, 'group:"staging" or group:"intermediate" or group:"marts"'))
+    ended(materialize(platform, window, 'group:"staging" or group:"intermediate" or group:"marts"'))
     platform.assert_mart_is_true(window)
     assert platform.sandbox.requests.count() == 0
