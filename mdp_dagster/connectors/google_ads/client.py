@@ -1,0 +1,191 @@
+"""One set of credentials, one channel per login customer, and the streamed query. google-ads is imported on
+first use.
+
+Each ``get_service`` opens a channel, and importing plus the first one takes 1-2 s: services are kept. A
+channel may be used by several threads.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pydantic import SecretStr
+
+from mdp_dagster.connectors.errors import ConnectorError, PlatformError, TransientError
+from mdp_dagster.connectors.google_ads.errors import classify
+from mdp_dagster.connectors.redaction import redact
+from mdp_dagster.settings import GoogleAdsSettings
+
+logger = logging.getLogger(__name__)
+
+_NO_CREDENTIALS = (
+    "set GOOGLE_ADS_JSON_KEY_FILE_PATH to a service account's key file, or GOOGLE_ADS_CLIENT_ID, "
+    "GOOGLE_ADS_CLIENT_SECRET and GOOGLE_ADS_REFRESH_TOKEN, "
+    "or GOOGLE_ADS_USE_APPLICATION_DEFAULT_CREDENTIALS=true"
+)
+_KEY_FILE_FIELDS = ("client_email", "token_uri", "private_key")
+
+
+class GoogleAdsClients:
+    """Google Ads for one set of settings. Makes no request before ``stream`` is called."""
+
+    def __init__(self, settings: GoogleAdsSettings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._credentials: Any = None
+        self._services: dict[str, Any] = {}
+
+    @property
+    def login_customer_id(self) -> str:
+        """The manager that requests go through, from the settings; empty if there is none."""
+        text = re.sub(r"[\s-]", "", self._settings.login_customer_id or "")
+        if text and not (text.isascii() and text.isdigit()):
+            raise PlatformError(
+                f"GOOGLE_ADS_LOGIN_CUSTOMER_ID={self._settings.login_customer_id} is no customer id",
+                "write the manager account's ten digits, as in 1234567890",
+            )
+        return text
+
+    def stream(
+        self, customer_id: str, query: str, *, timeout_seconds: float, manager_id: str = ""
+    ) -> Iterator[Sequence[Any]]:
+        """The answer's rows as raw ``GoogleAdsRow`` messages, by streamed message.
+
+        ``timeout_seconds`` bounds the whole stream. ``manager_id``: the manager to go through, unless the
+        settings name one. A stream can break after many good messages: it then raises, and the caller throws
+        away what it has. Raises a ``ConnectorError`` of any kind.
+        """
+        service = self._service(self.login_customer_id or manager_id)
+        from mdp_dagster.connectors.google_ads.refusals import CALL_ERRORS, api_version, refusal_of
+
+        try:
+            stream = service.search_stream(customer_id=customer_id, query=query, timeout=timeout_seconds)
+            for message in stream:
+                yield message.results
+            return
+        except CALL_ERRORS as error:
+            version = api_version(service)
+            refusal = refusal_of(error, version)
+        # Outside the handler, so that the SDK's exception, which holds the request, isn't chained to ours.
+        raise classify(replace(refusal, message=self._redact(refusal.message)), customer_id, version)
+
+    def _service(self, login_customer_id: str) -> Any:
+        with self._lock:
+            if login_customer_id not in self._services:
+                if self._credentials is None:
+                    self._credentials = self._new_credentials()
+                self._services[login_customer_id] = self._new_service(login_customer_id)
+            return self._services[login_customer_id]
+
+    def _new_service(self, login_customer_id: str) -> Any:
+        from google.ads.googleads.client import GoogleAdsClient
+
+        # The SDK writes a warning per failed request, also for those that are tried again, and copies answers
+        # to do so.
+        sdk_logger = logging.getLogger("google.ads.googleads.client")
+        if sdk_logger.level == logging.NOTSET:
+            sdk_logger.setLevel(logging.ERROR)
+        settings = self._settings
+        client = GoogleAdsClient(
+            credentials=self._credentials,
+            developer_token=_secret(settings.developer_token) or None,
+            endpoint=endpoint(settings.endpoint),
+            login_customer_id=login_customer_id or None,
+            http_proxy=settings.http_proxy,
+            use_proto_plus=False,
+        )
+        return client.get_service("GoogleAdsService")
+
+    def _new_credentials(self) -> Any:
+        """Credentials with a fresh access token. Raises ``PlatformError``, or ``TransientError`` if the
+        token's server can't be reached."""
+        from google.ads.googleads import oauth2
+        from google.auth.exceptions import GoogleAuthError, TransportError
+
+        config = self._credentials_config()
+        source = "GOOGLE_ADS_" + ("JSON_KEY_FILE_PATH" if "json_key_file_path" in config else "REFRESH_TOKEN")
+        if "use_application_default_credentials" in config:
+            source = "application default credentials"
+        failure: ConnectorError
+        try:
+            return oauth2.get_credentials(config)
+        except TransportError as error:
+            failure = TransientError(self._redact(f"the server that gives access tokens can't be reached: {error}"))
+        except GoogleAuthError as error:
+            kind = TransientError if error.retryable else PlatformError
+            failure = kind(
+                self._redact(f"Google refused the credentials ({source}): {error}"),
+                f"check or renew {source}",
+            )
+        except (ValueError, OSError) as error:  # a private key that isn't one, a file that has just gone
+            failure = PlatformError(
+                self._redact(f"the credentials can't be used ({source}): {error}"), f"check {source}"
+            )
+        raise failure
+
+    def _credentials_config(self) -> dict[str, Any]:
+        """What google-ads' ``oauth2.get_credentials`` needs; it takes the first of these that is complete."""
+        settings = self._settings
+        if settings.use_application_default_credentials:
+            return {"use_application_default_credentials": True}
+        trio = {
+            "client_id": settings.client_id,
+            "client_secret": _secret(settings.client_secret),
+            "refresh_token": _secret(settings.refresh_token),
+        }
+        config: dict[str, Any] = {"http_proxy": settings.http_proxy} if settings.http_proxy else {}
+        if all(trio.values()):
+            return config | trio
+        if settings.json_key_file_path:
+            self._check_key_file()
+            return config | {
+                "json_key_file_path": str(settings.json_key_file_path.expanduser()),
+                "impersonated_email": settings.impersonated_email,
+            }
+        if any(trio.values()):
+            missing = ", ".join(f"GOOGLE_ADS_{name.upper()}" for name, value in trio.items() if not value)
+            raise PlatformError(f"Google Ads credentials are incomplete: {missing} not set", _NO_CREDENTIALS)
+        raise PlatformError("no Google Ads credentials are set", _NO_CREDENTIALS)
+
+    def _check_key_file(self) -> None:
+        path = self._settings.json_key_file_path
+        assert path is not None
+        place = f"GOOGLE_ADS_JSON_KEY_FILE_PATH={path}"
+        remedy = "let it name a service account's JSON key file"
+        failure: PlatformError
+        try:
+            key = json.loads(path.expanduser().read_text(encoding="utf-8"))
+        except OSError as error:
+            failure = PlatformError(f"{place}: {error.strerror or error}", remedy)
+        except ValueError:
+            failure = PlatformError(f"{place}: the file isn't JSON", remedy)
+        else:
+            missing = [name for name in _KEY_FILE_FIELDS if not (isinstance(key, dict) and key.get(name))]
+            if not missing:
+                return
+            failure = PlatformError(f"{place}: the file lacks {', '.join(missing)}", remedy)
+        raise failure
+
+    def _redact(self, text: object) -> str:
+        settings = self._settings
+        return redact(
+            str(text),
+            map(_secret, (settings.developer_token, settings.client_secret, settings.refresh_token)),
+        )
+
+
+def _secret(value: SecretStr | None) -> str:
+    return value.get_secret_value().strip() if value else ""
+
+
+def endpoint(setting: str | None) -> str | None:
+    """``GOOGLE_ADS_ENDPOINT`` as gRPC wants it: host, or host and port (default 443)."""
+    if not setting:
+        return None
+    return re.sub(r"^[a-zA-Z][a-zA-Z0-9+.-]*://", "", setting.strip()).split("/", 1)[0] or None

@@ -1,0 +1,103 @@
+"""``GoogleAdsConnector``: Google Ads over google-ads, raw protobuf and SearchStream."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import pyarrow as pa
+
+from mdp_dagster.connectors.base import AccountFailure, DataSourceConnector, PlatformAccount, Report
+from mdp_dagster.connectors.errors import HistoryError
+from mdp_dagster.connectors.google_ads.accounts import expand
+from mdp_dagster.connectors.google_ads.client import GoogleAdsClients
+from mdp_dagster.connectors.google_ads.reports import REPORTS, SOURCE, gaql
+from mdp_dagster.connectors.google_ads.rows import RowGatherer
+from mdp_dagster.connectors.history import check_history, refused_by_platform
+from mdp_dagster.connectors.parallel import look_up_accounts
+from mdp_dagster.connectors.retry import RetryPolicy
+from mdp_dagster.settings import GoogleAdsSettings, load_google_ads_settings
+from mdp_dagster.window import DateWindow
+
+logger = logging.getLogger(__name__)
+
+LOOK_UP_TIMEOUT_SECONDS = 60.0
+
+
+class GoogleAdsConnector(DataSourceConnector):
+    """Google Ads. Days are days in the account's time zone; money is in millionths of its currency.
+
+    A query is one operation of the quota, however many rows it streams, so an extract is one query.
+    ``timeout_seconds`` bounds a whole stream: the SDK has no limit of its own. Keep one instance per run: it
+    keeps its channel and the accounts that it has looked up.
+    """
+
+    source: ClassVar[str] = SOURCE
+    reports: ClassVar[tuple[Report, ...]] = REPORTS
+
+    def __init__(
+        self,
+        settings: GoogleAdsSettings | None = None,
+        *,
+        retry: RetryPolicy | None = None,
+        timeout_seconds: float = 600.0,
+        max_parallel_accounts: int = 4,
+    ) -> None:
+        self.max_parallel_accounts = max_parallel_accounts
+        self._clients = GoogleAdsClients(settings or load_google_ads_settings())
+        self._timeout_seconds = timeout_seconds
+        self._retry = retry or RetryPolicy()
+        self._expanded: dict[str, list[PlatformAccount]] = {}
+
+    def accounts(self, listed: Sequence[str]) -> tuple[list[PlatformAccount], list[AccountFailure]]:
+        """See ``DataSourceConnector.accounts``. Of a manager's clients, those that are cancelled or closed
+        are left out with a log line: the API refuses them, and nobody has listed them."""
+        return look_up_accounts(self.source, listed, self._look_up, self.max_parallel_accounts)
+
+    def extract(self, report: Report, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
+        """See ``DataSourceConnector.extract``; ``HistoryError`` for a window that begins too early."""
+        query = gaql(self.report(report.name), window)
+        check_history(report, window)
+        return self._batches(report, account, window, query)
+
+    def _batches(
+        self, report: Report, account: PlatformAccount, window: DateWindow, query: str
+    ) -> Iterator[pa.RecordBatch]:
+        began = time.monotonic()
+        try:
+            gathered = self._retry.run(lambda: self._pull(report, account, query))
+        except HistoryError as error:
+            raise refused_by_platform(report, window, error.message) from None
+        seconds = time.monotonic() - began
+        logger.info(
+            "%s %s account %s, %s: %d rows in %.1f s",
+            self.source, report.name, account.account_id, window, gathered.row_count, seconds,
+        )  # fmt: skip
+        yield from gathered.batches()
+
+    def _pull(self, report: Report, account: PlatformAccount, query: str) -> RowGatherer:
+        """One try, from the first row."""
+        gathered = RowGatherer(report)
+        stream = self._clients.stream(
+            account.account_id, query, timeout_seconds=self._timeout_seconds, manager_id=account.manager_id
+        )
+        for rows in stream:
+            gathered.add(rows)
+        return gathered
+
+    def _look_up(self, listed_id: str) -> list[PlatformAccount]:
+        if listed_id not in self._expanded:
+            self._expanded[listed_id] = expand(listed_id, self._query)
+        return self._expanded[listed_id]
+
+    def _query(self, customer_id: str, query: str) -> list[Any]:
+        """All rows of a small answer."""
+        timeout = min(self._timeout_seconds, LOOK_UP_TIMEOUT_SECONDS)
+
+        def gather() -> list[Any]:
+            stream = self._clients.stream(customer_id, query, timeout_seconds=timeout)
+            return [row for rows in stream for row in rows]
+
+        return self._retry.run(gather)

@@ -1,0 +1,212 @@
+"""Meta's Graph API over facebook-business: one request, judged and tried again, and the pages of an edge.
+
+The SDK's ``Cursor`` ends early, in silence, at an empty page that has a next one; ``FacebookAdsApi.init``
+replaces ``sys.excepthook`` and sets no timeout. So neither is used: pages are followed here, on ``api.call``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from mdp_dagster.connectors.errors import ConnectorError, PlatformError, QuotaError, TransientError
+from mdp_dagster.connectors.meta_ads.errors import BrokenPagingError, parse_object, refusal
+from mdp_dagster.connectors.meta_ads.usage import Usage, usage_of
+from mdp_dagster.connectors.redaction import redact, redact_logger
+from mdp_dagster.connectors.retry import RetryPolicy
+from mdp_dagster.settings import MetaAdsSettings
+
+logger = logging.getLogger(__name__)
+
+FULL_PERCENT = 95.0
+_CONNECT_TIMEOUT_SECONDS = 10.0
+_EMPTY_PAGES_IN_A_ROW = 1_000
+_SECRET_PARAMS = ("access_token", "appsecret_proof")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The body of an answer, with every number as text, and the rate limits' state after it."""
+
+    body: dict[str, Any]
+    usage: Usage
+
+
+class MetaAdsClient:
+    """The Graph API for one set of settings. Makes no request before ``get``, ``post`` or ``pages`` is
+    called.
+
+    Each thread has its own SDK session: ``requests.Session`` isn't made to be shared.
+    """
+
+    def __init__(
+        self, settings: MetaAdsSettings, retry: RetryPolicy, timeout_seconds: float, pause_seconds: float
+    ) -> None:
+        self._settings = settings
+        self._retry = retry
+        self._timeout = (min(_CONNECT_TIMEOUT_SECONDS, timeout_seconds), timeout_seconds)
+        self._pause_seconds = pause_seconds
+        self._thread = threading.local()
+
+    def get(self, path: tuple[str, ...], params: dict[str, Any], subject: str) -> Answer:
+        """``subject`` begins the message of an error: what was asked for."""
+        return self._retry.run(lambda: self._call("GET", path, params, subject))
+
+    def post(self, path: tuple[str, ...], params: dict[str, Any], subject: str) -> Answer:
+        return self._retry.run(lambda: self._call("POST", path, params, subject))
+
+    def pages(self, path: tuple[str, ...], params: dict[str, Any], subject: str) -> Iterator[list[Any]]:
+        """The ``data`` of each page of an edge, to the last one. A page that fails is asked for again.
+
+        Raises ``BrokenPagingError`` if the pages lead nowhere; what was read until then is worth nothing.
+        """
+        step: dict[str, str] | None = {}
+        seen: set[str] = set()
+        empty, paused = 0, 0.0
+        while step is not None:
+            answer, following = self._page(path, params, step, subject)
+            data = answer.body["data"]
+            yield data
+            step = following
+            empty = 0 if data else empty + 1
+            mark = json.dumps(step, sort_keys=True)
+            if mark in seen or empty > _EMPTY_PAGES_IN_A_ROW:
+                raise BrokenPagingError(f"{subject}: the pages go round in circles")
+            seen.add(mark)
+            if step is not None and self._retry.sleeps_through(paused):
+                paused += self._pause(answer.usage, subject)
+
+    def _page(
+        self, path: tuple[str, ...], params: dict[str, Any], step: dict[str, str], subject: str
+    ) -> tuple[Answer, dict[str, str] | None]:
+        """A page, and the step to the next one."""
+
+        def call() -> tuple[Answer, dict[str, str] | None]:
+            answer = self._call("GET", path, {**params, **step}, subject)
+            data = answer.body.get("data")
+            if not isinstance(data, list):
+                raise TransientError(f"{subject}: a page without a list of data")
+            following = next_step(answer.body.get("paging"), params, subject)
+            if not data and step and following == step:
+                raise TransientError(f"{subject}: an empty page that names itself as the next one")
+            return answer, following
+
+        return self._retry.run(call)
+
+    def _call(self, method: str, path: tuple[str, ...], params: dict[str, Any], subject: str) -> Answer:
+        """One request. Raises a ``ConnectorError`` of any kind, without secrets and without the SDK's
+        exception."""
+        import requests
+
+        api = self._api()
+        self._thread.response = None
+        failure: ConnectorError | None = None
+        try:
+            api.call(method, path, dict(params))
+        except requests.RequestException as error:
+            failure = _unreachable(error, f"{subject}: {self._redact(error)}")
+        except Exception as error:
+            # Of any type, as the SDK trips over bodies that it doesn't expect. If there is an answer, it is judged.
+            if self._thread.response is None:
+                words = f"{subject}: the request can't be made: {self._redact(error)}"
+                failure = PlatformError(words, "check META_GRAPH_URL and META_API_VERSION")
+        # Outside the handlers, so that the SDK's exception, which holds the token, isn't chained to ours.
+        response, self._thread.response = self._thread.response, None
+        if failure is not None or response is None:
+            raise failure or TransientError(f"{subject}: no answer")
+        usage = usage_of(response.headers)
+        body = parse_object(response.text)
+        if body is None or body.get("error") or response.status_code >= 400:
+            raise refusal(response.status_code, self._redact(response.text), usage, subject)
+        return Answer(body, usage)
+
+    def _api(self) -> Any:
+        """This thread's API object."""
+        if not hasattr(self._thread, "api"):
+            self._thread.api = self._new_api()
+        return self._thread.api
+
+    def _new_api(self) -> Any:
+        token, graph_url = self._token(), self._graph_url()
+        from facebook_business.api import FacebookAdsApi
+        from facebook_business.session import FacebookSession
+
+        redact_logger("urllib3.connectionpool")
+        secret = self._settings.app_secret.get_secret_value().strip() if self._settings.app_secret else None
+        session = FacebookSession(self._settings.app_id, secret, token, timeout=self._timeout)
+        session.GRAPH = graph_url
+        session.requests.hooks["response"].append(self._keep)
+        version = self._settings.api_version
+        return FacebookAdsApi(session, api_version=f"v{version.lstrip('v')}" if version else None)
+
+    def _keep(self, response: Any, *_: Any, **__: Any) -> None:
+        response.encoding = "utf-8"  # JSON is; a missing charset would be guessed, slowly
+        self._thread.response = response
+
+    def _token(self) -> str:
+        token = self._settings.access_token.get_secret_value().strip() if self._settings.access_token else ""
+        if not token:
+            raise PlatformError("no Meta credentials are set", "set META_ACCESS_TOKEN to an access token with ads_read")
+        return token
+
+    def _graph_url(self) -> str:
+        url = self._settings.graph_url.strip().rstrip("/")
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise PlatformError(
+                f"META_GRAPH_URL={self._redact(url)} is no address",
+                "write it as in https://graph.facebook.com",
+            )
+        return url
+
+    def _pause(self, usage: Usage, subject: str) -> float:
+        """Before another request: wait while a rate limit is nearly used up. The seconds waited."""
+        if usage.percent <= FULL_PERCENT:
+            return 0.0
+        seconds = usage.regain_seconds or self._pause_seconds
+        words = f"{subject}: {usage.percent:.0f} % of a rate limit is used up"
+        if not self._retry.sleeps_through(seconds):
+            raise QuotaError(words, seconds)
+        logger.info("%s, pausing for %.0f s", words, seconds)
+        time.sleep(seconds)
+        return seconds
+
+    def _redact(self, value: object) -> str:
+        settings = self._settings
+        secrets = [s.get_secret_value().strip() for s in (settings.access_token, settings.app_secret) if s]
+        return redact(str(value), secrets)
+
+
+def next_step(paging: Any, params: dict[str, Any], subject: str) -> dict[str, str] | None:
+    """What to add to the request for the next page; None after the last one.
+
+    ``cursors.after`` is there on the last page too: only ``next`` says that there is another. Its address
+    isn't followed, as it names another host and the token; its parameters are.
+    """
+    if not isinstance(paging, dict) or not paging.get("next"):
+        return None
+    query = urlsplit(str(paging["next"])).query
+    step = {key: value for key, value in parse_qsl(query) if key not in params and key not in _SECRET_PARAMS}
+    cursors = paging.get("cursors")
+    after = cursors.get("after") if isinstance(cursors, dict) else None
+    if after:
+        step["after"] = str(after)
+    if not step:
+        raise TransientError(f"{subject}: there is a next page, but nothing says how to ask for it")
+    return step
+
+
+def _unreachable(error: Exception, words: str) -> ConnectorError:
+    """Requests' own failures; some of these no other try can mend."""
+    name = type(error).__name__
+    if "CERTIFICATE_VERIFY_FAILED" in words:
+        return PlatformError(words, "check META_GRAPH_URL, and REQUESTS_CA_BUNDLE if its certificate is a private one")
+    if name in ("InvalidURL", "InvalidSchema", "MissingSchema", "InvalidProxyURL"):
+        return PlatformError(words, "check META_GRAPH_URL")
+    return TransientError(f"{words} ({name})")

@@ -1,0 +1,110 @@
+"""``MetaAdsConnector``: the Meta Marketing API's insights over facebook-business."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+import pyarrow as pa
+
+from mdp_dagster.connectors.base import AccountFailure, DataSourceConnector, PlatformAccount, Report
+from mdp_dagster.connectors.errors import HistoryError
+from mdp_dagster.connectors.history import check_history, refused_by_platform
+from mdp_dagster.connectors.meta_ads.async_run import AsyncPolicy
+from mdp_dagster.connectors.meta_ads.client import MetaAdsClient
+from mdp_dagster.connectors.meta_ads.insights import InsightsReader, read_campaigns, subject
+from mdp_dagster.connectors.meta_ads.reports import CAMPAIGN_DAILY, REPORTS, SOURCE
+from mdp_dagster.connectors.meta_ads.rows import Campaigns
+from mdp_dagster.connectors.parallel import look_up_accounts
+from mdp_dagster.connectors.retry import RetryPolicy
+from mdp_dagster.settings import MetaAdsSettings, load_meta_ads_settings
+from mdp_dagster.window import DateWindow
+
+logger = logging.getLogger(__name__)
+
+_ACCOUNT_FIELDS = "id,account_id,name,currency,timezone_name,account_status"
+_ACTIVE = "1"  # account_status
+
+
+class MetaAdsConnector(DataSourceConnector):
+    """Meta Ads. Days are days in the account's time zone; money is in its currency, as text.
+
+    Insights are read page by page; very large windows through an asynchronous report run first
+    (``asynchronous``). Where the platform asks for less data, the window is halved, down to a day, and then
+    the page. Keep one instance per run: it keeps its sessions, the accounts that it has looked up, and each
+    account's campaign statuses.
+    """
+
+    source: ClassVar[str] = SOURCE
+    reports: ClassVar[tuple[Report, ...]] = REPORTS
+
+    def __init__(
+        self,
+        settings: MetaAdsSettings | None = None,
+        *,
+        retry: RetryPolicy | None = None,
+        asynchronous: AsyncPolicy | None = None,
+        timeout_seconds: float = 180.0,
+        pause_seconds: float = 5.0,
+        max_parallel_accounts: int = 4,
+    ) -> None:
+        self.max_parallel_accounts = max_parallel_accounts
+        self._retry = retry or RetryPolicy()
+        self._asynchronous = asynchronous or AsyncPolicy()
+        self._client = MetaAdsClient(settings or load_meta_ads_settings(), self._retry, timeout_seconds, pause_seconds)
+        self._looked_up: dict[str, PlatformAccount] = {}
+        self._campaigns: dict[str, Campaigns] = {}
+        self._locks: dict[str, threading.Lock] = {}
+
+    def accounts(self, listed: Sequence[str]) -> tuple[list[PlatformAccount], list[AccountFailure]]:
+        """See ``DataSourceConnector.accounts``. A disabled account isn't left out: it can often still be
+        read."""
+        return look_up_accounts(self.source, listed, self._look_up, self.max_parallel_accounts)
+
+    def extract(self, report: Report, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
+        """See ``DataSourceConnector.extract``; ``HistoryError`` for a window that begins too early."""
+        self.report(report.name)
+        check_history(report, window)
+        return self._batches(report, account, window)
+
+    def _batches(self, report: Report, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
+        began = time.monotonic()
+        try:
+            campaigns = self._campaigns_of(account) if report.name == CAMPAIGN_DAILY.name else {}
+            reader = InsightsReader(self._client, self._retry, report, account, campaigns)
+            batches = reader.read(window, self._asynchronous)
+        except HistoryError as error:
+            raise refused_by_platform(report, window, error.message) from None
+        logger.info(
+            "%s %s account %s, %s: %d rows in %.1f s",
+            self.source, report.name, account.account_id, window,
+            sum(batch.num_rows for batch in batches), time.monotonic() - began,
+        )  # fmt: skip
+        yield from batches
+
+    def _campaigns_of(self, account: PlatformAccount) -> Campaigns:
+        with self._locks.setdefault(account.account_id, threading.Lock()):
+            if account.account_id not in self._campaigns:
+                self._campaigns[account.account_id] = read_campaigns(self._client, self._retry, account.account_id)
+            return self._campaigns[account.account_id]
+
+    def _look_up(self, listed_id: str) -> list[PlatformAccount]:
+        if listed_id not in self._looked_up:
+            self._looked_up[listed_id] = self._account(listed_id)
+        return [self._looked_up[listed_id]]
+
+    def _account(self, listed_id: str) -> PlatformAccount:
+        body = self._client.get((f"act_{listed_id}",), {"fields": _ACCOUNT_FIELDS}, subject(listed_id)).body
+        if body.get("account_status", _ACTIVE) != _ACTIVE:
+            logger.info("%s has account_status %s", subject(listed_id), body["account_status"])
+        return PlatformAccount(
+            source=SOURCE,
+            account_id=listed_id,
+            listed_as=listed_id,
+            name=str(body.get("name") or ""),
+            currency=str(body.get("currency") or ""),
+            time_zone=str(body.get("timezone_name") or ""),
+        )

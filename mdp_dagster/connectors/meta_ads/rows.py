@@ -1,0 +1,117 @@
+"""Insights rows into Arrow columns, as received: numbers stay text, lists become canonical JSON text."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from mdp_dagster.connectors.base import ColumnType, PlatformAccount, Report
+from mdp_dagster.connectors.meta_ads.reports import CAMPAIGN_STATUS, TIME_ZONE
+
+logger = logging.getLogger(__name__)
+
+ROWS_PER_BATCH = 10_000
+
+# Campaign id to the fields of the campaign.
+Campaigns = Mapping[str, Mapping[str, Any]]
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode
+
+
+def text(value: Any) -> str | None:
+    """A value as text. What isn't text or a number stays as JSON text, for ingest to judge."""
+    if value is None or type(value) is str:
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    return _encode(value)
+
+
+def canonical_json(value: Any) -> str | None:
+    """JSON text that is the same for the same content: keys sorted, and a list's entries sorted by their
+    ``action_type``, so that a mere reordering by the platform is no change."""
+    if value is None:
+        return None
+    return _encode(_sorted(value) if isinstance(value, list) else value)
+
+
+def _sorted(entries: list[Any]) -> list[Any]:
+    try:
+        by_type = {entry["action_type"]: entry for entry in entries}
+        if len(by_type) == len(entries):
+            return [by_type[action_type] for action_type in sorted(by_type)]
+    except (TypeError, KeyError):
+        pass
+    return sorted(entries, key=_encode)  # of other shapes, or broken down further: by their own text
+
+
+class RowGatherer:
+    """Gathers the rows of one try. A missing key is null; so is every column of a row that is no object."""
+
+    def __init__(
+        self, report: Report, account: PlatformAccount, campaigns: Campaigns, batch_rows: int = ROWS_PER_BATCH
+    ) -> None:
+        self._report = report
+        self._account = account
+        self._campaigns = campaigns
+        self._batch_rows = batch_rows
+        self._readers = [self._reader(column.name, column.type) for column in report.columns]
+        self._columns: list[list[str | None]] = [[] for _ in report.columns]
+        self._batches: list[pa.RecordBatch] = []
+        self.row_count = 0
+
+    def add(self, rows: Sequence[Any]) -> None:
+        """Take the ``data`` of one page."""
+        objects = [row if isinstance(row, dict) else self._rubbish(row) for row in rows]
+        for read, values in zip(self._readers, self._columns, strict=True):
+            values.extend(map(read, objects))
+        self.row_count += len(objects)
+        if len(self._columns[0]) >= self._batch_rows:
+            self._flush()
+
+    def batches(self) -> list[pa.RecordBatch]:
+        """Everything gathered."""
+        self._flush()
+        return self._batches
+
+    def _flush(self) -> None:
+        if not self._columns[0]:
+            return
+        schema = self._report.schema
+        arrays = [_array(values) for values in self._columns]
+        self._batches += pa.Table.from_arrays(arrays, schema=schema).to_batches(max_chunksize=self._batch_rows)
+        self._columns = [[] for _ in self._report.columns]
+
+    def _reader(self, name: str, kind: ColumnType) -> Callable[[dict[str, Any]], str | None]:
+        if name == TIME_ZONE:
+            time_zone = self._account.time_zone or None
+            return lambda row: time_zone
+        if name in CAMPAIGN_STATUS:
+            return self._campaign_reader(CAMPAIGN_STATUS[name])
+        if kind is ColumnType.JSON_TEXT:
+            return lambda row: canonical_json(row.get(name))
+        return lambda row: text(row.get(name))
+
+    def _campaign_reader(self, field: str) -> Callable[[dict[str, Any]], str | None]:
+        values = {campaign_id: text(campaign.get(field)) for campaign_id, campaign in self._campaigns.items()}
+        return lambda row: values.get(text(row.get("campaign_id")) or "")
+
+    def _rubbish(self, row: Any) -> dict[str, Any]:
+        logger.warning(
+            "meta_ads %s account %s: a row is no object: %.200r",
+            self._report.name,
+            self._account.account_id,
+            row,
+        )
+        return {}
+
+
+def _array(values: list[str | None]) -> pa.Array:
+    try:
+        return pa.array(values, pa.string())
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can hold and UTF-8 can't
+        return pa.array([v and v.encode("utf-8", "replace").decode() for v in values], pa.string())

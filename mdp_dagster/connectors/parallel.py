@@ -1,0 +1,56 @@
+"""Looking up listed accounts side by side, each failure kept to its own account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from mdp_dagster.connectors.base import AccountFailure, PlatformAccount
+from mdp_dagster.connectors.errors import ConnectorError, PlatformError
+
+LookUp = Callable[[str], list[PlatformAccount]]
+
+
+def look_up_accounts(
+    source: str, listed: Sequence[str], look_up: LookUp, workers: int
+) -> tuple[list[PlatformAccount], list[AccountFailure]]:
+    """The accounts behind the listed ids, in their order, each once; a direct listing wins over a manager's.
+
+    An id that fails itself but is reached through a listed manager is no failure: it goes through the
+    manager. Raises ``PlatformError`` if a look-up does and none succeeds: what some accounts get past doesn't
+    concern every account.
+    """
+    ids = list(dict.fromkeys(listed))
+    if not ids:
+        return [], []
+    with ThreadPoolExecutor(max_workers=min(workers, len(ids)), thread_name_prefix=f"{source}-accounts") as pool:
+        outcomes = dict(zip(ids, pool.map(lambda listed_id: _outcome(look_up, listed_id), ids), strict=True))
+
+    found: dict[str, PlatformAccount] = {}
+    failures: dict[str, ConnectorError] = {}
+    for listed_id, outcome in outcomes.items():
+        if isinstance(outcome, ConnectorError):
+            failures[listed_id] = outcome
+            continue
+        for account in outcome:
+            if account.account_id not in found or account.account_id == account.listed_as:
+                found[account.account_id] = account
+    if not found:
+        for error in failures.values():
+            if isinstance(error, PlatformError):
+                raise error
+    left = []
+    for listed_id, error in failures.items():
+        if listed_id in found:
+            found[listed_id] = replace(found[listed_id], listed_as=listed_id)
+        else:
+            left.append(AccountFailure(source, listed_id, error))
+    return list(found.values()), left
+
+
+def _outcome(look_up: LookUp, listed_id: str) -> list[PlatformAccount] | ConnectorError:
+    try:
+        return look_up(listed_id)
+    except ConnectorError as error:
+        return error

@@ -1,0 +1,72 @@
+"""How a connector tries again: bounded, with exponential backoff and jitter, and with the wait that a quota
+names."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+
+from mdp_dagster.connectors.errors import ConnectorError, QuotaError, TransientError
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """Up to ``attempts`` tries. A quota whose delay is longer than ``longest_quota_wait_seconds`` is not
+    slept through: its ``QuotaError`` goes to the caller, who can come back later."""
+
+    attempts: int = 5
+    first_wait_seconds: float = 1.0
+    longest_wait_seconds: float = 30.0
+    longest_quota_wait_seconds: float = 60.0
+
+    def run(self, call: Callable[[], T], retry_on: type[TransientError] = TransientError) -> T:
+        """The result of ``call``, tried again after a ``retry_on`` or a short quota; the last error
+        otherwise.
+
+        ``call`` must start anew each time: what an earlier try gathered is thrown away, so nothing comes
+        twice.
+        """
+        retrying = Retrying(
+            retry=retry_if_exception(lambda error: self._worth_another_try(error, retry_on)),
+            stop=stop_after_attempt(self.attempts),
+            wait=self._wait,
+            before_sleep=_log_wait,
+            reraise=True,
+        )
+        return retrying(call)
+
+    def sleeps_through(self, seconds: float) -> bool:
+        """Whether a delay that the platform names is short enough to wait for."""
+        return seconds <= self.longest_quota_wait_seconds
+
+    def _worth_another_try(self, error: BaseException, retry_on: type[TransientError]) -> bool:
+        if isinstance(error, QuotaError):
+            return retry_on is TransientError and self.sleeps_through(error.retry_after_seconds)
+        return isinstance(error, retry_on)
+
+    def _wait(self, state: RetryCallState) -> float:
+        error = _error_of(state)
+        jitter = random.uniform(0, self.first_wait_seconds)  # accounts that were refused together come back apart
+        if isinstance(error, QuotaError):
+            return error.retry_after_seconds + jitter
+        backoff: float = self.first_wait_seconds * 2 ** (state.attempt_number - 1)
+        return min(backoff + jitter, self.longest_wait_seconds)
+
+
+def _error_of(state: RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None
+
+
+def _log_wait(state: RetryCallState) -> None:
+    error = _error_of(state)
+    words = error.message if isinstance(error, ConnectorError) else error
+    logger.info("try %d failed, the next in %.1f s: %s", state.attempt_number, state.upcoming_sleep, words)

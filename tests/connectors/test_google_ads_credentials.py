@@ -1,0 +1,110 @@
+"""Credentials that are missing or wrong: one clear PlatformError that names the variable, before any query."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mdp_dagster.connectors.base import PlatformAccount
+from mdp_dagster.connectors.errors import PlatformError, TransientError
+from mdp_dagster.connectors.google_ads import ACCOUNT_DAILY, GoogleAdsConnector
+from mdp_dagster.sandbox import Sandbox
+from mdp_dagster.settings import GoogleAdsSettings
+from tests.connectors.conftest import FAST, GOOGLE_DIRECT, LAST_MONTH, causes
+
+Settings = Callable[..., GoogleAdsSettings]
+
+
+def refused(settings: GoogleAdsSettings, kind: type[Exception] = PlatformError) -> Any:
+    """The error of both ways in."""
+    google = GoogleAdsConnector(settings, retry=FAST)
+    with pytest.raises(kind) as from_extract:
+        list(google.extract(ACCOUNT_DAILY, PlatformAccount("google_ads", "1", "1"), LAST_MONTH))
+    if kind is PlatformError:
+        with pytest.raises(kind) as from_accounts:
+            google.accounts([GOOGLE_DIRECT[0]])
+        assert from_accounts.value.remedy == from_extract.value.remedy
+    return from_extract.value
+
+
+def test_no_credentials_name_the_variables() -> None:
+    error = refused(GoogleAdsSettings(_env_file=None))  # type: ignore[call-arg]
+    assert "no Google Ads credentials are set" in error.message
+    assert "GOOGLE_ADS_JSON_KEY_FILE_PATH" in error.remedy
+    assert "GOOGLE_ADS_REFRESH_TOKEN" in error.remedy
+
+
+def test_incomplete_credentials_name_what_is_missing() -> None:
+    error = refused(GoogleAdsSettings(_env_file=None, client_id="id", refresh_token="1//token"))  # type: ignore
+    assert "GOOGLE_ADS_CLIENT_SECRET not set" in error.message
+
+
+def spoilt(sandbox: Sandbox, tmp_path: Path, change: Callable[[dict[str, Any]], Any]) -> Path:
+    key = json.loads(Path(sandbox.env["GOOGLE_ADS_JSON_KEY_FILE_PATH"]).read_text())
+    path = tmp_path / "key.json"
+    path.write_text(json.dumps(change(key)))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda key: {k: v for k, v in key.items() if k != "private_key"}, "the file lacks private_key"),
+        (lambda key: {k: v for k, v in key.items() if k != "token_uri"}, "the file lacks token_uri"),
+        (lambda key: {"type": "authorized_user"}, "the file lacks client_email, token_uri, private_key"),
+        (lambda key: ["no", "object"], "the file lacks client_email"),
+        (lambda key: key | {"private_key": "no key"}, "the credentials can't be used"),
+        (lambda key: key | {"client_email": "somebody@else"}, "Google refused the credentials"),
+    ],
+)
+def test_a_wrong_key_file_is_said(
+    sandbox: Sandbox,
+    google_settings: Settings,
+    tmp_path: Path,
+    change: Callable[[dict[str, Any]], Any],
+    words: str,
+) -> None:
+    path = spoilt(sandbox, tmp_path, change)
+    error = refused(google_settings(json_key_file_path=path))
+    assert words in error.message
+    assert "GOOGLE_ADS_JSON_KEY_FILE_PATH" in str(error)
+    secret = json.loads(Path(sandbox.env["GOOGLE_ADS_JSON_KEY_FILE_PATH"]).read_text())["private_key"].splitlines()[2]
+    assert not any(secret in f"{e!s}{e!r}" for e in causes(error))
+
+
+@pytest.mark.parametrize("content", [None, "", "not JSON", "\x00"])
+def test_a_key_file_that_is_missing_or_no_json_is_said(
+    google_settings: Settings, tmp_path: Path, content: str | None
+) -> None:
+    path = tmp_path / "key.json"
+    if content is not None:
+        path.write_text(content)
+    error = refused(google_settings(json_key_file_path=path))
+    assert f"GOOGLE_ADS_JSON_KEY_FILE_PATH={path}" in error.message
+
+
+def test_a_directory_is_no_key_file(google_settings: Settings, tmp_path: Path) -> None:
+    assert "GOOGLE_ADS_JSON_KEY_FILE_PATH" in refused(google_settings(json_key_file_path=tmp_path)).message
+
+
+def test_a_token_server_that_is_not_there_is_a_transient_error(
+    sandbox: Sandbox, google_settings: Settings, tmp_path: Path
+) -> None:
+    path = spoilt(sandbox, tmp_path, lambda key: key | {"token_uri": "http://127.0.0.1:1/token"})
+    error = refused(google_settings(json_key_file_path=path), TransientError)
+    assert "access tokens can't be reached" in error.message
+
+
+def test_a_developer_token_may_be_unset(google_settings: Settings) -> None:
+    """Only the platform knows whether it is needed (v26 calls developer tokens deprecated): it is asked."""
+    error = refused(google_settings(developer_token=None))
+    assert "DEVELOPER_TOKEN_PARAMETER_MISSING" in error.message
+    assert error.remedy == "set GOOGLE_ADS_DEVELOPER_TOKEN"
+
+
+def test_a_login_customer_that_is_no_id_is_said(google_settings: Settings) -> None:
+    assert "GOOGLE_ADS_LOGIN_CUSTOMER_ID=my manager" in refused(google_settings(login_customer_id="my manager")).message

@@ -1,0 +1,151 @@
+"""The declarations that raw tables, digests and staging build on, and the requests that follow from them."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mdp_dagster.connectors import google_ads, meta_ads
+from mdp_dagster.connectors.base import ColumnType, Report
+from mdp_dagster.connectors.errors import HistoryError
+from mdp_dagster.connectors.google_ads.reports import gaql, gaql_field
+from mdp_dagster.connectors.history import (
+    SHORTEST_37_MONTHS_DAYS,
+    check_history,
+    earliest_today,
+    first_day,
+    refused_by_platform,
+)
+from mdp_dagster.connectors.meta_ads.reports import CAMPAIGN_STATUSES, insights_params
+from mdp_dagster.window import DateWindow, months_before
+
+ALL = (*google_ads.REPORTS, *meta_ads.REPORTS)
+TEXT, INT, FLOAT = ColumnType.STRING, ColumnType.INTEGER, ColumnType.DOUBLE
+INT_TEXT, DECIMAL_TEXT, JSON_TEXT = ColumnType.INTEGER_TEXT, ColumnType.DECIMAL_TEXT, ColumnType.JSON_TEXT
+
+CONTRACT = {
+    ("google_ads", "account_daily"): {
+        "customer_id": INT, "customer_descriptive_name": TEXT, "customer_currency_code": TEXT,
+        "customer_time_zone": TEXT, "segments_date": TEXT, "metrics_impressions": INT, "metrics_clicks": INT,
+        "metrics_cost_micros": INT, "metrics_conversions": FLOAT, "metrics_conversions_value": FLOAT,
+        "metrics_all_conversions": FLOAT,
+    },
+    ("google_ads", "campaign_daily"): {
+        "customer_id": INT, "customer_descriptive_name": TEXT, "customer_currency_code": TEXT,
+        "customer_time_zone": TEXT, "campaign_id": INT, "campaign_name": TEXT, "campaign_status": TEXT,
+        "campaign_advertising_channel_type": TEXT, "segments_date": TEXT, "metrics_impressions": INT,
+        "metrics_clicks": INT, "metrics_cost_micros": INT, "metrics_conversions": FLOAT,
+        "metrics_conversions_value": FLOAT, "metrics_all_conversions": FLOAT,
+    },
+    ("meta_ads", "account_daily"): {
+        "account_name": TEXT, "account_currency": TEXT, "timezone_name": TEXT, "date_start": TEXT,
+        "date_stop": TEXT, "impressions": INT_TEXT, "clicks": INT_TEXT, "spend": DECIMAL_TEXT, "reach": INT_TEXT,
+        "inline_link_clicks": INT_TEXT, "actions": JSON_TEXT, "action_values": JSON_TEXT,
+    },
+    ("meta_ads", "campaign_daily"): {
+        "account_name": TEXT, "account_currency": TEXT, "timezone_name": TEXT, "campaign_id": TEXT,
+        "campaign_name": TEXT, "campaign_status": TEXT, "campaign_effective_status": TEXT, "objective": TEXT,
+        "date_start": TEXT, "date_stop": TEXT, "impressions": INT_TEXT, "clicks": INT_TEXT,
+        "spend": DECIMAL_TEXT, "reach": INT_TEXT, "inline_link_clicks": INT_TEXT, "actions": JSON_TEXT,
+        "action_values": JSON_TEXT,
+    },
+}  # fmt: skip
+windows = st.builds(
+    lambda start, days: DateWindow(start, start + timedelta(days=days)),
+    st.dates(date(2015, 1, 1), date(2035, 1, 1)),
+    st.integers(1, 1500),
+)
+
+
+@pytest.mark.parametrize("report", ALL, ids=lambda report: report.table)
+def test_a_report_has_the_columns_of_the_contract_in_its_order(report: Report) -> None:
+    assert [(c.name, c.type) for c in report.columns] == list(CONTRACT[report.source, report.name].items())
+
+
+@pytest.mark.parametrize("report", ALL, ids=lambda report: report.table)
+def test_a_report_declares_its_key_day_and_cost_among_its_columns(report: Report) -> None:
+    names = {column.name for column in report.columns}
+    assert {*report.key, report.day_column, report.cost_column} <= names
+    assert report.day_column in report.key
+    assert report.grain
+    assert all(column.description for column in report.columns)
+
+
+def test_lookbacks_and_units_are_the_platforms() -> None:
+    assert {r.lookback_days for r in google_ads.REPORTS} == {90}
+    assert {r.lookback_days for r in meta_ads.REPORTS} == {28}
+    assert {r.cost_per_unit for r in google_ads.REPORTS} == {1_000_000}
+    assert {r.cost_per_unit for r in meta_ads.REPORTS} == {1}
+
+
+@given(windows)
+def test_gaql_says_the_window_with_both_ends_inside(window: DateWindow) -> None:
+    for report in google_ads.REPORTS:
+        select, _, rest = gaql(report, window).partition(" FROM ")
+        assert rest.split(" WHERE ")[1] == f"segments.date BETWEEN '{window.start}' AND '{window.last}'"
+        fields = select.removeprefix("SELECT ").split(", ")
+        assert [field.replace(".", "_", 1) for field in fields] == [c.name for c in report.columns]
+
+
+def test_gaql_asks_each_report_of_its_own_resource_without_a_status_filter() -> None:
+    window = DateWindow.of_days("2026-01-01", "2026-01-31")
+    assert " FROM customer WHERE " in gaql(google_ads.ACCOUNT_DAILY, window)
+    assert " FROM campaign WHERE " in gaql(google_ads.CAMPAIGN_DAILY, window)
+    assert "AND campaign.status" not in gaql(google_ads.CAMPAIGN_DAILY, window)
+
+
+def test_a_column_without_a_resource_has_no_gaql_field() -> None:
+    with pytest.raises(KeyError, match="no resource"):
+        gaql_field("spend")
+
+
+@given(windows)
+def test_insights_say_the_window_with_both_ends_inside(window: DateWindow) -> None:
+    params = insights_params(meta_ads.CAMPAIGN_DAILY, window)
+    assert params["time_range"] == {"since": str(window.start), "until": str(window.last)}
+    assert (params["level"], params["time_increment"]) == ("campaign", 1)
+
+
+def test_insights_include_archived_and_deleted_campaigns() -> None:
+    from facebook_business.adobjects.campaign import Campaign
+
+    statuses = Campaign.EffectiveStatus
+    assert set(CAMPAIGN_STATUSES) == {v for k, v in vars(statuses).items() if not k.startswith("_")}
+    window = DateWindow.of_days("2026-01-01", "2026-01-31")
+    (condition,) = insights_params(meta_ads.CAMPAIGN_DAILY, window)["filtering"]
+    assert condition["value"] == list(CAMPAIGN_STATUSES)
+    assert "filtering" not in insights_params(meta_ads.ACCOUNT_DAILY, window)
+
+
+@given(windows, st.dates(date(2018, 1, 1), date(2030, 1, 1)))
+def test_history_refuses_exactly_the_windows_that_begin_before_it(window: DateWindow, today: date) -> None:
+    for report in ALL:
+        first = months_before(today, 37)
+        if window.start >= first:
+            check_history(report, window, today)
+            continue
+        with pytest.raises(HistoryError) as caught:
+            check_history(report, window, today)
+        assert str(first) in caught.value.message
+        assert f"MDP_START_DATE={first}" in caught.value.remedy
+
+
+def test_without_a_day_history_takes_the_one_where_the_day_begins_last() -> None:
+    first = first_day(ALL[0], earliest_today())
+    check_history(ALL[0], DateWindow(first, first + timedelta(days=1)))
+    with pytest.raises(HistoryError):
+        check_history(ALL[0], DateWindow(first - timedelta(days=1), first))
+
+
+@given(st.dates(date(2018, 1, 1), date(2030, 1, 1)))
+def test_the_day_named_after_a_refusal_is_within_the_history(today: date) -> None:
+    assert today - timedelta(days=SHORTEST_37_MONTHS_DAYS) >= months_before(today, 37)
+
+
+def test_a_refusal_keeps_the_platforms_words() -> None:
+    error = refused_by_platform(ALL[0], DateWindow.of_days("2015-01-01", "2015-01-31"), "Too old.")
+    assert "Too old." in error.message
+    assert "MDP_START_DATE=" in error.remedy
