@@ -20,7 +20,7 @@ $(INSTALLED): requirements.lock
 	@echo "==> Setting up $(VENV) with $$($(PYTHON) --version) (a minute or two)"
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "error: $(PYTHON) can't make a virtual environment; on Debian: apt-get install python3-venv"; exit 1; }
-	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(RUN) -m pip install --quiet --require-hashes --no-deps -r requirements.lock
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(RUN) -m pip install --quiet --quiet --require-hashes --no-deps -r requirements.lock
 	@$(RUN) -m mdp_dagster parse-dbt
 	@touch $@
 

@@ -7,12 +7,12 @@ import json
 import subprocess
 import sys
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from mdp_dagster.cli.demo_world import DemoError, DemoWorld, prepare_dagster_home, running_sandbox
-from mdp_dagster.settings import Settings
+from mdp_dagster.cli.demo_world import DEMO_FOLDER, DemoError, DemoWorld, prepare_dagster_home, running_sandbox
 from mdp_dagster.window import DateWindow
 
 _TAG = "mdp/demo"
@@ -21,6 +21,7 @@ _TAG = "mdp/demo"
 def add_commands(commands: Any) -> None:
     parser = commands.add_parser("demo", help="pull, model and check the last days of the sandbox's accounts")
     parser.add_argument("--days", type=int, default=60)
+    parser.add_argument("--folder", type=Path, default=DEMO_FOLDER, help="where the demo keeps its things")
     parser.set_defaults(run=_run)
 
 
@@ -31,7 +32,7 @@ def _run(options: argparse.Namespace) -> int:
     from mdp_dagster.cli.report import print_report
 
     console = Console(soft_wrap=True) if sys.stdout.isatty() else Console(soft_wrap=True, width=140)
-    world = DemoWorld()
+    world = DemoWorld(options.folder.resolve())
     started = time.monotonic()
     try:
         prepare_dagster_home(world.dagster_home)
@@ -51,9 +52,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _last_days(days: int) -> DateWindow:
-    from mdp_dagster.partitions import today
-
-    last = today(Settings())
+    last = datetime.now(timezone.utc).date()  # the demo's own calendar, whatever MDP_TIMEZONE says
     return DateWindow.of_days(last - timedelta(days=days - 1), last)
 
 

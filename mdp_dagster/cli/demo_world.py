@@ -19,6 +19,8 @@ from mdp_dagster.settings import PROJECT_ROOT, STATE_DIR
 _FOREIGN = ("MDP_", "GOOGLE_ADS_", "META_", "DAGSTER_", "GRPC_DEFAULT_SSL_ROOTS")
 _START_SECONDS = 60
 
+DEMO_FOLDER = STATE_DIR / "demo"
+
 
 class DemoError(Exception):
     """The demo could not go on. Says where to look."""
@@ -28,7 +30,7 @@ class DemoError(Exception):
 class DemoWorld:
     """Where the demo keeps its things."""
 
-    folder: Path = STATE_DIR / "demo"
+    folder: Path = DEMO_FOLDER
 
     @property
     def dagster_home(self) -> Path:

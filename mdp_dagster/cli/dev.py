@@ -15,9 +15,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from mdp_dagster.cli.demo_world import DemoWorld, prepare_dagster_home, running_sandbox
+from mdp_dagster.cli.demo_world import DEMO_FOLDER, DemoWorld, prepare_dagster_home, running_sandbox
 from mdp_dagster.settings import PROJECT_ROOT, STATE_DIR
-
 
 _STOP_SECONDS = 20
 
@@ -25,6 +24,7 @@ _STOP_SECONDS = 20
 def add_commands(commands: Any) -> None:
     parser = commands.add_parser("dev", help="the Dagster UI on 127.0.0.1")
     parser.add_argument("--port", type=int, default=3000)
+    parser.add_argument("--demo", type=Path, help="the demo's data in this folder, even if there is a .env")
     parser.set_defaults(run=_run)
 
 
@@ -33,12 +33,12 @@ def _run(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ExitStack() as stack:
-        if (PROJECT_ROOT / ".env").exists():
+        if options.demo is None and (PROJECT_ROOT / ".env").exists():
             print("Using your settings in .env.")
             folder, home = PROJECT_ROOT, Path(os.environ.get("DAGSTER_HOME", STATE_DIR / "dagster"))
             environment = {**os.environ, "DAGSTER_HOME": str(home)}
         else:
-            world = DemoWorld()
+            world = DemoWorld((options.demo or DEMO_FOLDER).resolve())
             folder, home = world.folder, world.dagster_home
             addresses = stack.enter_context(running_sandbox(world))
             environment = world.environment(addresses)

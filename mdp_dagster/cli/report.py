@@ -98,13 +98,7 @@ def _print_checks(console: Console, instance: DagsterInstance, run_id: str) -> N
 
 def _summary(metadata: Any) -> str:
     plain = {name: value.value for name, value in metadata.items() if not hasattr(value, "records")}
-    shown = (
-        "share_meeting_target",
-        "campaigns_judged",
-        "odd_days",
-        "failed",
-        "rejected",
-        "duplicates",
-        "failed_row_count",
-    )
-    return ", ".join(f"{name.replace('_', ' ')} {plain[name]}" for name in shown if name in plain)
+    if "share_meeting_target" in plain:
+        return f"{plain['share_meeting_target']:.0%} of {plain['campaigns_judged']} campaigns meet their target"
+    shown = ("odd_days", "failed", "rejected", "duplicates", "dagster_dbt/failed_row_count")
+    return ", ".join(f"{name.rpartition('/')[2].replace('_', ' ')} {plain[name]}" for name in shown if name in plain)

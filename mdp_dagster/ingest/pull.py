@@ -131,8 +131,7 @@ def _judge_days(
 
 
 def _duplicates(report: Report, rows: pa.Table) -> int:
-    distinct: int = rows.group_by(list(report.key)).aggregate([]).num_rows
-    return rows.num_rows - distinct
+    return int(rows.num_rows - rows.group_by(list(report.key)).aggregate([]).num_rows)
 
 
 def _spend(report: Report, rows: pa.Table) -> float:

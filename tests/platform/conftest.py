@@ -51,9 +51,7 @@ class Platform:
         self.warehouse = DuckDBWarehouse(folder / "warehouse.duckdb", 60)
         self.definitions = build_definitions(load_settings())
 
-    def run(
-        self, window: DateWindow, select: str | None = None, succeeds: bool = True
-    ) -> dg.ExecuteInProcessResult:
+    def run(self, window: DateWindow, select: str | None = None, succeeds: bool = True) -> dg.ExecuteInProcessResult:
         """The main job over the window, in one run; ``select`` narrows it to some assets."""
         job = self.definitions.resolve_job_def(JOB_NAME)
         keys = dg.AssetSelection.from_string(select).resolve(self.definitions.resolve_asset_graph()) if select else None

@@ -14,23 +14,35 @@ from mdp_dagster.platforms import REPORTS
 from mdp_dagster.schedules import JOB_NAME
 from mdp_dagster.settings import Settings, SettingsError
 
-# Every change of the graph shows here, and so in review: asset, group, what it is made from.
-GRAPH = """
-raw__accounts                    raw           <-
-raw__extracts                    raw           <-
-raw__rejects                     raw           <-
-raw_google_ads__account_daily    raw           <-
-raw_google_ads__campaign_daily   raw           <-
-raw_meta_ads__account_daily      raw           <-
-raw_meta_ads__campaign_daily     raw           <-
-stg_google_ads__account_daily    staging       <- raw__extracts raw_google_ads__account_daily
-stg_google_ads__campaign_daily   staging       <- raw__extracts raw_google_ads__campaign_daily
-stg_meta_ads__account_daily      staging       <- raw__accounts raw__extracts raw_meta_ads__account_daily
-stg_meta_ads__campaign_daily     staging       <- raw__accounts raw__extracts raw_meta_ads__campaign_daily
-int_campaign__daily_unified      intermediate  <- raw__accounts stg_google_ads__campaign_daily stg_meta_ads__campaign_daily
-mart_campaign__daily             marts         <- int_campaign__daily_unified
-mart_client__daily               marts         <- mart_campaign__daily
-"""
+# Every change of the graph shows here, and so in review: what each asset is made from, by layer.
+GRAPH = {
+    "raw": {
+        "raw__accounts": [],
+        "raw__extracts": [],
+        "raw__rejects": [],
+        "raw_google_ads__account_daily": [],
+        "raw_google_ads__campaign_daily": [],
+        "raw_meta_ads__account_daily": [],
+        "raw_meta_ads__campaign_daily": [],
+    },
+    "staging": {
+        "stg_google_ads__account_daily": ["raw__extracts", "raw_google_ads__account_daily"],
+        "stg_google_ads__campaign_daily": ["raw__extracts", "raw_google_ads__campaign_daily"],
+        "stg_meta_ads__account_daily": ["raw__accounts", "raw__extracts", "raw_meta_ads__account_daily"],
+        "stg_meta_ads__campaign_daily": ["raw__accounts", "raw__extracts", "raw_meta_ads__campaign_daily"],
+    },
+    "intermediate": {
+        "int_campaign__daily_unified": [
+            "raw__accounts",
+            "stg_google_ads__campaign_daily",
+            "stg_meta_ads__campaign_daily",
+        ],
+    },
+    "marts": {
+        "mart_campaign__daily": ["int_campaign__daily_unified"],
+        "mart_client__daily": ["mart_campaign__daily"],
+    },
+}
 
 
 @pytest.fixture
@@ -45,16 +57,11 @@ def definitions(settings: Settings) -> dg.Definitions:
 
 def test_the_asset_graph_is_this_one(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
-    layers = ["raw", "staging", "intermediate", "marts"]
-    lines = sorted(
-        (
-            layers.index(node.group_name),
-            f"{node.key.to_user_string():<33}{node.group_name:<14}<- "
-            + " ".join(sorted(parent.to_user_string() for parent in node.parent_keys)),
-        )
-        for node in map(graph.get, graph.get_all_asset_keys())
-    )
-    assert "\n".join(line.rstrip() for _, line in lines) == GRAPH.strip()
+    there: dict[str, dict[str, list[str]]] = {}
+    for node in map(graph.get, graph.get_all_asset_keys()):
+        parents = sorted(parent.to_user_string() for parent in node.parent_keys)
+        there.setdefault(node.group_name, {})[node.key.to_user_string()] = parents
+    assert there == GRAPH
 
 
 def test_every_asset_explains_itself(definitions: dg.Definitions) -> None:
@@ -84,7 +91,9 @@ def test_every_range_of_days_is_one_run(definitions: dg.Definitions) -> None:
 def test_grain_and_rejects_block_what_is_downstream(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     blocking = {
-        (key.asset_key.to_user_string(), key.name) for key in graph.asset_check_keys if graph.get_check_spec(key).blocking
+        (key.asset_key.to_user_string(), key.name)
+        for key in graph.asset_check_keys
+        if graph.get_check_spec(key).blocking
     }
     for report in REPORTS:
         assert {(report.table, "grain_unique"), (report.table, "rejects_within_limit")} <= blocking

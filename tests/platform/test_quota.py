@@ -40,9 +40,7 @@ def test_a_run_waits_as_long_as_the_platform_asks_and_pulls_only_what_is_missing
     services = SimpleNamespace(stores=lambda: stores, connector=lambda source: connector)
     asset = raw_asset(REPORT, daily_partitions(Settings()))
     with dg.DagsterInstance.ephemeral() as instance:
-        result = dg.materialize(
-            [asset], instance=instance, tags=range_tags(window), resources={"services": services}
-        )
+        result = dg.materialize([asset], instance=instance, tags=range_tags(window), resources={"services": services})
         assert [event for event in result.all_events if event.is_step_up_for_retry]
         assert instance.get_materialized_partitions(dg.AssetKey(REPORT.table)) == {str(day) for day in window.days()}
     assert [account for account, _ in connector.pulls].count("1") == 1

@@ -1,0 +1,103 @@
+"""`make demo` and `make dev`, as a newcomer has them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def command_environment() -> dict[str, str]:
+    """A shell that has settings of somebody's own, which the demo must not touch."""
+    own = {"MDP_DUCKDB_PATH": "/nowhere/production.duckdb", "META_ACCESS_TOKEN": "EAAproduction", "MDP_TARGET": "x"}
+    return {**os.environ, **own}
+
+
+def test_the_demo_shows_kpis_checks_and_where_things_lie_and_dev_shows_its_run(
+    tmp_path: Path, command_environment: dict[str, str]
+) -> None:
+    demo = subprocess.run(
+        [sys.executable, "-m", "mdp_dagster", "demo", "--days", "4", "--folder", str(tmp_path)],
+        cwd=ROOT,
+        env=command_environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    for part in ("✓ raw_google_ads__campaign_daily", "✓ dbt_models", "Nordlicht Outdoor", "meta_ads", "ROAS"):
+        assert part in demo.stdout
+    assert "of 37 passed" in demo.stdout
+    assert str(tmp_path / "warehouse.duckdb") in demo.stdout
+    assert "ERROR" not in demo.stdout
+    assert _processes_of(tmp_path) == []
+
+    port = _free_port()
+    dev = subprocess.Popen(
+        [sys.executable, "-m", "mdp_dagster", "dev", "--port", str(port), "--demo", str(tmp_path)],
+        cwd=ROOT,
+        env=command_environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        answer = _ask(port, "{ runsOrError { ... on Runs { results { status jobName } } } }")
+        assert answer == {"runsOrError": {"results": [{"status": "SUCCESS", "jobName": "ads_daily"}]}}
+        locations = _ask(
+            port, "{ repositoriesOrError { ... on RepositoryConnection { nodes { location { name } } } } }"
+        )
+        assert locations["repositoriesOrError"]["nodes"] == [{"location": {"name": "mdp"}}]
+    finally:
+        dev.send_signal(signal.SIGTERM)
+        dev.communicate(timeout=60)
+    assert _processes_of(tmp_path) == []
+
+
+def _ask(port: int, query: str) -> dict[str, object]:  # type: ignore[type-arg]
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/graphql",
+        json.dumps({"query": query}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                data: dict[str, object] = json.load(answer)["data"]
+                return data
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _processes_of(folder: Path) -> list[str]:
+    """Command lines of processes whose environment or arguments name the folder: what was left behind."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and int(process.name) != os.getpid():
+            try:
+                about = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+                state = (process / "stat").read_text().rpartition(")")[2].split()[0]
+            except OSError:
+                continue
+            if str(folder).encode() in about and state != "Z":
+                found.append((process / "cmdline").read_text(errors="replace").replace("\0", " "))
+    return found
