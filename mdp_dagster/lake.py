@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -29,7 +31,15 @@ class Lake:
     def __init__(self, uri: str) -> None:
         self.uri = uri.rstrip("/")
         if "://" in uri:
-            self._fs, self._root = pafs.FileSystem.from_uri(self.uri)
+            try:
+                # Spaces and umlauts as people write them; what is escaped already stays.
+                self._fs, self._root = pafs.FileSystem.from_uri(quote(self.uri, safe=":/%?&=@"))
+                if not self._root:
+                    raise pa.ArrowInvalid("it names no bucket and no folder")
+            except (OSError, pa.ArrowException) as error:
+                raise LakeError(
+                    f"{uri} can't be a lake: {error} → set MDP_LAKE_URI to a folder, file:///a/folder or gs://bucket/prefix"
+                ) from error
         else:
             self._fs, self._root = pafs.LocalFileSystem(), os.path.abspath(uri)
 
@@ -43,7 +53,8 @@ class Lake:
         table = table.replace_schema_metadata({_METADATA_KEY: json.dumps(metadata).encode()})
         try:
             self._fs.create_dir(os.path.dirname(target), recursive=True)
-            pq.write_table(table, unfinished, filesystem=self._fs, compression="zstd")
+            # With checksums: a bit that a disk turns over would otherwise change numbers in silence.
+            pq.write_table(table, unfinished, filesystem=self._fs, compression="zstd", write_page_checksum=True)
             self._fs.move(unfinished, target)
         except (OSError, pa.ArrowException) as error:
             self._remove_quietly(unfinished)
@@ -56,8 +67,11 @@ class Lake:
     def files(self, prefix: str = "") -> Iterator[str]:
         """The finished files below ``prefix``, as paths relative to the root, in order."""
         selector = pafs.FileSelector(f"{self._root}/{prefix}".rstrip("/"), recursive=True, allow_not_found=True)
-        found = (info.path for info in self._fs.get_file_info(selector) if info.type == pafs.FileType.File)
-        for path in sorted(found):
+        try:
+            infos = self._fs.get_file_info(selector)
+        except (OSError, pa.ArrowException) as error:
+            raise LakeError(f"{self.uri} can't be listed: {error} → set MDP_LAKE_URI to the lake's folder") from error
+        for path in sorted(info.path for info in infos if info.type == pafs.FileType.File):
             if path.endswith(".parquet"):
                 yield path[len(self._root) + 1 :]
 
@@ -76,12 +90,12 @@ class Lake:
     def read(self, address: str) -> pa.Table:
         """The rows of a file, by the address that ``write`` gave."""
         try:
-            return pq.read_table(self._root + address.removeprefix(self.uri), filesystem=self._fs)
-        except (OSError, pa.ArrowException) as error:
+            path = self._root + address.removeprefix(self.uri)
+            return pq.read_table(path, filesystem=self._fs, page_checksum_verification=True)
+        except (OSError, pa.ArrowException, ValueError) as error:
             raise LakeError(f"{address} can't be read: {error} → pull its days again") from error
 
     def _remove_quietly(self, path: str) -> None:
-        try:
+        # It may never have been created; the first error is the one to tell.
+        with suppress(OSError, pa.ArrowException):
             self._fs.delete_file(path)
-        except (OSError, pa.ArrowException):
-            pass  # it may never have been created; the first error is the one to tell

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from datetime import date
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -26,6 +26,11 @@ def _config(prefix: str) -> SettingsConfigDict:
     return SettingsConfigDict(env_prefix=prefix, env_ignore_empty=True, extra="ignore", frozen=True)
 
 
+def _expand_home(path: Any) -> Any:
+    # In a .env file no shell does it, and a folder named `~` would appear.
+    return type(path)(os.path.expanduser(path)) if path is not None else None
+
+
 class GoogleAdsSettings(BaseSettings):
     """The variables that google-ads itself reads, under the same names."""
 
@@ -41,6 +46,8 @@ class GoogleAdsSettings(BaseSettings):
     login_customer_id: str | None = None
     endpoint: str | None = None
     http_proxy: str | None = None
+
+    _home = field_validator("json_key_file_path")(_expand_home)
 
 
 class MetaAdsSettings(BaseSettings):
@@ -70,12 +77,14 @@ class Settings(BaseSettings):
     lock_timeout_seconds: float = Field(default=1800, gt=0)
     dbt_execution: Literal["in_process", "cli"] = "in_process"
 
+    _home = field_validator("duckdb_path", "lake_uri", "clients_file")(_expand_home)
+
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError) as error:
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: a folder of zones, e.g. Europe
             raise ValueError("no such IANA time zone, e.g. Europe/Berlin") from error
         return value
 
@@ -97,9 +106,14 @@ def load_meta_ads_settings() -> MetaAdsSettings:
 
 
 def _load(kind: type[S], prefix: str) -> S:
-    env_file = os.environ.get("MDP_ENV_FILE", ".env")
+    named = os.environ.get("MDP_ENV_FILE")
+    if named and not os.path.exists(named):
+        raise SettingsError(f"MDP_ENV_FILE={named!r}: there is no such file → correct the path, or unset it")
+    env_file = named or ".env"
     try:
         return kind(_env_file=env_file)  # type: ignore[call-arg]
+    except (UnicodeDecodeError, OSError) as error:
+        raise SettingsError(f"{env_file} can't be read: {error} → save it as UTF-8 text") from error
     except ValidationError as error:
         lines = [
             f"{prefix}{'_'.join(str(part) for part in e['loc']).upper()}={e.get('input')!r}: {e['msg']}"

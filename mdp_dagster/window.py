@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -56,9 +57,7 @@ def months_before(day: date, months: int) -> date:
     """The same day of the month, ``months`` earlier (clamped to the month's last day)."""
     month_index = day.year * 12 + day.month - 1 - months
     year, month = divmod(month_index, 12)
-    first_of_next = date(year + (month == 11), (month + 1) % 12 + 1, 1)
-    last_day = (first_of_next - timedelta(days=1)).day
-    return date(year, month + 1, min(day.day, last_day))
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
 def _as_date(value: date | str) -> date:

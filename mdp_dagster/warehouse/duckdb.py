@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,11 @@ _FOREIGN_LOCK = "Could not set lock on file"
 _DAMAGED = (
     "not a valid DuckDB database file",
     "Corrupt database file",
+    "Could not read enough bytes",
     "Serialization Error",
     "INTERNAL Error",
 )
+_DISK_FULL = ("No space left", "File too large", "quota exceeded")
 
 
 class DuckDBWarehouse(Warehouse):
@@ -76,14 +78,19 @@ class DuckDBWarehouse(Warehouse):
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self._lock.held():
-                yield
-        except LockTimeout as error:
-            raise WarehouseError(
-                f"{self.path} is in use: {error} → end that process, or raise MDP_LOCK_TIMEOUT_SECONDS"
-            ) from error
+        with ExitStack() as held:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                held.enter_context(self._lock.held())
+            except LockTimeout as error:
+                raise WarehouseError(
+                    f"{self.path} is in use: {error} → end that process, or raise MDP_LOCK_TIMEOUT_SECONDS"
+                ) from error
+            except OSError as error:
+                raise WarehouseError(
+                    f"{self.path} can't be used: {error} → set MDP_DUCKDB_PATH to a file in a writable folder"
+                ) from error
+            yield
 
     @contextmanager
     def _connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -99,7 +106,8 @@ class DuckDBWarehouse(Warehouse):
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         if self.path.is_file() and self.path.stat().st_size == 0:
-            self.path.unlink()  # what a process leaves that dies while it creates the database
+            log.warning("%s is empty, as a process leaves it that dies while it creates it: beginning anew", self.path)
+            self.path.unlink()
         deadline = time.monotonic() + self._timeout
         pause = 0.05
         while True:
@@ -122,7 +130,7 @@ class DuckDBWarehouse(Warehouse):
             )
         elif _FOREIGN_LOCK in text:
             remedy = "close the program that holds it, or raise MDP_LOCK_TIMEOUT_SECONDS"
-        elif "No space left" in text:
+        elif any(sign in text for sign in _DISK_FULL):
             remedy = "free space on that disk; nothing of this transaction was kept, run again"
         else:
             remedy = "see the message; nothing of this transaction was kept"
@@ -135,7 +143,8 @@ def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        connection.execute("rollback")
+        with suppress(duckdb.Error):  # the first error is the one to tell
+            connection.execute("rollback")
         raise
     connection.execute("commit")
 

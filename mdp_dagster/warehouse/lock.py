@@ -1,4 +1,4 @@
-"""One writer at a time among MDP's processes: an advisory lock on a file, given up by the kernel when a process dies."""
+"""One writer at a time among MDP's processes: an advisory lock on a file, which the kernel takes from the dead."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ class FileLock:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Raises ``LockTimeout`` that names the process in the way."""
-        with self._thread_lock:
+        if not self._thread_lock.acquire(timeout=min(self._timeout, threading.TIMEOUT_MAX)):
+            raise LockTimeout(f"another thread of this process has held it for {self._timeout:g} s")
+        try:
             if self._depth:
                 self._depth += 1
                 try:
@@ -47,7 +49,11 @@ class FileLock:
                 yield
             finally:
                 self._depth = 0
-                os.close(descriptor)  # closing gives the lock up
+                # Closing alone would leave it to a process that was forked meanwhile.
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+                os.close(descriptor)
+        finally:
+            self._thread_lock.release()
 
     def _acquire(self) -> int:
         # Never deleted: a lock file that one process removes while another waits on it would let two in.
@@ -61,7 +67,8 @@ class FileLock:
                 except BlockingIOError:
                     now = time.monotonic()
                     if now - started > self._timeout:
-                        raise LockTimeout(f"process {self._holder(descriptor)} has held it for {self._timeout:.0f} s")
+                        holder = self._holder(descriptor)
+                        raise LockTimeout(f"process {holder} has held it for {self._timeout:g} s") from None
                     if now - said > _SAY_AFTER_SECONDS:
                         said = now
                         log.info("waiting for process %s, which holds %s", self._holder(descriptor), self._path)
