@@ -21,7 +21,6 @@ $(INSTALLED): requirements.lock
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "error: $(PYTHON) can't make a virtual environment; on Debian: apt-get install python3-venv"; exit 1; }
 	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(RUN) -m pip install --quiet --quiet --require-hashes --no-deps -r requirements.lock
-	@$(RUN) -m mdp_dagster parse-dbt
 	@touch $@
 
 demo: setup  ## the last 60 days of the sandbox's accounts: extract, model, check

@@ -7,6 +7,7 @@ import dagster as dg
 from mdp_dagster.clients import Clients, load_clients
 from mdp_dagster.connectors.base import DataSourceConnector
 from mdp_dagster.ingest.rebuild import Rebuilt, rebuild_raw
+from mdp_dagster.ingest.result import IngestResult
 from mdp_dagster.ingest.run import Stores
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
 from mdp_dagster.lake import Lake
@@ -22,6 +23,8 @@ class Services:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._connectors: dict[str, DataSourceConnector] = {}
+        self.unfinished: dict[str, IngestResult] = {}
+        """What a step has of its report while it waits for a quota, by raw table."""
 
     @cached_property
     def clients(self) -> Clients:
@@ -36,12 +39,14 @@ class Services:
         return Lake(self.settings.lake_uri)
 
     def stores(self) -> Stores:
-        return Stores(self.clients, self.warehouse, self.lake, self.settings.parallel_accounts)
+        return Stores(self.clients, self.warehouse, self.lake)
 
     def connector(self, source: str) -> DataSourceConnector:
         """The platform's connector; one for the whole run, because it keeps its channel and its accounts."""
         if source not in self._connectors:
-            self._connectors[source] = {p.source: p for p in AD_PLATFORMS}[source]()
+            connector = {platform.source: platform for platform in AD_PLATFORMS}[source]()
+            connector.max_parallel_accounts = self.settings.parallel_accounts
+            self._connectors[source] = connector
         return self._connectors[source]
 
     def prepare_raw(self) -> None:

@@ -10,13 +10,21 @@
     coalesce(spend, cast(0 as {{ numeric_type() }})) as spend,
     coalesce(conversions, cast(0 as {{ numeric_type() }})) as conversions,
     coalesce(conversion_value, cast(0 as {{ numeric_type() }})) as conversion_value,
+    {% for column in var('flagged_columns') %}
+    {{ is_invalid(column) }} as is_invalid_{{ column }}{{ ',' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
 
-    impressions is null or impressions < 0 as is_invalid_impressions,
-    clicks is null or clicks < 0 or coalesce(clicks > impressions, false) as is_invalid_clicks,
-    spend is null or spend < 0 as is_invalid_spend,
-    conversions is null or conversions < 0 as is_invalid_conversions,
-    conversion_value is null or conversion_value < 0 as is_invalid_conversion_value,
-    currency is null or not {{ matches('currency', '^[A-Z]{3}$') }} as is_invalid_currency
+
+{#- The rule behind a column's is_invalid_ flag. -#}
+{% macro is_invalid(column) -%}
+    {%- if column == 'currency' -%}
+    currency is null or not {{ matches('currency', '^[A-Z]{3}$') }}
+    {%- elif column == 'clicks' -%}
+    clicks is null or clicks < 0 or coalesce(clicks > impressions, false)
+    {%- else -%}
+    {{ column }} is null or {{ column }} < 0
+    {%- endif -%}
 {%- endmacro %}
 
 

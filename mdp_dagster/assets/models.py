@@ -39,6 +39,11 @@ def dbt_models(project: ParsedProject, partitions: dg.DailyPartitionsDefinition)
         follow_clients_file(services.warehouse, services.clients, context.run.run_id, utc_now())
         variables = {"window_start": window.start.isoformat(), "window_end": window.end.isoformat()}
         with services.warehouse.exclusive():
+            missing = project.missing_ancestors(_selected(context), services.warehouse.tables())
+            if missing:
+                # a selection on a new warehouse: what it reads from must be there, if only empty
+                context.log.info(f"making {', '.join(missing)}, which the selection reads from")
+                in_process.make(project, missing, variables)
             if services.settings.dbt_execution == "cli":
                 yield from _stock_dbt(context, variables)
                 return
@@ -49,6 +54,10 @@ def dbt_models(project: ParsedProject, partitions: dg.DailyPartitionsDefinition)
             raise DbtError(errors)
 
     return models
+
+
+def _selected(context: dg.AssetExecutionContext) -> set[str]:
+    return {key.to_user_string() for key in context.selected_asset_keys}
 
 
 def _stock_dbt(context: dg.AssetExecutionContext, variables: dict[str, str]) -> Iterator[Any]:

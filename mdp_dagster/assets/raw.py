@@ -37,14 +37,17 @@ def raw_asset(report: Report, partitions: dg.DailyPartitionsDefinition) -> dg.As
     )
     def raw(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         services: Services = context.resources.services
-        result = ingest(
-            services.connector(report.source), report, window_of(context), services.stores(), context.run.run_id
-        )
+        connector, window = services.connector(report.source), window_of(context)
+        earlier = services.unfinished.pop(report.table, None)
+        result = ingest(connector, report, window, services.stores(), context.run.run_id, earlier)
         for account in result.failed:
             context.log.warning(f"{account.account_id} {account.name}: {account.failure}")
         if result.retry_after_seconds is not None:
-            # the others are committed; the retry pulls only the accounts that are missing
-            raise dg.RetryRequested(_QUOTA_RETRIES, result.retry_after_seconds)
+            if context.retry_number < _QUOTA_RETRIES:
+                # the others are committed; the retry pulls only the accounts that are missing
+                services.unfinished[report.table] = result
+                raise dg.RetryRequested(_QUOTA_RETRIES, result.retry_after_seconds)
+            result.require_an_account()  # one account's quota is no reason to keep the others from the marts
         return dg.MaterializeResult(metadata=_metadata(result), check_results=check_results(result))
 
     return raw

@@ -37,7 +37,7 @@ def check_specs(report: Report) -> list[dg.AssetCheckSpec]:
 
 def check_results(result: IngestResult) -> list[dg.AssetCheckResult]:
     accounts = list(result.accounts.values())
-    refused = [account for account in result.failed if account.rejected]
+    refused = [account for account in accounts if account.refused]
     doubled = [account for account in accounts if account.duplicates]
     share = result.rejected / result.received if result.received else 0.0
     return [

@@ -107,7 +107,7 @@ def _volume_result(services: Services, window: DateWindow | None) -> dg.AssetChe
                 "usual": o.usual,
             }
         )
-        for o in odd[-_WORST:]
+        for o in sorted(odd, key=lambda oddity: oddity.date, reverse=True)[:_WORST]
     ]
     return dg.AssetCheckResult(
         check_name=VOLUME,

@@ -41,6 +41,10 @@ class DemoWorld:
         return self.folder / "warehouse.duckdb"
 
     @property
+    def lake_uri(self) -> str:
+        return str(self.folder / "lake")
+
+    @property
     def run_log(self) -> Path:
         return self.folder / "run.log"
 
@@ -56,7 +60,7 @@ class DemoWorld:
             **sandbox,
             "DAGSTER_HOME": str(self.dagster_home),
             "MDP_DUCKDB_PATH": str(self.warehouse),
-            "MDP_LAKE_URI": str(self.folder / "lake"),
+            "MDP_LAKE_URI": self.lake_uri,
             "MDP_CLIENTS_FILE": str(PROJECT_ROOT / "config" / "clients.yaml"),
             "MDP_ENV_FILE": os.devnull,
             "PYTHONPATH": str(PROJECT_ROOT),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Any
 
 import duckdb
 
-from mdp_dagster.settings import PROJECT_ROOT, load_settings
+from mdp_dagster.cli.demo_world import DemoWorld
+from mdp_dagster.settings import PROJECT_ROOT, Settings, load_settings
 from mdp_dagster.transform.project import parsed_project
+from mdp_dagster.warehouse.base import WarehouseError
 
 
 def add_commands(commands: Any) -> None:
@@ -26,11 +29,15 @@ def add_commands(commands: Any) -> None:
 def _rebuild_raw(_: argparse.Namespace) -> int:
     from mdp_dagster.services import Services
 
-    services = Services(load_settings())
+    services = Services(_settings_of_data())
     rebuilt = services.rebuild_raw()
     print(f"mdp_raw in {services.settings.duckdb_path} rebuilt from {services.lake.uri}: {rebuilt.extracts} extracts")
     if rebuilt.refused:
         print(f"  {rebuilt.refused} refused extracts gave only their rejected rows (raw__rejects)")
+    if rebuilt.foreign:
+        print(f"  {rebuilt.foreign} extracts left out: of reports that there are no more")
+    if rebuilt.forgotten_days:
+        print(f"  {rebuilt.forgotten_days} account days forgotten: their file is gone; the next pull brings them again")
     print("Next: materialize the dbt models for the days that the marts should have.")
     return 0
 
@@ -47,16 +54,26 @@ def _check_clients(_: argparse.Namespace) -> int:
 
 
 def _query(options: argparse.Namespace) -> int:
-    from mdp_dagster.cli.demo_world import DemoWorld
-
-    own = (PROJECT_ROOT / ".env").exists()
-    path = load_settings().duckdb_path if own else DemoWorld().warehouse
+    path = _settings_of_data().duckdb_path
     if not path.exists():
-        print(f"{path} is not there yet → run `make demo`, or materialize something")
-        return 1
-    with duckdb.connect(str(path), read_only=True) as connection:
-        connection.sql(options.sql).show(max_width=200)
+        raise WarehouseError(f"{path} is not there yet → run `make demo`, or materialize something")
+    try:
+        with duckdb.connect(str(path), read_only=True) as connection:
+            answer = connection.sql(options.sql)
+            if answer is not None:
+                answer.show(max_width=200)
+    except duckdb.Error as error:
+        raise WarehouseError(f"{path}: {error}") from error
     return 0
+
+
+def _settings_of_data() -> Settings:
+    """The settings of the data at hand: those of .env or of the environment if they name any, else the demo's."""
+    named = any(name in os.environ for name in ("MDP_DUCKDB_PATH", "MDP_LAKE_URI"))
+    if named or (PROJECT_ROOT / ".env").exists():
+        return load_settings()
+    world = DemoWorld()
+    return load_settings().model_copy(update={"duckdb_path": world.warehouse, "lake_uri": world.lake_uri})
 
 
 def _parse_dbt(_: argparse.Namespace) -> int:

@@ -23,7 +23,7 @@ def print_report(console: Console, world: DemoWorld, run_id: str, window: DateWi
     console.print(
         f"""
 [bold]Warehouse[/]  {world.warehouse}  (DuckDB: mdp_raw, mdp_staging, mdp_marts)
-[bold]Lake[/]       {world.folder / "lake"}  (every extract as received, Parquet)
+[bold]Lake[/]       {world.lake_uri}  (every extract as received, Parquet)
 [bold]Next[/]       make dev     Dagster with this run in it, on http://127.0.0.1:3000
            make query SQL="from mdp_marts.mart_campaign__daily limit 10"
            README.md    your own accounts: .env and config/clients.yaml""",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -14,12 +14,13 @@ from mdp_dagster.ingest.digest import DayContent
 from mdp_dagster.ingest.tables import EXTRACTS, REJECTS, report_table
 from mdp_dagster.ingest.validate import Reject
 from mdp_dagster.lake import Lake
-from mdp_dagster.warehouse.base import Append
+from mdp_dagster.warehouse.base import Append, Unit
 from mdp_dagster.window import DateWindow
 
 LOADED = "loaded"
 UNCHANGED = "unchanged"
 REFUSED_FOLDER = "refused"
+_REJECTS_ENDING = ".rejects.parquet"
 
 
 @dataclass(frozen=True)
@@ -63,27 +64,65 @@ class Extract:
 
 def land(lake: Lake, report: Report, extract: Extract, rows: pa.Table) -> Extract:
     """Write the rows of the loaded days (``rows``: with ``date``, without metadata columns), and say where."""
-    return replace(extract, landing_uri=lake.write(extract.path, _with_metadata(report, extract, rows), _dump(extract)))
+    return replace(extract, landing_uri=_write(lake, extract.path, report, extract, rows))
 
 
 def land_refused(lake: Lake, report: Report, extract: Extract, rows: pa.Table) -> str:
     """Keep an extract that is not to be loaded, out of a rebuild's way."""
-    return lake.write(f"{REFUSED_FOLDER}/{extract.path}", _with_metadata(report, extract, rows), _dump(extract))
+    return _write(lake, f"{REFUSED_FOLDER}/{extract.path}", report, extract, rows)
+
+
+def landed_paths(lake: Lake) -> Iterator[str]:
+    """Where extracts lie in the lake, the refused ones too."""
+    return (path for path in lake.files() if not path.endswith(_REJECTS_ENDING))
 
 
 def landed(lake: Lake, path: str) -> Extract:
     """An extract that was landed earlier."""
-    return replace(_load(lake.metadata(path)), landing_uri=f"{lake.uri}/{path}")
+    metadata = lake.metadata(path)
+    address = f"{lake.uri}/{path}"
+    rejected = lake.read(_rejects_of(address)).to_pylist() if metadata["rejects"] else []
+    rejects = tuple(Reject(row["date"], row["reason"], row["payload"]) for row in rejected)
+    return replace(_load(metadata), landing_uri=address, rejects=rejects)
 
 
-def unit(lake: Lake, report: Report, extract: Extract) -> Sequence[Append]:
-    """What the warehouse appends for an extract, whole or not at all: rows, rejects, then the ledger."""
-    rows = Append(report_table(report), lake.read(extract.landing_uri))
-    return [rows, rejects(extract), Append(EXTRACTS, _ledger_rows(extract))]
+def _write(lake: Lake, path: str, report: Report, extract: Extract, rows: pa.Table) -> str:
+    """The rejects first: when the extract's own file appears, it is whole."""
+    if extract.rejects:
+        lake.write(_rejects_of(path), _rejected_rows(extract).rows, {"kind": "rejects"})
+    return lake.write(path, _with_metadata(report, extract, rows), _dump(extract))
 
 
-def rejects(extract: Extract) -> Append:
-    """The rejected rows of an extract."""
+def _rejects_of(path: str) -> str:
+    return path.removesuffix(".parquet") + _REJECTS_ENDING
+
+
+def unit(lake: Lake, report: Report, extract: Extract) -> Unit:
+    """What the warehouse appends for an extract: rows, rejects, then the ledger. Once, however often it is committed:
+    a rebuild from the lake may have been faster."""
+    rows = Append(report_table(report), _with_new_columns(lake.read(extract.landing_uri), report))
+    ledger = Append(EXTRACTS, _ledger_rows(extract))
+    identity = ("source", "report", "account_id", "extract_run_id")
+    once = {**{name: getattr(extract, name) for name in identity}, "date": extract.days[0].date}
+    return Unit([rows, _rejected_rows(extract), ledger], once)
+
+
+def rejects_unit(extract: Extract) -> Unit:
+    """The rejected rows alone, of an extract that is not loaded."""
+    return Unit([_rejected_rows(extract)])
+
+
+def _with_new_columns(rows: pa.Table, report: Report) -> pa.Table:
+    """A file from before a column was added to the report has it empty."""
+    schema = report_table(report).schema
+    columns = [
+        rows.column(field.name) if field.name in rows.column_names else pa.nulls(rows.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
+def _rejected_rows(extract: Extract) -> Append:
     return Append(
         REJECTS,
         pa.Table.from_pylist(
@@ -161,7 +200,7 @@ def _dump(extract: Extract) -> dict[str, Any]:
             [d.date.isoformat(), d.content.row_count, d.content.digest, d.status, d.effective_run_id]
             for d in extract.days
         ],
-        "rejects": [[r.date.isoformat() if r.date else None, r.reason, r.payload] for r in extract.rejects],
+        "rejects": len(extract.rejects),
     }
 
 
@@ -180,9 +219,5 @@ def _load(metadata: dict[str, Any]) -> Extract:
         days=tuple(
             Day(date.fromisoformat(day), DayContent(count, digest), status, effective)
             for day, count, digest, status, effective in metadata["days"]
-        ),
-        rejects=tuple(
-            Reject(date.fromisoformat(day) if day else None, reason, payload)
-            for day, reason, payload in metadata["rejects"]
         ),
     )

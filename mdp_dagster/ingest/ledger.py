@@ -6,7 +6,6 @@ everything that reads raw; a test holds the two together.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 
@@ -23,7 +22,6 @@ class CurrentDay:
     content_digest: str
     effective_run_id: str
     contract_version: int
-    row_count: int
     extracted_at: datetime
 
 
@@ -40,15 +38,12 @@ class CurrentDays:
         """When the newest of the account's extracts began."""
         return max((d.extracted_at for (account, _), d in self._days.items() if account == account_id), default=None)
 
-    def items(self) -> Iterator[tuple[tuple[str, date], CurrentDay]]:
-        return iter(self._days.items())
-
 
 def current_days(warehouse: Warehouse, report: Report, window: DateWindow) -> CurrentDays:
     """The newest ledger row of every account and day in the window."""
     rows = warehouse.query(
         f"""
-        select account_id, date, content_digest, effective_run_id, contract_version, row_count, extracted_at
+        select account_id, date, content_digest, effective_run_id, contract_version, extracted_at
         from {EXTRACTS.id}
         where {in_window(window)} and source = $source and report = $report
         qualify row_number() over (

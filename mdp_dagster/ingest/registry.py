@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -11,7 +12,7 @@ import pyarrow as pa
 from mdp_dagster.clients import AccountRef, Client, Clients
 from mdp_dagster.connectors.base import PlatformAccount
 from mdp_dagster.ingest.tables import ACCOUNTS
-from mdp_dagster.warehouse.base import Append, Warehouse
+from mdp_dagster.warehouse.base import Append, Unit, Warehouse
 
 Row = dict[str, Any]
 _PROVENANCE = ("extract_run_id", "ingested_at")
@@ -24,22 +25,54 @@ def register_accounts(
     _append_changes(warehouse, _newest(warehouse), registry_rows(clients, accounts).values(), run_id, now)
 
 
+def keep_owners(
+    warehouse: Warehouse, clients: Clients, accounts: Sequence[PlatformAccount], failed: set[str]
+) -> list[PlatformAccount]:
+    """The accounts, each under the listing it is known by while that one can't be looked up (``failed``).
+
+    Two listed managers can lead to one account: the passing failure of the first must not move the account, and its
+    money, to the other one's client.
+    """
+    known = _newest(warehouse) if failed else {}
+    listed = _listed(clients)
+    kept = []
+    for account in accounts:
+        before: str = known.get((account.source, account.account_id), {}).get("listed_as", "")
+        holds = before in failed and (account.source, before) in listed
+        kept.append(replace(account, listed_as=before) if holds else account)
+    return kept
+
+
 def registry_rows(clients: Clients, accounts: Sequence[PlatformAccount]) -> dict[str, Row]:
     """The registry row of each account (of one platform), by its id, without provenance."""
-    listed = {ref.id: (client, ref) for a in accounts[:1] for client, ref in clients.refs(a.source)}
-    return {account.account_id: _describe(clients, account, *listed[account.listed_as]) for account in accounts}
+    listed = _listed(clients)
+    return {
+        account.account_id: _describe(clients, account, *listed[account.source, account.listed_as])
+        for account in accounts
+    }
 
 
 def follow_clients_file(warehouse: Warehouse, clients: Clients, run_id: str, now: datetime) -> None:
     """Append what the clients file says anew of accounts that are known already: an account that moved to another
     client, a new reporting currency. No request to a platform. An account that left the file keeps its last row."""
     known = _newest(warehouse)
-    rows = []
-    for (source, _), row in known.items():
-        listed = {ref.id: (client, ref) for client, ref in clients.refs(source)}
-        if row["listed_as"] in listed:
-            rows.append(_describe(clients, _account(row), *listed[row["listed_as"]]))
+    listed = _listed(clients)
+    rows = [
+        _describe(clients, _account(row), *listed[source, row["listed_as"]])
+        for (source, _), row in known.items()
+        if (source, row["listed_as"]) in listed
+    ]
     _append_changes(warehouse, known, rows, run_id, now)
+
+
+def _listed(clients: Clients) -> dict[tuple[str, str], tuple[Client, AccountRef]]:
+    """What the clients file lists, by platform and account id."""
+    return {
+        (source, ref.id): (client, ref)
+        for client in clients.clients
+        for source, refs in client.accounts.items()
+        for ref in refs
+    }
 
 
 def _describe(clients: Clients, account: PlatformAccount, client: Client, ref: AccountRef) -> Row:
@@ -92,7 +125,7 @@ def _append_changes(
         if row != {name: value for name, value in before.items() if name not in _PROVENANCE}:
             new.append({**row, "extract_run_id": run_id, "ingested_at": _after(before, now)})
     if new:
-        warehouse.commit([[Append(ACCOUNTS, pa.Table.from_pylist(new, ACCOUNTS.schema))]])
+        warehouse.commit([Unit([Append(ACCOUNTS, pa.Table.from_pylist(new, ACCOUNTS.schema))])])
 
 
 def _after(before: Row, now: datetime) -> datetime:

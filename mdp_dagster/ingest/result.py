@@ -33,6 +33,7 @@ class AccountResult:
     restated_days: list[date] = field(default_factory=list)
     spend: float = 0.0
     reject_reasons: str = ""
+    refused: bool = False
     failure: str = ""
 
     def add(self, pulled: Pulled) -> None:
@@ -40,6 +41,7 @@ class AccountResult:
         self.rejected += pulled.rejected
         self.reject_reasons = pulled.common_reasons() or self.reject_reasons
         if pulled.refused:
+            self.refused = True
             self.failure = f"{pulled.rejected} of {pulled.received} rows rejected: {pulled.common_reasons()}"
             return
         loaded = sum(day.status == LOADED for day in pulled.extract.days)
@@ -62,8 +64,10 @@ class IngestResult:
     retry_after_seconds: float | None = None
 
     def expect(self, accounts: Iterable[PlatformAccount]) -> None:
+        """Have an entry for each account; what is known from an earlier try stays, but its failure."""
         for account in accounts:
-            self.accounts[account.account_id] = AccountResult(account.account_id, account.name, account.currency)
+            fresh = AccountResult(account.account_id, account.name, account.currency)
+            self.accounts.setdefault(account.account_id, fresh).failure = ""
 
     def add(self, account_id: str, pulled: Pulled) -> None:
         self.accounts[account_id].add(pulled)
@@ -97,5 +101,8 @@ class IngestResult:
                 totals[currency] = totals.get(currency, 0.0) + account.spend
         return {currency: round(total, 2) for currency, total in sorted(totals.items())}
 
-    def failures(self) -> str:
-        return "\n".join(f"  {a.account_id} {a.name}: {a.failure}".rstrip() for a in self.failed)
+    def require_an_account(self) -> None:
+        """Raise ``IngestError`` if there are accounts and every one failed."""
+        if self.accounts and len(self.failed) == len(self.accounts):
+            failures = "\n".join(f"  {a.account_id} {a.name}: {a.failure}" for a in self.failed)
+            raise IngestError(f"{self.report.table}: no account could be pulled\n{failures}")

@@ -13,10 +13,10 @@ from mdp_dagster.connectors.base import DataSourceConnector, PlatformAccount, Re
 from mdp_dagster.connectors.errors import ConnectorError, PlatformError
 from mdp_dagster.connectors.history import check_history
 from mdp_dagster.ingest.clock import utc_now
-from mdp_dagster.ingest.landing import rejects, unit
+from mdp_dagster.ingest.landing import rejects_unit, unit
 from mdp_dagster.ingest.ledger import accounts_committed, current_days
 from mdp_dagster.ingest.pull import MAX_REJECTED_SHARE, Provenance, Pulled, pull
-from mdp_dagster.ingest.registry import register_accounts, registry_rows
+from mdp_dagster.ingest.registry import keep_owners, register_accounts, registry_rows
 from mdp_dagster.ingest.result import IngestError, IngestResult
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
 from mdp_dagster.lake import Lake
@@ -33,27 +33,33 @@ class Stores:
     clients: Clients
     warehouse: Warehouse
     lake: Lake
-    parallel_accounts: int = 4
 
 
 def ingest(
-    connector: DataSourceConnector, report: Report, window: DateWindow, stores: Stores, dagster_run_id: str
+    connector: DataSourceConnector,
+    report: Report,
+    window: DateWindow,
+    stores: Stores,
+    dagster_run_id: str,
+    earlier: IngestResult | None = None,
 ) -> IngestResult:
     """Pull a report for all accounts of the clients file, and commit what is new.
 
     One account's failure stops no other: it is in the result. An account whose window this Dagster run has already
-    committed isn't pulled again. A long window is pulled and committed in pieces, in order of time.
+    committed isn't pulled again; ``earlier`` is what came of it then. A long window is pulled and committed in pieces,
+    in order of time.
 
     Raises ``IngestError`` when every account fails, or when more than 5 % of all rows are rejected (nothing of that
     piece is committed then); ``PlatformError``, ``HistoryError``, ``LakeError``, ``WarehouseError``.
     """
-    check_history(report, window, utc_now().date())
+    check_history(report, window)
     stores.warehouse.prepare([*SHARED_TABLES, report_table(report)])
     provenance = Provenance(str(uuid4()), dagster_run_id)
-    result = IngestResult(report, window, provenance.extract_run_id)
+    result = IngestResult(report, window, provenance.extract_run_id, earlier.accounts if earlier else {})
 
     listed = stores.clients.listed(report.source)
     accounts, failures = connector.accounts(listed) if listed else ([], [])
+    accounts = keep_owners(stores.warehouse, stores.clients, accounts, {failure.account_id for failure in failures})
     register_accounts(stores.warehouse, stores.clients, accounts, provenance.extract_run_id, utc_now())
     result.expect(accounts)
     for failure in failures:
@@ -64,8 +70,8 @@ def ingest(
         waiting = [account for account in accounts if account.account_id not in done]
         pulls = _pull_side_by_side(connector, report, waiting, chunk, stores, provenance, result)
         _commit(report, chunk, pulls, stores)
-    if result.accounts and len(result.failed) == len(result.accounts) and result.retry_after_seconds is None:
-        raise IngestError(f"{report.table}: no account could be pulled\n{result.failures()}")
+    if result.retry_after_seconds is None:
+        result.require_an_account()
     return result
 
 
@@ -81,7 +87,7 @@ def _pull_side_by_side(
     current = current_days(stores.warehouse, report, window)
     registry = registry_rows(stores.clients, accounts)
     pulls: list[Pulled] = []
-    with ThreadPoolExecutor(min(stores.parallel_accounts, connector.max_parallel_accounts)) as pool:
+    with ThreadPoolExecutor(connector.max_parallel_accounts) as pool:
         futures = {
             pool.submit(
                 pull,
@@ -109,21 +115,19 @@ def _pull_side_by_side(
                 else:
                     result.add(account.account_id, pulled)
                     pulls.append(pulled)
-                    log.info("%s %s %s: %d rows", report.table, account.account_id, window, pulled.received)
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)  # those under way end by themselves, and are not committed
             raise
     return pulls
 
 
 def _commit(report: Report, window: DateWindow, pulls: Sequence[Pulled], stores: Stores) -> None:
-    refused = [pulled.extract for pulled in pulls if pulled.refused]
     received = sum(pulled.received for pulled in pulls)
     rejected = sum(pulled.rejected for pulled in pulls)
-    if refused:
-        # kept as evidence, whatever becomes of the run
-        stores.warehouse.commit([[rejects(extract)] for extract in refused])
-    if rejected > MAX_REJECTED_SHARE * received:
+    too_many = rejected > MAX_REJECTED_SHARE * received
+    # kept as evidence, whatever becomes of the run
+    stores.warehouse.commit(rejects_unit(p.extract) for p in pulls if p.rejected and (p.refused or too_many))
+    if too_many:
         raise IngestError(
             f"{report.table} {window}: {rejected} of {received} rows rejected, more than {MAX_REJECTED_SHARE:.0%}; "
             f"nothing of this window was committed → see mdp_raw.raw__rejects, and correct the source or the report's "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -84,7 +85,7 @@ def _days(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _day(text: str | None) -> date | None:
     # fromisoformat takes other ISO forms too (20260101, 2026-W01-1); the platforms write this one
-    if text is None or len(text) != 10:
+    if text is None or not re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
         return None
     try:
         return date.fromisoformat(text)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -40,9 +40,6 @@ def build(
 
     Raises ``DbtError`` when dbt could not begin.
     """
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.cli.main import dbtRunner
-
     selection = get_updated_cli_invocation_params_for_context(context, project.manifest, translator)
     raw_events: list[dict[str, Any]] = []
 
@@ -55,29 +52,46 @@ def build(
         if name in _SAID or message.info.level == "error":
             raw_events.append(MessageToDict(message, preserving_proto_field_name=True))
 
+    indirect = ["--indirect-selection", selection.indirect_selection] if selection.indirect_selection else []
+    command = ["build", "--exclude-resource-type", "unit_test", *indirect, *selection.selection_args]
+    succeeded = _invoke(project, command, variables, [listen])
+    events = list(_dagster_events(raw_events, project, translator, context))
+    return events, "" if succeeded else _errors(raw_events)
+
+
+def make(project: ParsedProject, models: Sequence[str], variables: Mapping[str, Any]) -> None:
+    """``dbt run`` of some models, without a word to Dagster. Raises ``DbtError`` if one fails."""
+    said: list[str] = []
+
+    def listen(message: Any) -> None:
+        if message.info.level == "error":
+            said.append(message.info.msg)
+
+    if not _invoke(project, ["run", "--select", *models], variables, [listen]):
+        raise DbtError("\n".join(said))
+
+
+def _invoke(
+    project: ParsedProject,
+    command: Sequence[str],
+    variables: Mapping[str, Any],
+    callbacks: list[Callable[[Any], None]],
+) -> bool:
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
+
     with _one_at_a_time, tempfile.TemporaryDirectory(prefix="mdp-dbt-") as target:
+        flags = [*common_flags(Path(target)), "--no-write-json", "--vars", json.dumps(dict(variables))]
         try:
-            result = dbtRunner(manifest=_manifest(project), callbacks=[listen]).invoke(
-                [
-                    "--quiet",
-                    "build",
-                    *common_flags(Path(target)),
-                    "--exclude-resource-type",
-                    "unit_test",
-                    "--no-write-json",
-                    "--vars",
-                    json.dumps(dict(variables)),
-                    *_indirect(selection.indirect_selection),
-                    *selection.selection_args,
-                ]
+            result = dbtRunner(manifest=_manifest(project), callbacks=callbacks).invoke(
+                ["--quiet", command[0], *flags, *command[1:]]
             )
         finally:
             # or this process keeps the database open, and no other can write
             DuckDBConnectionManager.close_all_connections()
     if result.exception is not None:
-        raise DbtError(f"dbt could not build: {result.exception}") from result.exception
-    events = list(_dagster_events(raw_events, project, translator, context))
-    return events, "" if result.success else _errors(raw_events)
+        raise DbtError(f"dbt could not {command[0]}: {result.exception}") from result.exception
+    return bool(result.success)
 
 
 @lru_cache(maxsize=2)
@@ -86,10 +100,6 @@ def _manifest(project: ParsedProject) -> Any:
     from dbt.contracts.graph.manifest import Manifest
 
     return Manifest.from_msgpack(project.partial_parse_path.read_bytes())
-
-
-def _indirect(mode: str | None) -> list[str]:
-    return ["--indirect-selection", mode] if mode else []
 
 
 def _dagster_events(

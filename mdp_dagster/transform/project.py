@@ -43,6 +43,30 @@ class ParsedProject:
         manifest: dict[str, Any] = json.loads(self.manifest_path.read_bytes())
         return manifest
 
+    def missing_ancestors(self, selected: set[str], tables: set[tuple[str, str]]) -> list[str]:
+        """Of the models that the selected ones are made from, those that aren't selected and have no table yet.
+
+        ``tables``: (dataset, name) of those that are there.
+        """
+        nodes, parents = self.manifest["nodes"], self.manifest["parent_map"]
+        waiting = [unique_id for unique_id, node in nodes.items() if _is_model(node) and node["name"] in selected]
+        seen: set[str] = set()
+        while waiting:
+            for parent in parents[waiting.pop()]:
+                if parent not in seen and parent in nodes:
+                    seen.add(parent)
+                    waiting.append(parent)
+        ancestors = (nodes[unique_id] for unique_id in seen)
+        return sorted(
+            node["name"]
+            for node in ancestors
+            if node["name"] not in selected and (node["schema"], node["name"]) not in tables
+        )
+
+
+def _is_model(node: dict[str, Any]) -> bool:
+    return bool(node["resource_type"] == "model")
+
 
 def parsed_project(settings: Settings) -> ParsedProject:
     """The project as its files are now; parses it if that version was never parsed here.
@@ -62,6 +86,8 @@ def use_environment(settings: Settings) -> None:
     os.environ["MDP_DUCKDB_PATH"] = str(settings.duckdb_path.resolve())
     os.environ["MDP_TARGET"] = settings.target
     os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
+    # Of tests over several models, those that a run of some of them can answer: not one whose model isn't rebuilt.
+    os.environ["DBT_INDIRECT_SELECTION"] = "buildable"
 
 
 def _fingerprint(settings: Settings) -> str:

@@ -50,6 +50,18 @@ class Append:
     rows: pa.Table
 
 
+@dataclass(frozen=True)
+class Unit:
+    """What is appended whole or not at all. The last ``Append`` is its commit point.
+
+    ``once``: values by column; if the last table has a row with them, the unit is there already and is left out. So
+    to commit a second time changes nothing.
+    """
+
+    appends: Sequence[Append]
+    once: Mapping[str, Any] | None = None
+
+
 class Warehouse(ABC):
     """Timestamps go in and come out in UTC."""
 
@@ -58,15 +70,19 @@ class Warehouse(ABC):
         """Create the datasets and tables that are missing, and add the columns that are new. Idempotent."""
 
     @abstractmethod
-    def commit(self, units: Iterable[Sequence[Append]]) -> None:
-        """Append. A unit becomes visible whole or not at all; its last ``Append`` is its commit point."""
+    def commit(self, units: Iterable[Unit]) -> None:
+        """Append. Each unit becomes visible whole or not at all."""
 
     @abstractmethod
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Read. Parameters are written ``$name`` in the SQL."""
 
     @abstractmethod
-    def replace(self, units: Iterable[Sequence[Append]], tables: Sequence[Table]) -> None:
+    def tables(self) -> set[tuple[str, str]]:
+        """Dataset and name of every table there is."""
+
+    @abstractmethod
+    def replace(self, units: Iterable[Unit], tables: Sequence[Table]) -> None:
         """Empty the tables and fill them with the units, so that a reader sees the old rows or the new ones."""
 
     @abstractmethod

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from mdp_dagster.warehouse.base import Append, Table, Warehouse, WarehouseError
+from mdp_dagster.warehouse.base import Table, Unit, Warehouse, WarehouseError
 from mdp_dagster.warehouse.lock import FileLock, LockTimeout
 
 log = logging.getLogger(__name__)
@@ -55,13 +55,13 @@ class DuckDBWarehouse(Warehouse):
                     if field.name not in columns:
                         connection.execute(f'alter table {table.id} add column "{field.name}" {_sql_type(field.type)}')
 
-    def commit(self, units: Iterable[Sequence[Append]]) -> None:
+    def commit(self, units: Iterable[Unit]) -> None:
         with self._connection() as connection:
             for unit in units:
                 with _transaction(connection):
                     _append(connection, unit)
 
-    def replace(self, units: Iterable[Sequence[Append]], tables: Sequence[Table]) -> None:
+    def replace(self, units: Iterable[Unit], tables: Sequence[Table]) -> None:
         self.prepare(tables)
         with self._connection() as connection, _transaction(connection):
             for table in tables:
@@ -72,6 +72,11 @@ class DuckDBWarehouse(Warehouse):
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         with self._connection() as connection:
             return connection.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
+
+    def tables(self) -> set[tuple[str, str]]:
+        with self._connection() as connection:
+            found = connection.execute("select schema_name, table_name from duckdb_tables() where not internal")
+            return set(found.fetchall())
 
     def exclusive(self) -> AbstractContextManager[None]:
         return self._exclusive()
@@ -149,14 +154,22 @@ def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     connection.execute("commit")
 
 
-def _append(connection: duckdb.DuckDBPyConnection, unit: Sequence[Append]) -> None:
-    for append in unit:
+def _append(connection: duckdb.DuckDBPyConnection, unit: Unit) -> None:
+    if unit.once and _is_there(connection, unit.appends[-1].table, unit.once):
+        return
+    for append in unit.appends:
         if append.rows.num_rows == 0:
             continue
         connection.register("incoming", append.rows)
         columns = ", ".join(f'"{field.name}"' for field in append.table.schema)
         connection.execute(f"insert into {append.table.id} ({columns}) select {columns} from incoming")
         connection.unregister("incoming")
+
+
+def _is_there(connection: duckdb.DuckDBPyConnection, table: Table, values: Mapping[str, Any]) -> bool:
+    condition = " and ".join(f'"{column}" = ${column}' for column in values)
+    found = connection.execute(f"select 1 from {table.id} where {condition} limit 1", dict(values)).fetchone()
+    return found is not None
 
 
 def _create_statement(table: Table) -> str:

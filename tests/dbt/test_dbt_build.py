@@ -21,13 +21,21 @@ MODELS = [
 ]
 
 
-def google(campaign: int | None, *, micros: int = 10_000_000, clicks: int = 10, currency: str = "USD") -> Row:
+def google(
+    campaign: int | None,
+    *,
+    micros: int = 10_000_000,
+    clicks: int = 10,
+    currency: str = "USD",
+    impressions: int = 1000,
+    conversions: float = 2.5,
+) -> Row:
     row = {
         "customer_currency_code": currency,
-        "metrics_impressions": 1000,
+        "metrics_impressions": impressions,
         "metrics_clicks": clicks,
         "metrics_cost_micros": micros,
-        "metrics_conversions": 2.5,
+        "metrics_conversions": conversions,
         "metrics_conversions_value": 40.0,
     }
     return row if campaign is None else {**row, "campaign_id": campaign, "campaign_name": f"G{campaign}"}
@@ -74,14 +82,17 @@ def history(warehouse: Warehouse) -> Warehouse:
 
     for day in ("2026-01-01", "2026-01-02", "2026-01-03"):
         warehouse.extract("google_ads", *first, "11", day, [google(1), google(2, micros=5_000_001)])
-        warehouse.extract("google_ads", *first, "11", day, [google(None, micros=15_000_001)], report="account_daily")
+        total = google(None, micros=15_000_001, clicks=20, impressions=2000, conversions=5)
+        warehouse.extract("google_ads", *first, "11", day, [total], report="account_daily")
         warehouse.extract("meta_ads", *first, "22", day, [meta("9")])
         warehouse.extract("meta_ads", *first, "22", day, [meta(None)], report="account_daily")
 
     warehouse.extract("google_ads", *second, "11", "2026-01-01", [{}, {}], unchanged_since="r1")
-    warehouse.extract("google_ads", *second, "11", "2026-01-02", [google(1, clicks=30)])
-    warehouse.extract("google_ads", *second, "11", "2026-01-03", [])
-    warehouse.extract("meta_ads", *second, "22", "2026-01-03", [meta("9", spend="8.25")])
+    for report, campaign in (("campaign_daily", 1), ("account_daily", None)):
+        warehouse.extract("google_ads", *second, "11", "2026-01-02", [google(campaign, clicks=30)], report=report)
+        warehouse.extract("google_ads", *second, "11", "2026-01-03", [], report=report)
+    for report, name in (("campaign_daily", "9"), ("account_daily", None)):
+        warehouse.extract("meta_ads", *second, "22", "2026-01-03", [meta(name, spend="8.25")], report=report)
 
     # broken off before its commit
     warehouse.extract("google_ads", *third, "11", "2026-01-02", [google(1, clicks=999)], commit=False)
@@ -251,7 +262,92 @@ def test_data_tests_see_the_window_and_nothing_else(dbt: Dbt, history: Warehouse
         "not_null_columns_mart_campaign__daily",
         "sums_match_mart_client__daily",
     }
-    assert set(outcomes(result, "warn")) == {"no_invalid_values_stg_google_ads__campaign_daily"}
+    assert set(outcomes(result, "warn")) == {
+        "no_invalid_values_stg_google_ads__campaign_daily",
+        "campaigns_match_account_stg_google_ads__campaign_daily",
+    }
+
+
+def differences(dbt: Dbt, warehouse: Warehouse, platform: str) -> list[tuple[str, str, Any, Any]]:
+    """What `campaigns_match_account` finds in the month, by day and metric: the campaigns' sum, the account's total."""
+    assert not went_wrong(dbt("run", "--select", "staging", window=MONTH))
+    name = f"campaigns_match_account_stg_{platform}__campaign_daily"
+    (result,) = node_results(dbt("test", "--select", name, window=MONTH))
+    rows = warehouse.query(f"select * from ({result.node.compiled_code}) order by date, metric")
+    assert (result.status, result.failures) == ("warn" if rows else "pass", len(rows))
+    assert all(list(row) == ["account_id", "date", "metric", "campaign_sum", "account_total"] for row in rows)
+    return [(str(row["date"])[-2:], row["metric"], row["campaign_sum"], row["account_total"]) for row in rows]
+
+
+def test_campaigns_that_do_not_add_up_to_the_account_warn(dbt: Dbt, warehouse: Warehouse) -> None:
+    """A campaign that the report left out, or the report left out whole; not the other way round."""
+    pull = ("r1", "2026-01-09 06:00:00")
+    google_total = google(None, micros=20_000_000, clicks=20, impressions=2000, conversions=5)
+    campaigns_and_totals = {
+        "2026-01-01": ([google(1), google(2)], [google_total]),
+        "2026-01-02": ([google(1)], [google_total]),
+        "2026-01-03": ([], [google(None)]),
+        "2026-01-04": ([], [google(None, micros=0, clicks=0, impressions=3, conversions=0)]),
+        "2026-01-05": ([], [google(None, micros=0, clicks=0, impressions=0, conversions=0)]),
+        "2026-01-06": ([google(1)], []),
+    }
+    for day, (campaigns, totals) in campaigns_and_totals.items():
+        warehouse.extract("google_ads", *pull, "11", day, campaigns)
+        warehouse.extract("google_ads", *pull, "11", day, totals, report="account_daily")
+    # another account's rows are no help
+    warehouse.extract("google_ads", *pull, "12", "2026-01-03", [google(9)])
+    # outside the month
+    warehouse.extract("google_ads", *pull, "11", "2026-02-01", [google(None)], report="account_daily")
+
+    assert differences(dbt, warehouse, "google_ads") == [
+        ("02", "clicks", 10, 20),
+        ("02", "conversions", Decimal("2.5"), 5),
+        ("02", "impressions", 1000, 2000),
+        ("02", "spend", 10, 20),
+        ("03", "clicks", None, 10),
+        ("03", "conversions", None, Decimal("2.5")),
+        ("03", "impressions", None, 1000),
+        ("03", "spend", None, 10),
+        ("04", "impressions", None, 3),
+    ]
+
+
+def test_a_difference_of_moments_does_not_warn(dbt: Dbt, warehouse: Warehouse) -> None:
+    """One hundredth of the total, or a little: either is enough. In both directions."""
+    pull = ("r1", "2026-01-09 06:00:00")
+    small = {"impressions": 100, "clicks": 10, "micros": 10_000_000, "conversions": 3}
+    large = {"impressions": 100_000, "clicks": 1000, "micros": 1_000_000_000, "conversions": 300}
+    campaigns_and_totals: dict[str, tuple[Row, Row]] = {
+        "2026-01-01": ({"impressions": 110, "clicks": 12, "micros": 11_000_000, "conversions": 4}, small),
+        "2026-01-02": ({"impressions": 89, "clicks": 7, "micros": 8_999_999, "conversions": 1.999}, small),
+        "2026-01-03": ({"impressions": 99_000, "clicks": 990, "micros": 990_000_000, "conversions": 297}, large),
+        "2026-01-04": ({"impressions": 101_001, "clicks": 1011, "micros": 1_010_000_001, "conversions": 303.1}, large),
+    }
+    for day, (campaign, total) in campaigns_and_totals.items():
+        warehouse.extract("google_ads", *pull, "11", day, [google(1, **campaign)])
+        warehouse.extract("google_ads", *pull, "11", day, [google(None, **total)], report="account_daily")
+
+    assert differences(dbt, warehouse, "google_ads") == [
+        ("02", "clicks", 7, 10),
+        ("02", "conversions", Decimal("1.999"), 3),
+        ("02", "impressions", 89, 100),
+        ("02", "spend", Decimal("8.999999"), 10),
+        ("04", "clicks", 1011, 1000),
+        ("04", "conversions", Decimal("303.1"), 300),
+        ("04", "impressions", 101_001, 100_000),
+        ("04", "spend", Decimal("1010.000001"), 1000),
+    ]
+
+
+def test_meta_conversions_and_reach_need_not_add_up(dbt: Dbt, warehouse: Warehouse) -> None:
+    pull = ("r1", "2026-01-09 06:00:00")
+    other = {"reach": "1", "actions": '[{"action_type":"purchase","value":"70"}]', "action_values": "[]"}
+    for day, spend in (("2026-01-01", "7.50"), ("2026-01-02", "9.50")):
+        warehouse.extract("meta_ads", *pull, "22", day, [meta("9")])
+        total = meta(None, spend=spend) | other
+        warehouse.extract("meta_ads", *pull, "22", day, [total], report="account_daily")
+
+    assert differences(dbt, warehouse, "meta_ads") == [("02", "spend", Decimal("7.5"), Decimal("9.5"))]
 
 
 def test_unknown_rates_warn_and_leave_no_total(dbt: Dbt, warehouse: Warehouse) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta, timezone
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +75,13 @@ class Platform:
                     error = error.cause
         return "\n".join(said)
 
+    def a_day_with_rows(self, account_id: str, first: int = 2) -> date:
+        """The newest day, from ``first`` days ago back, that has rows of the account: the world has outages."""
+        for n in range(first, first + 20):
+            if any(row["account_id"] == account_id for row in self.truth(days_ago(n, n)).values()):
+                return TODAY - timedelta(days=n)
+        raise AssertionError(f"account {account_id} has no rows")
+
     def checks(self, result: dg.ExecuteInProcessResult) -> dict[tuple[str, str], Any]:
         evaluations = result.get_asset_check_evaluations()
         return {(e.asset_key.to_user_string(), e.check_name): e for e in evaluations}
@@ -97,6 +103,10 @@ class Platform:
         assert mart.keys() == truth.keys()
         for key, expected in truth.items():
             assert {name: mart[key][name] for name in expected} == expected
+
+    def shows_truth(self, window: DateWindow) -> bool:
+        mart, truth = self.mart(window), self.truth(window)
+        return mart.keys() == truth.keys() and all(truth[key].items() <= mart[key].items() for key in truth)
 
     def count(self, table: str) -> int:
         counted: int = self.warehouse.query(f"select count(*) as n from {table}").to_pylist()[0]["n"]
@@ -131,7 +141,3 @@ def environment(servers: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def platform(servers: Sandbox, environment: Path) -> Iterator[Platform]:
     with dg.DagsterInstance.ephemeral() as instance:
         yield Platform(servers, environment, instance)
-
-
-def as_decimal(value: float) -> Decimal:
-    return Decimal(str(value))

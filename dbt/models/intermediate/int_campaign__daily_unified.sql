@@ -20,12 +20,9 @@ campaigns as (
         conversions,
         conversion_value,
         (
-            is_invalid_impressions
-            or is_invalid_clicks
-            or is_invalid_spend
-            or is_invalid_conversions
-            or is_invalid_conversion_value
-            or is_invalid_currency
+            {% for column in var('flagged_columns') -%}
+            {{ 'or ' if not loop.first }}is_invalid_{{ column }}
+            {% endfor %}
         ) as has_invalid_values,
         extract_run_id,
         ingested_at

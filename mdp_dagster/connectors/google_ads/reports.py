@@ -24,8 +24,8 @@ _ACCOUNT = (
 )
 _CAMPAIGN = (
     Column("campaign_id", ColumnType.INTEGER, "Campaign id."),
-    Column("campaign_name", ColumnType.STRING, "Campaign name, as it is today."),
-    Column("campaign_status", ColumnType.STRING, "ENABLED, PAUSED or REMOVED, as it is today."),
+    Column("campaign_name", ColumnType.STRING, "Campaign name when the row was pulled."),
+    Column("campaign_status", ColumnType.STRING, "ENABLED, PAUSED or REMOVED when the row was pulled."),
     Column("campaign_advertising_channel_type", ColumnType.STRING, "Channel: SEARCH, PERFORMANCE_MAX, VIDEO, ..."),
 )
 _DAY = (Column("segments_date", ColumnType.STRING, "Day in the account's time zone.", "YYYY-MM-DD"),)
@@ -50,7 +50,7 @@ _METRICS = (
 ACCOUNT_DAILY = Report(
     source=SOURCE,
     name="account_daily",
-    description="Google Ads account totals by day: what the platform itself says; reconciles, and probes lateness.",
+    description="Google Ads account totals by day: what the platform itself says, and what campaigns must add up to.",
     grain="one row per account and day with any activity",
     key=("segments_date",),
     day_column="segments_date",

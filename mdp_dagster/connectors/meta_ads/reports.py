@@ -31,10 +31,10 @@ _ACCOUNT = (
 )
 _CAMPAIGN = (
     Column("campaign_id", ColumnType.STRING, "Campaign id."),
-    Column("campaign_name", ColumnType.STRING, "Campaign name, as it is today."),
-    Column("campaign_status", ColumnType.STRING, "Status that was set, as it is today; of the campaign."),
-    Column("campaign_effective_status", ColumnType.STRING, "Status in effect, as it is today; of the campaign."),
-    Column("objective", ColumnType.STRING, "Campaign objective, as it is today."),
+    Column("campaign_name", ColumnType.STRING, "Campaign name when the row was pulled."),
+    Column("campaign_status", ColumnType.STRING, "Status that was set, when the row was pulled."),
+    Column("campaign_effective_status", ColumnType.STRING, "Status in effect when the row was pulled."),
+    Column("objective", ColumnType.STRING, "Campaign objective when the row was pulled."),
 )
 _DAYS = (
     Column("date_start", ColumnType.STRING, "Day in the account's time zone.", "YYYY-MM-DD"),
@@ -62,7 +62,7 @@ _METRICS = (
 ACCOUNT_DAILY = Report(
     source=SOURCE,
     name="account_daily",
-    description="Meta ad account totals by day: what the platform itself says; reconciles, and probes lateness.",
+    description="Meta ad account totals by day: what the platform itself says, and what campaigns must add up to.",
     grain="one row per account and day with any activity",
     key=("date_start",),
     day_column="date_start",

@@ -6,52 +6,32 @@ source as (
 
 ),
 
-renamed as (
+measured as (
 
-    select
-        -- grain
-        date,
-        account_id,
-        cast(campaign_id as string) as campaign_id,
-
-        -- names and settings
-        customer_descriptive_name as account_name,
-        nullif(customer_currency_code, '') as currency,
-        customer_time_zone as time_zone,
-        campaign_name,
-        campaign_status,
-        campaign_advertising_channel_type as channel,
-
-        -- measures: null is missing or unreadable
-        metrics_impressions as impressions,
-        metrics_clicks as clicks,
-        {{ micros_to_currency('metrics_cost_micros') }} as spend,
-        {{ double_to_numeric('metrics_conversions') }} as conversions,
-        {{ double_to_numeric('metrics_conversions_value') }} as conversion_value,
-        {{ double_to_numeric('metrics_all_conversions') }} as all_conversions,
-
-        -- provenance
-        extract_run_id,
-        ingested_at
-    from source
+    {{ google_ads_measured('source', columns=[
+        'campaign_id',
+        'campaign_name',
+        'campaign_status',
+        'campaign_advertising_channel_type',
+    ]) }}
 
 )
 
 select
     date,
     account_id,
-    campaign_id,
+    cast(campaign_id as string) as campaign_id,
 
     account_name,
     currency,
     time_zone,
     campaign_name,
     campaign_status,
-    channel,
+    campaign_advertising_channel_type as channel,
 
     {{ measures_and_flags() }},
     all_conversions,
 
     extract_run_id,
     ingested_at
-from renamed
+from measured

@@ -1,0 +1,30 @@
+{#-
+    What Google's reports have in common: names, measures and provenance of the rows of `relation`, converted, with null
+    for what is missing or unreadable. `columns`: those that only this report has, as they came.
+-#}
+{% macro google_ads_measured(relation, columns=[]) -%}
+    select
+        date,
+        account_id,
+        {%- for column in columns %}
+        {{ column }},
+        {%- endfor %}
+
+        -- names and settings
+        customer_descriptive_name as account_name,
+        nullif(customer_currency_code, '') as currency,
+        customer_time_zone as time_zone,
+
+        -- measures
+        metrics_impressions as impressions,
+        metrics_clicks as clicks,
+        {{ micros_to_currency('metrics_cost_micros') }} as spend,
+        {{ double_to_numeric('metrics_conversions') }} as conversions,
+        {{ double_to_numeric('metrics_conversions_value') }} as conversion_value,
+        {{ double_to_numeric('metrics_all_conversions') }} as all_conversions,
+
+        -- provenance
+        extract_run_id,
+        ingested_at
+    from {{ relation }}
+{%- endmacro %}

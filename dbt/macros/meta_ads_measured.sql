@@ -1,0 +1,69 @@
+{#-
+    What Meta's reports have in common: names, measures and provenance of the rows of `relation`, converted from text,
+    with null for what is missing or unreadable; conversions and their value counted under one action type per row.
+    `columns`: those that only this report has, as they came.
+-#}
+{% macro meta_ads_measured(relation, columns=[]) -%}
+    with
+
+    accounts as (
+
+        {{ current_accounts(['meta_ads']) | indent(4) }}
+
+    ),
+
+    renamed as (
+
+        select
+            date,
+            account_id,
+            {%- for column in columns %}
+            {{ column }},
+            {%- endfor %}
+
+            -- names and settings
+            account_name,
+            nullif(account_currency, '') as currency,
+            timezone_name as time_zone,
+
+            -- measures
+            {{ text_to_integer('impressions') }} as impressions,
+            {{ text_to_integer('clicks') }} as clicks,
+            {{ text_to_numeric('spend') }} as spend,
+            {{ text_to_integer('reach') }} as reach,
+            {{ text_to_integer('inline_link_clicks') }} as inline_link_clicks,
+
+            -- conversions, not yet chosen
+            actions as actions_text,
+            action_values as action_values_text,
+            {{ parse_actions('actions') | indent(8) }} as actions,
+            {{ parse_actions('action_values') | indent(8) }} as action_values,
+
+            -- provenance
+            extract_run_id,
+            ingested_at
+        from {{ relation }}
+
+    ),
+
+    chosen as (
+
+        select
+            renamed.*,
+            {{ chosen_action_type(
+                configured="nullif(accounts.conversion_action_type, '')",
+                actions='renamed.actions',
+                action_values='renamed.action_values'
+            ) | indent(8) }} as conversion_action_type
+        from renamed
+        left join accounts
+            on renamed.account_id = accounts.account_id
+
+    )
+
+    select
+        *,
+        {{ total_of_chosen_type('actions_text', 'actions') | indent(4) }} as conversions,
+        {{ total_of_chosen_type('action_values_text', 'action_values') | indent(4) }} as conversion_value
+    from chosen
+{%- endmacro %}

@@ -1,0 +1,257 @@
+"""Which campaigns are judged, against which target, and which are shown first."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mdp_dagster.checks.kpis import KPIS, CampaignTotals, Kpi, Verdict, judge, totals_of
+from mdp_dagster.clients import Clients, KpiTargets
+
+CTR, CPA, CONVERSION_RATE = KPIS
+
+CLIENTS = Clients.model_validate(
+    {
+        "clients": [
+            {
+                "id": "acme",
+                "name": "Acme",
+                "currency": "EUR",
+                "accounts": {},
+                "targets": {"ctr": 0.03, "cpa": 7, "platforms": {"meta_ads": {"cpa": 9, "min_clicks": 10}}},
+            },
+            {"id": "zenith", "name": "Zenith", "currency": "USD", "accounts": {}},
+        ]
+    }
+)
+
+
+def clients_with(targets: dict[str, Any]) -> Clients:
+    zenith = {"id": "zenith", "name": "Zenith", "currency": "USD", "accounts": {}, "targets": targets}
+    return Clients.model_validate({"clients": [zenith]})
+
+
+def campaign(**values: Any) -> CampaignTotals:
+    """Large enough to be judged, and exactly on each of the default targets."""
+    ordinary = CampaignTotals("zenith", "google_ads", "1", "One", 100_000, 2_000, 100.0, 500.0)
+    return replace(ordinary, **values)
+
+
+def verdict(kpi: Kpi, *campaigns: CampaignTotals) -> Verdict:
+    return judge(kpi, campaigns, CLIENTS)
+
+
+def meets(kpi: Kpi, totals: CampaignTotals) -> bool | None:
+    """None: not judged."""
+    found = verdict(kpi, totals)
+    assert len(found.judged) + found.not_judged == 1
+    return found.judged[0].meets if found.judged else None
+
+
+# ---- what counts as met ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kpi", "values", "met"),
+    [
+        (CTR, {"clicks": 2_001}, True),
+        (CTR, {"clicks": 2_000}, False),  # "above its target": on it is not enough
+        (CTR, {"clicks": 1_999}, False),
+        (CTR, {"clicks": 0}, False),
+        (CPA, {"spend": 499.99}, True),
+        (CPA, {"spend": 500.0}, False),
+        (CPA, {"spend": 500.01}, False),
+        (CPA, {"spend": 0.0}, True),
+        (CONVERSION_RATE, {"conversions": 100.1}, True),
+        (CONVERSION_RATE, {"conversions": 100.0}, False),
+        (CONVERSION_RATE, {"conversions": 0.0}, False),
+    ],
+)
+def test_a_target_is_met_above_or_below_it_and_not_on_it(kpi: Kpi, values: dict[str, Any], met: bool) -> None:
+    assert meets(kpi, campaign(**values)) is met
+
+
+def test_the_defaults_are_the_usual_targets() -> None:
+    targets = KpiTargets()
+    assert [kpi.target(targets) for kpi in KPIS] == [0.02, 5.0, 0.05]
+    assert [kpi.name for kpi in KPIS] == ["kpi_ctr", "kpi_cpa", "kpi_conversion_rate"]
+
+
+# ---- floors ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kpi", "floor", "judged"),
+    [
+        (CTR, {"impressions": 999, "clicks": 500}, False),
+        (CTR, {"impressions": 1_000, "clicks": 1}, True),
+        (CPA, {"clicks": 99}, False),
+        (CPA, {"clicks": 100}, True),
+        (CONVERSION_RATE, {"clicks": 99}, False),
+        (CONVERSION_RATE, {"clicks": 100}, True),
+        (CPA, {"impressions": 0}, True),  # clicks are what it is made of
+    ],
+)
+def test_a_campaign_below_the_floor_is_not_judged(kpi: Kpi, floor: dict[str, Any], judged: bool) -> None:
+    assert (meets(kpi, campaign(**floor)) is not None) is judged
+
+
+@pytest.mark.parametrize("kpi", KPIS)
+def test_a_floor_of_zero_never_divides_by_zero(kpi: Kpi) -> None:
+    clients = clients_with({"min_impressions": 0, "min_clicks": 0})
+    nothing = campaign(impressions=0, clicks=0, conversions=0.0, spend=0.0)
+    assert judge(kpi, [nothing], clients).not_judged == 1
+    assert len(judge(kpi, [campaign(impressions=1, clicks=1, conversions=1.0, spend=1.0)], clients).judged) == 1
+
+
+# ---- cost per conversion ---------------------------------------------------------------------------------------------
+
+
+def test_money_spent_for_nothing_is_as_bad_as_can_be() -> None:
+    found = verdict(CPA, campaign(campaign_id="dear", spend=1e9), campaign(campaign_id="void", conversions=0.0))
+    assert [judged.totals.campaign_id for judged in found.missed] == ["void", "dear"]
+    assert math.isinf(found.missed[0].value)
+
+
+def test_neither_money_nor_conversions_say_nothing() -> None:
+    assert meets(CPA, campaign(conversions=0.0, spend=0.0)) is None
+
+
+def test_without_an_exchange_rate_the_cost_is_not_judged_but_the_rates_are() -> None:
+    unknown = campaign(spend=None, clicks=3_000)
+    assert [meets(kpi, unknown) for kpi in KPIS] == [True, None, False]
+
+
+# ---- whose targets ---------------------------------------------------------------------------------------------------
+
+
+def target_for(kpi: Kpi, client_id: str, platform: str) -> float:
+    return verdict(kpi, campaign(client_id=client_id, platform=platform)).judged[0].target
+
+
+def test_a_campaign_is_measured_by_its_clients_target_on_its_platform() -> None:
+    assert target_for(CPA, "acme", "google_ads") == 7
+    assert target_for(CPA, "acme", "meta_ads") == 9
+    assert target_for(CTR, "acme", "meta_ads") == 0.03, "what the platform doesn't set comes from the client"
+    assert target_for(CPA, "zenith", "meta_ads") == 5
+    assert target_for(CPA, "acme", "a new platform") == 7
+
+
+@pytest.mark.parametrize("client_id", ["unassigned", "left", "", None])
+def test_a_campaign_of_nobody_is_measured_by_the_defaults(client_id: Any) -> None:
+    assert [target_for(kpi, client_id, "google_ads") for kpi in KPIS] == [0.02, 5.0, 0.05]
+
+
+def test_a_floor_can_differ_on_a_platform() -> None:
+    small = campaign(client_id="acme", clicks=10)
+    assert meets(CPA, replace(small, platform="google_ads")) is None
+    assert meets(CPA, replace(small, platform="meta_ads")) is not None
+
+
+# ---- the verdict -----------------------------------------------------------------------------------------------------
+
+
+def test_the_share_is_of_the_judged_ones() -> None:
+    good, bad, small = campaign(clicks=3_000), campaign(clicks=100), campaign(impressions=10)
+    found = verdict(CTR, good, bad, good, good, small)
+    assert (found.share, len(found.judged), found.not_judged) == (0.75, 4, 1)
+    assert verdict(CTR, good).share == 1.0 and verdict(CTR, bad).share == 0.0
+
+
+@pytest.mark.parametrize("campaigns", [[], [campaign(impressions=10, clicks=0)]])
+def test_nothing_to_judge_is_no_share_and_no_miss(campaigns: list[CampaignTotals]) -> None:
+    for kpi in KPIS:
+        found = verdict(kpi, *campaigns)
+        assert (found.share, found.missed, found.judged) == (None, [], [])
+
+
+def test_the_worst_come_first_relative_to_their_own_targets() -> None:
+    """9.90 against 9 is a smaller miss than 7.90 against 7, though both are 0.90 above."""
+    found = verdict(
+        CPA,
+        campaign(campaign_id="met", spend=100.0),
+        campaign(campaign_id="by 10 %", client_id="acme", platform="meta_ads", spend=990.0),
+        campaign(campaign_id="by 200 %", spend=1_500.0),
+        campaign(campaign_id="by 13 %", client_id="acme", spend=790.0),
+        campaign(campaign_id="without end", conversions=0.0),
+    )
+    assert [judged.totals.campaign_id for judged in found.missed] == ["without end", "by 200 %", "by 13 %", "by 10 %"]
+    rates = verdict(CTR, *(campaign(campaign_id=str(clicks), clicks=clicks) for clicks in (1_500, 100, 5_000, 1_999)))
+    assert [judged.totals.campaign_id for judged in rates.missed] == ["100", "1500", "1999"]
+
+
+def test_a_target_of_zero_can_be_missed_and_is_still_ordered() -> None:
+    clients = clients_with({"ctr": 0})
+    assert judge(CTR, [campaign(clicks=1)], clients).missed == []
+    assert [judged.miss for judged in judge(CTR, [campaign(clicks=0)], clients).missed] == [0]
+
+
+counts = st.integers(0, 10**9)
+amounts = st.floats(0, 1e9) | st.just(0.0)
+campaigns = st.builds(
+    CampaignTotals,
+    client_id=st.sampled_from(["acme", "zenith", "nobody"]),
+    platform=st.sampled_from(["google_ads", "meta_ads"]),
+    campaign_id=st.text(max_size=3),
+    campaign_name=st.just(""),
+    impressions=counts,
+    clicks=st.integers(0, 5_000),
+    conversions=amounts,
+    spend=st.none() | amounts,
+)
+
+
+@pytest.mark.parametrize("kpi", KPIS, ids=lambda kpi: kpi.name)
+def test_every_campaign_is_counted_once_and_the_missed_are_in_order(kpi: Kpi) -> None:
+    @given(st.lists(campaigns, max_size=12))
+    def check(some: list[CampaignTotals]) -> None:
+        found = judge(kpi, some, CLIENTS)
+        assert len(found.judged) + found.not_judged == len(some)
+        assert all(not judged.meets and not math.isnan(judged.value) for judged in found.missed)
+        met = [judged for judged in found.judged if judged.meets]
+        assert len(met) + len(found.missed) == len(found.judged)
+        assert found.share is None or math.isclose(found.share, len(met) / len(found.judged), abs_tol=1e-12)
+        relative = [judged.miss / judged.target for judged in found.missed]
+        assert relative == sorted(relative, reverse=True) and all(miss >= 0 for miss in relative)
+
+    check()
+
+
+@given(campaigns, st.integers(0, 1_000), st.floats(0, 1_000))
+def test_more_conversions_or_less_spend_never_turn_a_hit_into_a_miss(
+    totals: CampaignTotals, conversions: int, saved: float
+) -> None:
+    better = replace(
+        totals,
+        conversions=totals.conversions + conversions,
+        spend=None if totals.spend is None else max(totals.spend - saved, 0.0),
+    )
+    for kpi in (CPA, CONVERSION_RATE):
+        if meets(kpi, totals):
+            assert meets(kpi, better)
+
+
+# ---- from the mart ---------------------------------------------------------------------------------------------------
+
+
+def test_sums_of_any_numeric_type_are_taken() -> None:
+    row = {
+        "client_id": "acme",
+        "platform": "google_ads",
+        "campaign_id": "1",
+        "campaign_name": None,
+        "impressions": Decimal("100000"),  # DuckDB sums integers to HUGEINT, which comes out as Decimal
+        "clicks": Decimal("2000"),
+        "conversions": Decimal("100.500000000"),
+        "spend": Decimal("499.990000000"),
+    }
+    totals = totals_of(row)
+    assert totals == CampaignTotals("acme", "google_ads", "1", "", 100_000, 2_000, 100.5, 499.99)
+    assert totals_of({**row, "spend": None}).spend is None
+    assert [type(value) for value in (totals.impressions, totals.clicks, totals.conversions)] == [int, int, float]

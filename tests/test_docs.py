@@ -1,0 +1,229 @@
+"""The docs name what there is, and nothing that isn't."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+
+from mdp_dagster.cli import demo, dev, maintenance
+from mdp_dagster.definitions import build_definitions
+from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
+from mdp_dagster.platforms import REPORTS
+from mdp_dagster.settings import GoogleAdsSettings, MetaAdsSettings, Settings
+from mdp_dagster.transform.project import parsed_project
+from mdp_dagster.warehouse.base import MARTS, STAGING
+from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
+
+ROOT = Path(__file__).parents[1]
+DATA_MODEL, PIPELINES, CHANGELOG = (
+    ROOT / "docs" / "data_model.md",
+    ROOT / "docs" / "pipelines.md",
+    ROOT / "CHANGELOG.md",
+)
+DOCS = [
+    *sorted((ROOT / "docs").glob("*.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "DECISIONS.md")),
+    CHANGELOG,
+]
+
+# What is made while MDP runs, or by hand, is in no checkout.
+MADE = re.compile(r"^(\.mdp|\.venv|dbt/target|\.env$|config/my_)")
+FILE_OF_THE_ROOT = re.compile(r"^(\.env\.example|\.gitignore|Makefile|LICENSE|[A-Z]+\.md|[a-z_]+\.(yaml|toml|lock))$")
+RAW_METADATA = ["source", "account_id", "date", "extract_run_id", "ingested_at"]
+OTHER_VARIABLES = {"MDP_ENV_FILE", "GOOGLE_ADS_USE_PROTO_PLUS"}
+
+docs = pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+
+
+@pytest.fixture(scope="module")
+def graph() -> dg.AssetGraph:
+    return build_definitions(Settings()).resolve_asset_graph()
+
+
+@pytest.fixture(scope="module")
+def models() -> dict[str, dict[str, str]]:
+    """The columns of each dbt model, with the types that its contract gives."""
+    nodes = parsed_project(Settings()).manifest["nodes"].values()
+    return {
+        node["name"]: {name: column["data_type"] or "" for name, column in node["columns"].items()}
+        for node in nodes
+        if node["resource_type"] == "model"
+    }
+
+
+def fenced(text: str, language: str = "") -> list[str]:
+    """The code blocks, of one language or of all."""
+    return [code for kind, code in re.findall(r"^ *```(\w*)\n(.*?)^ *```", text, re.M | re.S) if language in ("", kind)]
+
+
+def prose(text: str) -> str:
+    return re.sub(r"^ *```.*?^ *```", "", text, flags=re.M | re.S)
+
+
+def quoted(text: str) -> list[str]:
+    """What stands in backticks."""
+    return re.findall(r"`([^`\n]+)`", prose(text))
+
+
+def commands(text: str) -> Iterator[str]:
+    """Every line of shell, in blocks and in backticks, without comments."""
+    for code in [*fenced(text, "sh"), *quoted(text)]:
+        for line in code.splitlines():
+            yield line.split(" #")[0]
+
+
+def sections(text: str) -> dict[str, str]:
+    """The text below each heading, up to the next one of any level."""
+    parts = re.split(r"^#+ (.*)$", text, flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def section_of(table: str) -> str:
+    """What the data model says of a table."""
+    found = [body for heading, body in sections(DATA_MODEL.read_text()).items() if f"`{table}`" in heading]
+    assert len(found) == 1, f"{table} has {len(found)} sections"
+    return found[0]
+
+
+def documented_columns(section: str) -> dict[str, str]:
+    """Column names and types, out of the rows of a table. A row may name several columns."""
+    rows = re.findall(r"^\| (`[^|]+`) \| ([^|]*) \|", section, re.M)
+    return {name: kind.strip() for names, kind in rows for name in re.findall(r"`(\w+)`", names)}
+
+
+def test_every_table_is_in_the_data_model_with_every_column(models: dict[str, dict[str, str]]) -> None:
+    raw = {report_table(report).name: list(report.schema.names) for report in REPORTS}
+    assert list(documented_columns(sections(DATA_MODEL.read_text())["Raw: reports"])) == RAW_METADATA
+    shared = {table.name: table.schema.names for table in SHARED_TABLES}
+    for table, columns in {**raw, **shared, **models}.items():
+        there = documented_columns(section_of(table))
+        # one section stands for a platform's campaigns and accounts
+        missing = [name for name in columns if name not in there]
+        assert not missing, f"{table}: {missing}"
+        if not table.startswith("stg_"):
+            assert set(there) == set(columns), table
+
+
+def test_the_marts_columns_stand_in_order_and_with_their_types(models: dict[str, dict[str, str]]) -> None:
+    for mart in [name for name in models if name.startswith("mart_")]:
+        assert list(documented_columns(section_of(mart)).items()) == list(models[mart].items())
+
+
+def test_the_changelog_has_every_table_and_column(models: dict[str, dict[str, str]]) -> None:
+    raw = {table.name: table.schema.names for table in [*map(report_table, REPORTS), *SHARED_TABLES]}
+    text = CHANGELOG.read_text()
+    for table, columns in {**raw, **models}.items():
+        mentioned = {
+            name for row in re.findall(rf"^\| `{table}` \|.*$", text, re.M) for name in re.findall(r"`(\w+)`", row)
+        }
+        assert set(columns) <= mentioned, table
+
+
+def test_every_asset_and_every_check_is_explained(graph: dg.AssetGraph) -> None:
+    assets = {key.to_user_string() for key in graph.get_all_asset_keys()}
+    assert not [asset for asset in assets if f"`{asset}`" not in DATA_MODEL.read_text()]
+    checks = {key.name for key in graph.asset_check_keys}
+    in_tables = {
+        name for row in re.findall(r"^\|.*$", PIPELINES.read_text(), re.M) for name in re.findall(r"`(\w+)`", row)
+    }
+    assert checks <= in_tables, checks - in_tables
+    assert f"{len(graph.asset_check_keys)} of them." in PIPELINES.read_text()
+
+
+def test_severity_and_blocking_are_said_as_they_are(graph: dg.AssetGraph) -> None:
+    rows = re.findall(r"^\| (`[^|]+`) \| [^|]* \| (error|warn) \| (yes|no) \|", PIPELINES.read_text(), re.M)
+    said = {name: (how, blocks) for names, how, blocks in rows for name in re.findall(r"`(\w+)`", names)}
+    blocking = {key.name: bool(graph.get_check_spec(key).blocking) for key in graph.asset_check_keys}
+    assert {name: blocks == "yes" for name, (_, blocks) in said.items()} == blocking
+    nodes = parsed_project(Settings()).manifest["nodes"].values()
+    dbt_tests = {node["name"]: node["config"]["severity"].lower() for node in nodes if node["resource_type"] == "test"}
+    assert {name: said[name][0] for name in dbt_tests} == dbt_tests
+
+
+@docs
+def test_every_make_target_exists(path: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    named = {
+        word
+        for command in commands(path.read_text())
+        for words in re.findall(r"^\s*make ((?:[a-z-]+(?: |$))+)", command)
+        for word in words.split()
+    }
+    assert named <= targets
+
+
+@docs
+def test_every_command_exists(path: Path) -> None:
+    parser = argparse.ArgumentParser().add_subparsers()
+    for module in (demo, dev, maintenance):
+        module.add_commands(parser)
+    named = {word for c in commands(path.read_text()) for word in re.findall(r"-m mdp_dagster ([a-z-]+)", c)}
+    assert {word for word in named if not word.startswith("-")} <= set(parser.choices)
+
+
+@docs
+def test_every_path_exists(path: Path) -> None:
+    folders = {entry.name for entry in ROOT.iterdir() if entry.is_dir()}
+    for name in quoted(path.read_text()):
+        head, slash, _ = name.partition("/")
+        is_path = (slash and head in folders) or FILE_OF_THE_ROOT.match(name)
+        if is_path and not re.search(r"[<>{}\s…]", name) and not MADE.match(name):
+            assert list(ROOT.glob(name)) if "*" in name else (ROOT / name).exists(), name
+
+
+@docs
+def test_every_variable_exists(path: Path) -> None:
+    known = set(OTHER_VARIABLES)
+    for prefix, kind in (("MDP", Settings), ("GOOGLE_ADS", GoogleAdsSettings), ("META", MetaAdsSettings)):
+        known |= {f"{prefix}_{name.upper()}" for name in kind.model_fields}
+    named = re.findall(r"\b(?:MDP|GOOGLE_ADS|META)_[A-Z_]*[A-Z]\b", path.read_text())
+    assert set(named) <= known
+
+
+@docs
+def test_every_link_resolves(path: Path) -> None:
+    for link in re.findall(r"\]\(([^)]+)\)", prose(path.read_text())):
+        if "://" in link:
+            continue
+        name, _, anchor = link.partition("#")
+        target = (path.parent / name).resolve() if name else path
+        assert target.exists(), link
+        assert not anchor or anchor in map(anchor_of, sections(prose(target.read_text()))), link
+
+
+def anchor_of(heading: str) -> str:
+    """A heading's anchor, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def test_the_sql_runs(models: dict[str, dict[str, str]], tmp_path: Path) -> None:
+    """Over empty tables: the names are those of the tables, and the functions those of DuckDB."""
+    warehouse = tmp_path / "warehouse.duckdb"
+    DuckDBWarehouse(warehouse).prepare([*SHARED_TABLES, *map(report_table, REPORTS)])
+    types = {name: kind for columns in models.values() for name, kind in columns.items() if kind}
+    with duckdb.connect(str(warehouse)) as connection:
+        for dataset in (STAGING, MARTS):
+            connection.execute(f"create schema {dataset}")
+        for model, columns in models.items():
+            dataset = MARTS if model.startswith("mart_") else STAGING
+            listed = ", ".join(f"{name} {types.get(name, 'varchar')}" for name in columns)
+            connection.execute(f"create table {dataset}.{model} ({listed})")
+        statements = [(path.name, sql) for path in DOCS for sql in fenced(path.read_text(), "sql")]
+        statements += [
+            (path.name, sql)
+            for path in DOCS
+            for c in commands(path.read_text())
+            for sql in re.findall(r'SQL="([^"…]+)"', c)
+        ]
+        assert len(statements) > 10
+        for name, sql in statements:
+            try:
+                connection.execute(sql)
+            except duckdb.Error as error:
+                pytest.fail(f"{name}: {error}\n{sql}")

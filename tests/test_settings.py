@@ -1,0 +1,260 @@
+"""What a setting does, where it may stand, and that nothing secret shows."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.ads.googleads import config as google_ads_config
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings
+
+from mdp_dagster.settings import (
+    PROJECT_ROOT,
+    GoogleAdsSettings,
+    MetaAdsSettings,
+    Settings,
+    SettingsError,
+    load_google_ads_settings,
+    load_meta_ads_settings,
+    load_settings,
+)
+
+KINDS: dict[str, type[BaseSettings]] = {
+    "MDP_": Settings,
+    "GOOGLE_ADS_": GoogleAdsSettings,
+    "META_": MetaAdsSettings,
+}
+LOADERS = {"MDP_": load_settings, "GOOGLE_ADS_": load_google_ads_settings, "META_": load_meta_ads_settings}
+SECRETS = [
+    "GOOGLE_ADS_DEVELOPER_TOKEN",
+    "GOOGLE_ADS_CLIENT_SECRET",
+    "GOOGLE_ADS_REFRESH_TOKEN",
+    "META_ACCESS_TOKEN",
+    "META_APP_SECRET",
+]
+VARIABLES = [prefix + name.upper() for prefix, kind in KINDS.items() for name in kind.model_fields]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.upper().startswith(tuple(KINDS))]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def value_of(variable: str) -> Any:
+    prefix = next(prefix for prefix in KINDS if variable.startswith(prefix))
+    value = getattr(LOADERS[prefix](), variable.removeprefix(prefix).lower())
+    value = value.get_secret_value() if isinstance(value, SecretStr) else value
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def a_value(variable: str) -> str:
+    """A value that the variable takes, other than its default."""
+    return {
+        "MDP_TARGET": "duckdb",
+        "MDP_START_DATE": "2025-06-07",
+        "MDP_TIMEZONE": "Pacific/Auckland",
+        "MDP_PARALLEL_ACCOUNTS": "7",
+        "MDP_LOCK_TIMEOUT_SECONDS": "12.5",
+        "MDP_DBT_EXECUTION": "cli",
+        "GOOGLE_ADS_USE_APPLICATION_DEFAULT_CREDENTIALS": "true",
+    }.get(variable, f"/value/of/{variable.lower()}")
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_each_variable_is_read_from_the_environment(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    default = value_of(variable)
+    monkeypatch.setenv(variable, a_value(variable))
+    assert str(value_of(variable)) == a_value(variable)
+    assert variable == "MDP_TARGET" or value_of(variable) != default
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_empty_counts_as_unset(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    default = value_of(variable)
+    monkeypatch.setenv(variable, "")
+    assert value_of(variable) == default
+    Path(".env").write_text(f"{variable}=\n")
+    monkeypatch.delenv(variable)
+    assert value_of(variable) == default
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_the_environment_beats_the_env_file_unless_it_is_empty(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text(f"{variable}={a_value(variable)}\n")
+    assert str(value_of(variable)) == a_value(variable)
+    monkeypatch.setenv(variable, "")
+    assert str(value_of(variable)) == a_value(variable)
+    other = {"duckdb": "duckdb", "7": "8", "12.5": "13.5", "cli": "in_process", "true": "false"}
+    other |= {"2025-06-07": "2025-06-08", "Pacific/Auckland": "America/Denver"}
+    environment = other.get(a_value(variable), "/from/the/environment")
+    monkeypatch.setenv(variable, environment)
+    assert str(value_of(variable)) == environment
+
+
+def test_the_env_file_may_stand_elsewhere_and_its_comments_and_quotes_are_understood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "somewhere else" / "mdp.env"
+    elsewhere.parent.mkdir()
+    elsewhere.write_text(
+        "# a comment\nexport MDP_PARALLEL_ACCOUNTS=2  # two\nMDP_LAKE_URI='gs://b/a b'\nMETA_ACCESS_TOKEN=\"a#b\"\n",
+        encoding="utf-8",
+    )
+    Path(".env").write_text("MDP_PARALLEL_ACCOUNTS=3\nMDP_TIMEZONE=Europe/Berlin\n")
+    monkeypatch.setenv("MDP_ENV_FILE", str(elsewhere))
+    assert (load_settings().parallel_accounts, load_settings().lake_uri) == (2, "gs://b/a b")
+    assert load_settings().timezone == "UTC", "the .env of the working directory is left alone"
+    assert value_of("META_ACCESS_TOKEN") == "a#b"
+    monkeypatch.setenv("MDP_ENV_FILE", os.devnull)
+    assert load_settings() == Settings(_env_file=None)  # type: ignore[call-arg]
+    monkeypatch.setenv("MDP_ENV_FILE", "")
+    assert load_settings().parallel_accounts == 3
+
+
+@pytest.mark.parametrize("loader", LOADERS.values())
+def test_an_env_file_that_is_not_there_or_not_text_is_named(
+    loader: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong path would otherwise mean: all the defaults, in silence."""
+    monkeypatch.setenv("MDP_ENV_FILE", str(tmp_path / "nowhere.env"))
+    with pytest.raises(SettingsError, match="MDP_ENV_FILE=.*nowhere.env.*no such file → "):
+        loader()
+    (tmp_path / "nowhere.env").write_bytes("MDP_TIMEZONE=Europe/Zürich\n".encode("latin-1"))
+    with pytest.raises(SettingsError, match="nowhere.env can't be read.*→ save it as UTF-8"):
+        loader()
+
+
+def test_a_missing_env_file_in_the_working_directory_is_no_fault() -> None:
+    assert not Path(".env").exists()
+    assert load_settings().target == "duckdb"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("MDP_TARGET", "bigqueri"),
+        ("MDP_START_DATE", "2026-02-29"),
+        ("MDP_START_DATE", "01.02.2026"),
+        ("MDP_START_DATE", "20240101"),
+        ("MDP_TIMEZONE", "Europe/Atlantis"),
+        ("MDP_TIMEZONE", "Europe"),
+        ("MDP_TIMEZONE", "../../etc/passwd"),
+        ("MDP_TIMEZONE", "A" * 3_000),
+        ("MDP_PARALLEL_ACCOUNTS", "0"),
+        ("MDP_PARALLEL_ACCOUNTS", "33"),
+        ("MDP_PARALLEL_ACCOUNTS", "many"),
+        ("MDP_LOCK_TIMEOUT_SECONDS", "0"),
+        ("MDP_LOCK_TIMEOUT_SECONDS", "nan"),
+        ("MDP_DBT_EXECUTION", "thread"),
+        ("GOOGLE_ADS_USE_APPLICATION_DEFAULT_CREDENTIALS", "perhaps"),
+    ],
+)
+def test_a_wrong_value_names_its_variable(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for other in SECRETS:
+        monkeypatch.setenv(other, "hush-" + other)
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=f"(?s){variable}=.* → correct it in the environment or in .env") as caught:
+        value_of(variable)
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "hush-" not in str(error) and "hush-" not in repr(error)
+        error = error.__cause__ or error.__context__
+
+
+def test_all_wrong_values_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MDP_TIMEZONE", "Mars/Base")
+    monkeypatch.setenv("MDP_PARALLEL_ACCOUNTS", "0")
+    with pytest.raises(SettingsError, match="(?s)MDP_TIMEZONE='Mars/Base'.*MDP_PARALLEL_ACCOUNTS='0'"):
+        load_settings()
+
+
+def test_a_tilde_means_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a .env file no shell expands it."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    Path(".env").write_text(
+        "MDP_DUCKDB_PATH=~/a.duckdb\nMDP_LAKE_URI=~/lake\nMDP_CLIENTS_FILE=~/clients.yaml\n"
+        "GOOGLE_ADS_JSON_KEY_FILE_PATH=~/key.json\n"
+    )
+    found = load_settings()
+    assert (found.duckdb_path, found.clients_file) == (tmp_path / "a.duckdb", tmp_path / "clients.yaml")
+    assert found.lake_uri == str(tmp_path / "lake")
+    assert load_google_ads_settings().json_key_file_path == tmp_path / "key.json"
+    monkeypatch.setenv("MDP_LAKE_URI", "gs://bucket/~/x")
+    assert load_settings().lake_uri == "gs://bucket/~/x"
+
+
+@pytest.mark.parametrize("variable", SECRETS)
+def test_a_secret_never_shows(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, "hush-hush")
+    assert value_of(variable) == "hush-hush"
+    loaded = next(load() for prefix, load in LOADERS.items() if variable.startswith(prefix))
+    shown = [str(loaded), repr(loaded), f"{loaded}", str(loaded.model_dump()), loaded.model_dump_json()]
+    assert not any("hush" in text for text in shown)
+
+
+def test_what_sounds_like_a_secret_is_one() -> None:
+    """A new field with such a name must be a SecretStr."""
+    sounding = re.compile("SECRET|TOKEN|PASSWORD|PRIVATE|API_KEY")
+    assert sorted(name for name in VARIABLES if sounding.search(name)) == sorted(SECRETS)
+
+
+def test_settings_can_not_be_changed_once_read() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings().timezone = "Europe/Berlin"  # type: ignore[misc]
+
+
+def test_the_environment_is_read_anew_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MDP_TIMEZONE", "Europe/Berlin")
+    assert load_settings().timezone == "Europe/Berlin"
+    monkeypatch.setenv("MDP_TIMEZONE", "Asia/Tokyo")
+    assert load_settings().timezone == "Asia/Tokyo"
+
+
+# ---- .env.example ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def example() -> dict[str, str]:
+    lines = (PROJECT_ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
+    pairs = [line.split("=", 1) for line in lines if line and not line.startswith("#")]
+    assert all(len(pair) == 2 for pair in pairs)
+    assert len({name for name, _ in pairs}) == len(pairs)
+    return dict(pairs)
+
+
+def test_the_example_lists_every_setting_and_no_other(example: dict[str, str]) -> None:
+    assert sorted(example) == sorted(VARIABLES)
+
+
+def test_the_examples_values_are_the_defaults(example: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a copy of it changes nothing."""
+    before = [load() for load in LOADERS.values()]
+    monkeypatch.setenv("MDP_ENV_FILE", str(PROJECT_ROOT / ".env.example"))
+    assert [load() for load in LOADERS.values()] == before
+    assert all(example[name] == "" for name in SECRETS)
+
+
+def test_every_setting_is_explained_or_stands_in_a_block_that_is(example: dict[str, str]) -> None:
+    blocks = (PROJECT_ROOT / ".env.example").read_text(encoding="utf-8").split("\n\n")
+    for block in blocks:
+        lines = block.splitlines()
+        assert lines[0].startswith("#"), f"no word on {lines[0]}"
+        for before, line in zip(lines, lines[1:], strict=False):
+            if line.startswith("MDP_"):
+                assert before.startswith("# "), f"no word on {line}"
+
+
+def test_google_ads_reads_its_variables_under_the_same_names() -> None:
+    known = {
+        value
+        for name, value in vars(google_ads_config).items()
+        if name.startswith("_") and isinstance(value, tuple | str)
+        for value in (value if isinstance(value, tuple) else (value,))
+    }
+    assert set(GoogleAdsSettings.model_fields) <= known

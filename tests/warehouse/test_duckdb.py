@@ -1,0 +1,546 @@
+"""DuckDB's file among several processes, killed ones, full disks and damage. Real processes, real signals."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import re
+import resource
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from mdp_dagster.warehouse.base import Append, Table, Unit, Warehouse, WarehouseError
+from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
+
+processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload(["mdp_dagster.lake", "mdp_dagster.warehouse.duckdb"])
+
+ROWS = Table("raw_test__rows", "Rows.", pa.schema([("run", pa.string()), ("n", pa.int64())]))
+LEDGER = Table("raw_test__ledger", "Whose rows count.", pa.schema([("run", pa.string()), ("n", pa.int64())]))
+TABLES = [ROWS, LEDGER]
+PATIENCE = 60.0
+REBUILD = r"(?s)→ move the file away, then `python -m mdp_dagster rebuild-raw`"
+
+
+def unit(run: str, count: int) -> Unit:
+    rows = pa.table({"run": [run] * count, "n": [random.getrandbits(60) for _ in range(count)]}, schema=ROWS.schema)
+    ledger = Append(LEDGER, pa.table({"run": [run], "n": [count]}, schema=LEDGER.schema))
+    return Unit([Append(ROWS, rows), ledger])
+
+
+def whole_units(warehouse: Warehouse) -> set[str]:
+    """The runs that are there; fails if one is there in part."""
+    found = warehouse.query(
+        f"""
+        select coalesce(rows.run, ledger.run) as run, coalesce(rows.n, 0) as n, ledger.n as expected
+        from (select run, count(*) as n from {ROWS.id} group by run) as rows
+        full join {LEDGER.id} as ledger on ledger.run = rows.run
+        """
+    ).to_pylist()
+    assert all(row["n"] == row["expected"] for row in found), "half a unit, or one twice"
+    return {row["run"] for row in found}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "warehouse.duckdb"
+
+
+@pytest.fixture
+def warehouse(path: Path) -> DuckDBWarehouse:
+    made = DuckDBWarehouse(path, lock_timeout_seconds=PATIENCE)
+    made.prepare(TABLES)
+    return made
+
+
+@contextmanager
+def process(target: Any, *arguments: Any) -> Iterator[tuple[Any, Connection]]:
+    """A process of its own, and the end of a pipe on which it answers."""
+    ours, theirs = processes.Pipe(duplex=False)
+    running = processes.Process(target=target, args=(*arguments, theirs))
+    running.start()
+    theirs.close()
+    try:
+        yield running, ours
+    finally:
+        running.kill()
+        running.join()
+        ours.close()
+
+
+def answer(pipe: Connection) -> Any:
+    assert pipe.poll(PATIENCE), "no answer"
+    return pipe.recv()
+
+
+def answers(pipe: Connection) -> list[Any]:
+    """All that a process said before it died."""
+    said = []
+    while pipe.poll(0):
+        try:
+            said.append(pipe.recv())
+        except (EOFError, OSError):
+            break
+    return said
+
+
+# ---- several processes -----------------------------------------------------------------------------------------------
+
+
+def _commit_often(path: Path, name: str, pipe: Connection) -> None:
+    warehouse = DuckDBWarehouse(path, lock_timeout_seconds=PATIENCE)
+    for n in range(25):
+        if n % 5 == 0:
+            warehouse.prepare(TABLES)
+        warehouse.commit([unit(f"{name}{n}", 20)])
+    pipe.send("done")
+
+
+def test_four_processes_that_append_at_once_lose_nothing(path: Path) -> None:
+    """Not even the database is there yet when they begin."""
+    with (
+        process(_commit_often, path, "a") as (_, a),
+        process(_commit_often, path, "b") as (_, b),
+        process(_commit_often, path, "c") as (_, c),
+        process(_commit_often, path, "d") as (_, d),
+    ):
+        assert [answer(pipe) for pipe in (a, b, c, d)] == ["done"] * 4
+    committed = whole_units(DuckDBWarehouse(path))
+    assert committed == {f"{name}{n}" for name in "abcd" for n in range(25)}
+
+
+def _hold_open(path: Path, seconds: float, read_only: bool, pipe: Connection) -> None:
+    """A BI tool, or a shell: it knows nothing of our lock file."""
+    with duckdb.connect(str(path), read_only=read_only):
+        pipe.send("open")
+        time.sleep(seconds)
+
+
+@pytest.mark.parametrize(("read_only", "seconds"), [(True, 0.5), (False, 2)])
+def test_a_foreign_program_that_has_the_file_open_is_waited_for(
+    warehouse: DuckDBWarehouse, path: Path, read_only: bool, seconds: float
+) -> None:
+    with process(_hold_open, path, seconds, read_only) as (_, pipe):
+        assert answer(pipe) == "open"
+        warehouse.commit([unit("a", 5)])
+    assert whole_units(warehouse) == {"a"}
+
+
+def test_a_foreign_program_that_never_closes_the_file_is_named_with_the_remedy(
+    warehouse: DuckDBWarehouse, path: Path
+) -> None:
+    impatient = DuckDBWarehouse(path, lock_timeout_seconds=0.3)
+    with process(_hold_open, path, PATIENCE, False) as (holder, pipe):
+        assert answer(pipe) == "open"
+        with pytest.raises(
+            WarehouseError,
+            match=rf"PID {holder.pid}.*→ close the program that holds it, or raise MDP_LOCK_TIMEOUT_SECONDS",
+        ):
+            impatient.commit([unit("a", 5)])
+    assert whole_units(warehouse) == set(), "and it is free again when that program is gone"
+
+
+# ---- the lock between MDP's own processes and threads ----------------------------------------------------------------
+
+
+def _hold_lock(path: Path, seconds: float, pipe: Connection) -> None:
+    with DuckDBWarehouse(path).exclusive():
+        pipe.send("held")
+        time.sleep(seconds)
+    pipe.send("released")
+
+
+def test_a_process_that_holds_the_lock_is_waited_for(warehouse: DuckDBWarehouse, path: Path) -> None:
+    with process(_hold_lock, path, 0.4) as (_, pipe):
+        assert answer(pipe) == "held"
+        with warehouse.exclusive():
+            assert answer(pipe) == "released"
+
+
+def test_a_process_that_never_gives_up_the_lock_is_named_with_the_remedy(path: Path) -> None:
+    impatient = DuckDBWarehouse(path, lock_timeout_seconds=0.3)
+    with process(_hold_lock, path, PATIENCE) as (holder, pipe):
+        assert answer(pipe) == "held"
+        with pytest.raises(
+            WarehouseError,
+            match=rf"process {holder.pid} has held it for 0.3 s → end that process, or raise MDP_LOCK_TIMEOUT_SECONDS",
+        ):
+            impatient.query("select 1")
+
+
+def test_a_holder_that_is_killed_gives_up_the_lock(path: Path) -> None:
+    with process(_hold_lock, path, PATIENCE) as (holder, pipe):
+        assert answer(pipe) == "held"
+        os.kill(holder.pid, signal.SIGKILL)
+        holder.join()
+        with DuckDBWarehouse(path, lock_timeout_seconds=5).exclusive():
+            pass
+
+
+def _fork_while_holding(path: Path, pipe: Connection) -> None:
+    with DuckDBWarehouse(path).exclusive():
+        child = os.fork()
+        if child == 0:
+            time.sleep(PATIENCE)
+            os._exit(0)
+    pipe.send(child)
+    time.sleep(PATIENCE)
+
+
+def test_a_lock_given_up_is_free_even_if_a_child_was_forked_meanwhile(path: Path) -> None:
+    with process(_fork_while_holding, path) as (_, pipe):
+        child = answer(pipe)
+        try:
+            with DuckDBWarehouse(path, lock_timeout_seconds=2).exclusive():
+                pass
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("one_instance", [True, False])
+def test_threads_take_turns(path: Path, one_instance: bool) -> None:
+    shared = DuckDBWarehouse(path, lock_timeout_seconds=PATIENCE)
+    inside: list[int] = []
+    overlaps: list[int] = []
+
+    def work(number: int) -> None:
+        own = shared if one_instance else DuckDBWarehouse(path, lock_timeout_seconds=PATIENCE)
+        for _ in range(5):
+            with own.exclusive(), own.exclusive():
+                overlaps.extend(inside)
+                inside.append(number)
+                time.sleep(0.002)
+                inside.remove(number)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert not any(thread.is_alive() for thread in threads) and overlaps == []
+
+
+def test_a_thread_waits_no_longer_than_a_process_does(path: Path) -> None:
+    warehouse = DuckDBWarehouse(path, lock_timeout_seconds=0.2)
+    outcome: list[str] = []
+
+    def wait() -> None:
+        try:
+            warehouse.query("select 1")
+        except WarehouseError as error:
+            outcome.append(str(error))
+
+    with warehouse.exclusive():
+        thread = threading.Thread(target=wait)
+        thread.start()
+        thread.join(10)
+    assert re.search(r"another thread of this process has held it for 0.2 s → .*MDP_LOCK_TIMEOUT_SECONDS", outcome[0])
+
+
+def test_a_timeout_without_end_is_understood(path: Path) -> None:
+    """MDP_LOCK_TIMEOUT_SECONDS=inf."""
+    assert DuckDBWarehouse(path, lock_timeout_seconds=float("inf")).query("select 1 as n").to_pylist() == [{"n": 1}]
+
+
+# ---- killed processes ------------------------------------------------------------------------------------------------
+
+
+def _commit_until_killed(path: Path, name: str, pipe: Connection) -> None:
+    warehouse = DuckDBWarehouse(path, lock_timeout_seconds=PATIENCE)
+    units = [unit(f"{name}-{n}", 3_000) for n in range(300)]
+    pipe.send("ready")
+    for n, one in enumerate(units):
+        warehouse.commit([one])
+        pipe.send(f"{name}-{n}")
+
+
+def test_a_process_killed_while_it_commits_leaves_whole_units_and_all_that_it_had_finished(
+    warehouse: DuckDBWarehouse, path: Path
+) -> None:
+    finished: set[str] = set()
+    unfinished_but_kept = 0
+    for attempt in range(10):
+        with process(_commit_until_killed, path, str(attempt)) as (writer, pipe):
+            assert answer(pipe) == "ready"
+            if attempt % 2:
+                finished.add(answer(pipe))
+            time.sleep(random.uniform(0, 0.25))
+            os.kill(writer.pid, signal.SIGKILL)
+            writer.join()
+            finished.update(answers(pipe))
+        there = whole_units(warehouse)
+        assert finished <= there
+        assert len(there - finished) <= attempt + 1, "more than what each was at when it was killed"
+        unfinished_but_kept = len(there - finished)
+    assert len(finished) >= 5
+    warehouse.commit([unit("after", 5)])
+    assert len(whole_units(warehouse)) == len(finished) + unfinished_but_kept + 1
+
+
+def _replace_until_killed(path: Path, pipe: Connection) -> None:
+    warehouse = DuckDBWarehouse(path, lock_timeout_seconds=PATIENCE)
+    pipe.send("ready")
+    for n in range(1_000):
+        warehouse.replace([unit(f"{n}-{part}", 2_000) for part in range(3)], TABLES)
+
+
+def test_a_process_killed_while_it_replaces_leaves_the_old_rows_or_the_new(
+    warehouse: DuckDBWarehouse, path: Path
+) -> None:
+    for _ in range(4):
+        with process(_replace_until_killed, path) as (writer, pipe):
+            assert answer(pipe) == "ready"
+            time.sleep(random.uniform(0.05, 0.3))
+            os.kill(writer.pid, signal.SIGKILL)
+            writer.join()
+        there = whole_units(warehouse)
+        runs = {run.split("-")[0] for run in there}
+        assert there == {f"{run}-{part}" for run in runs for part in range(3)} and len(runs) <= 1
+
+
+def _create_databases(folder: Path, pipe: Connection) -> None:
+    pipe.send("ready")
+    for n in range(1_000):
+        DuckDBWarehouse(folder / f"{n}.duckdb").prepare(TABLES)
+
+
+def test_a_process_killed_while_it_creates_a_database_leaves_one_that_works(tmp_path: Path) -> None:
+    for attempt in range(5):
+        folder = tmp_path / str(attempt)
+        with process(_create_databases, folder) as (writer, pipe):
+            assert answer(pipe) == "ready"
+            time.sleep(random.uniform(0, 0.1))
+            os.kill(writer.pid, signal.SIGKILL)
+            writer.join()
+        created = sorted(folder.glob("*.duckdb"), key=lambda found: int(found.stem)) if folder.exists() else []
+        for found in created[-2:]:
+            warehouse = DuckDBWarehouse(found, lock_timeout_seconds=5)
+            warehouse.prepare(TABLES)
+            warehouse.commit([unit("a", 3)])
+            assert whole_units(warehouse) == {"a"}
+
+
+# ---- damage, and places where no database can be ---------------------------------------------------------------------
+
+
+def test_a_file_of_zero_bytes_counts_as_none(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is what a process leaves that dies while it creates the database."""
+    path.write_bytes(b"")
+    warehouse = DuckDBWarehouse(path)
+    warehouse.prepare(TABLES)
+    assert whole_units(warehouse) == set()
+    assert f"{path} is empty" in caplog.text
+
+
+@pytest.mark.parametrize("content", [b"hello", b"\x00" * 100_000, os.urandom(100_000), b"PK\x03\x04" * 1_000])
+def test_a_file_that_is_no_database_names_the_way_back(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    warehouse = DuckDBWarehouse(path)
+    for use in (lambda: warehouse.prepare(TABLES), lambda: warehouse.query("select 1")):
+        with pytest.raises(WarehouseError, match=REBUILD) as caught:
+            use()
+        assert str(path) in str(caught.value)
+    assert path.read_bytes() == content, "it is left for whoever wants to look at it"
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A database with several blocks in use."""
+    path = tmp_path_factory.mktemp("large") / "warehouse.duckdb"
+    warehouse = DuckDBWarehouse(path)
+    warehouse.prepare(TABLES)
+    warehouse.commit([unit("a", 150_000)])
+    return path.read_bytes()
+
+
+READ_ALL = f"select count(*) as n, bit_xor(n) as x, min(run) as a, max(run) as b from {ROWS.id}"
+
+
+def numbers_or_the_way_back(path: Path, content: bytes, good: pa.Table) -> bool:
+    """True if the damage is noticed. It may go unnoticed where nobody uses the place, but no number changes."""
+    path.write_bytes(content)
+    try:
+        found = DuckDBWarehouse(path).query(READ_ALL)
+    except WarehouseError as error:
+        assert re.search(REBUILD, str(error)), error
+        return True
+    assert found.equals(good)
+    return False
+
+
+def test_a_file_that_was_cut_off_names_the_way_back(path: Path, large: bytes) -> None:
+    path.write_bytes(large)
+    good = DuckDBWarehouse(path).query(READ_ALL)
+    lengths = [1, 100, 4_096, 5_000, 12_287, 12_288, 20_000, *(int(len(large) * n / 10) for n in range(1, 10))]
+    noticed = [length for length in lengths if numbers_or_the_way_back(path, large[:length], good)]
+    assert set(noticed) >= {length for length in lengths if length < len(large) / 2}
+
+
+def test_a_damaged_block_is_noticed_and_names_the_way_back(path: Path, large: bytes) -> None:
+    path.write_bytes(large)
+    good = DuckDBWarehouse(path).query(READ_ALL)
+    noticed = 0
+    for position in [0, 4096, 8192, *range(12_288, len(large), 262_144)]:
+        content = bytearray(large)
+        for place in range(position + 8, min(position + 2_000, len(large))):
+            content[place] ^= 0x55
+        noticed += numbers_or_the_way_back(path, bytes(content), good)
+    assert noticed >= 4
+
+
+def test_after_a_damaged_file_is_moved_away_everything_begins_anew(path: Path, large: bytes) -> None:
+    path.write_bytes(large[: len(large) // 3])
+    warehouse = DuckDBWarehouse(path)
+    with pytest.raises(WarehouseError, match=REBUILD):
+        warehouse.query(READ_ALL)
+    path.rename(path.with_suffix(".damaged"))
+    warehouse.replace([unit("from the lake", 10)], TABLES)
+    assert whole_units(warehouse) == {"from the lake"}
+
+
+def _leave_a_log_behind(path: Path, pipe: Connection) -> None:
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create table old (n int)")
+        connection.execute("checkpoint")
+        connection.execute("insert into old values (1)")
+        pipe.send("written")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_log_left_behind_by_a_file_moved_away_does_no_harm(path: Path) -> None:
+    """The remedy says to move the file; the write-ahead log beside it is easily forgotten."""
+    with process(_leave_a_log_behind, path) as (writer, pipe):
+        assert answer(pipe) == "written"
+        writer.join()
+    assert path.with_name(path.name + ".wal").exists()
+    path.rename(path.with_suffix(".damaged"))
+    warehouse = DuckDBWarehouse(path)
+    warehouse.replace([unit("a", 10)], TABLES)
+    assert whole_units(warehouse) == {"a"}
+    assert warehouse.query("select * from duckdb_tables() where table_name = 'old'").num_rows == 0
+
+
+@pytest.mark.parametrize("where", ["a file/warehouse.duckdb", "a folder", "locked.duckdb", f"{'x' * 300}.duckdb"])
+def test_a_place_where_no_database_can_be_is_named(tmp_path: Path, where: str) -> None:
+    """Each fails for root too, unlike a folder without rights."""
+    (tmp_path / "a file").write_text("x")
+    (tmp_path / "a folder").mkdir()
+    (tmp_path / "locked.duckdb.lock").mkdir()
+    warehouse = DuckDBWarehouse(tmp_path / where)
+    with pytest.raises(WarehouseError, match=rf"(?s){re.escape(str(tmp_path / where))}.* → "):
+        warehouse.prepare(TABLES)
+    with pytest.raises(WarehouseError), warehouse.exclusive():
+        warehouse.query("select 1")
+
+
+def test_a_fault_of_the_holder_is_not_taken_for_one_of_the_warehouse(warehouse: DuckDBWarehouse) -> None:
+    """dbt runs inside; its file may be missing too."""
+    with pytest.raises(FileNotFoundError, match="dbt_project.yml"), warehouse.exclusive():
+        raise FileNotFoundError("dbt_project.yml")
+
+
+@pytest.mark.parametrize(
+    "where", ["with spaces/a database.duckdb", "ümläut/größe.duckdb", "it's/100%.duckdb", "no_suffix"]
+)
+def test_a_database_may_lie_anywhere(tmp_path: Path, where: str) -> None:
+    warehouse = DuckDBWarehouse(tmp_path / where)
+    warehouse.prepare(TABLES)
+    warehouse.commit([unit("a", 3)])
+    assert whole_units(DuckDBWarehouse(tmp_path / where)) == {"a"}
+
+
+def test_a_relative_path_and_a_link_mean_the_same_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    relative = DuckDBWarehouse(Path("warehouse.duckdb"))
+    (tmp_path / "link.duckdb").symlink_to(tmp_path / "warehouse.duckdb")
+    monkeypatch.chdir("/")
+    relative.prepare(TABLES)
+    relative.commit([unit("a", 3)])
+    linked = DuckDBWarehouse(tmp_path / "link.duckdb", lock_timeout_seconds=0.2)
+    assert whole_units(linked) == {"a"}
+    blocked: list[str] = []
+
+    def wait() -> None:
+        try:
+            linked.query("select 1")
+        except WarehouseError as error:
+            blocked.append(str(error))
+
+    with relative.exclusive():
+        thread = threading.Thread(target=wait)
+        thread.start()
+        thread.join(10)
+    assert len(blocked) == 1, "both queue on one lock"
+
+
+def _commit_with_little_space(path: Path, pipe: Connection) -> None:
+    warehouse = DuckDBWarehouse(path)
+    space = path.stat().st_size + 500_000
+    resource.setrlimit(resource.RLIMIT_FSIZE, (space, space))
+    try:
+        warehouse.commit([unit("fits", 10), unit("too big", 400_000), unit("never", 10)])
+    except WarehouseError as error:
+        pipe.send(str(error))
+    else:
+        pipe.send("no error")
+
+
+def test_a_full_disk_keeps_what_was_committed_and_says_what_to_do(warehouse: DuckDBWarehouse, path: Path) -> None:
+    warehouse.commit([unit("before", 10)])
+    with process(_commit_with_little_space, path) as (_, pipe):
+        assert re.search(rf"{re.escape(str(path))}.* → free space on that disk; nothing of this", answer(pipe))
+    assert whole_units(warehouse) == {"before", "fits"}
+    warehouse.commit([unit("too big", 400_000)])
+    assert whole_units(warehouse) == {"before", "fits", "too big"}
+
+
+def test_an_error_is_not_hidden_by_the_rollback_that_follows(
+    warehouse: DuckDBWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a fatal error DuckDB refuses the rollback, too."""
+    opened: list[duckdb.DuckDBPyConnection] = []
+    connect = duckdb.connect
+    monkeypatch.setattr(duckdb, "connect", lambda *a, **k: opened.append(connect(*a, **k)) or opened[-1])
+
+    def units() -> Iterator[Unit]:
+        yield unit("a", 5)
+        opened[-1].close()
+        raise RuntimeError("the cause")
+
+    with pytest.raises(RuntimeError, match="the cause"):
+        warehouse.replace(units(), TABLES)
+    assert whole_units(warehouse) == set()
+
+
+# ---- time zones ------------------------------------------------------------------------------------------------------
+
+
+def _commit_from_denver(path: Path, pipe: Connection) -> None:
+    os.environ["TZ"] = "America/Denver"
+    time.tzset()
+    warehouse = DuckDBWarehouse(path)
+    warehouse.prepare([SEEN])
+    warehouse.commit([Unit([Append(SEEN, pa.table({"seen_at": [INSTANT]}, schema=SEEN.schema))])])
+    pipe.send(warehouse.query(f"select seen_at from {SEEN.id} where seen_at = $at", {"at": INSTANT}).to_pylist())
+
+
+SEEN = Table("seen", "Instants.", pa.schema([("seen_at", pa.timestamp("us", tz="UTC"))]))
+INSTANT = datetime(2026, 7, 1, 23, 30, tzinfo=timezone.utc)
+
+
+def test_an_instant_is_utc_on_a_machine_in_another_zone(path: Path) -> None:
+    with process(_commit_from_denver, path) as (_, pipe):
+        assert answer(pipe) == [{"seen_at": INSTANT.replace(tzinfo=None)}]
+    assert DuckDBWarehouse(path).query(f"from {SEEN.id}").to_pylist() == [{"seen_at": INSTANT.replace(tzinfo=None)}]
