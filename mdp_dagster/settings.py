@@ -79,6 +79,14 @@ class Settings(BaseSettings):
 
     _home = field_validator("duckdb_path", "lake_uri", "clients_file")(_expand_home)
 
+    @field_validator("duckdb_path")
+    @classmethod
+    def _not_a_datasets_name(cls, value: Path) -> Path:
+        # DuckDB names a database after its file, and can't tell `mdp_raw.t` in `mdp_raw` from `t` in `mdp_raw.mdp_raw`
+        if value.stem in ("mdp_raw", "mdp_staging", "mdp_marts"):
+            raise ValueError("the file can't be called like a dataset in it → call it warehouse.duckdb, say")
+        return value
+
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:

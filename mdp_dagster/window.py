@@ -20,7 +20,7 @@ class DateWindow:
 
     def __post_init__(self) -> None:
         if self.end <= self.start:
-            raise ValueError(f"an empty window: {self.start} up to, not including, {self.end}")
+            raise ValueError(f"a window that ends before it begins: {self.start}...{self.last} → the earlier day first")
 
     @classmethod
     def of_days(cls, first: date | str, last: date | str) -> DateWindow:

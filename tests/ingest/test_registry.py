@@ -275,7 +275,7 @@ files = st.fixed_dictionaries(
 def test_whatever_happened_the_newest_row_says_what_the_file_says(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Accounts that move, currencies and rates that change, clocks that jump; asked at the platform or not."""
 
-    @settings(max_examples=8, deadline=None)
+    @settings(max_examples=6, deadline=None)
     @given(st.lists(files, min_size=1, max_size=4))
     def check(history: list[Row]) -> None:
         warehouse = DuckDBWarehouse(tmp_path_factory.mktemp("registry") / "warehouse.duckdb", 30)

@@ -263,7 +263,7 @@ def test_any_history_of_good_and_failing_writes_ends_as_it_should(
 ) -> None:
     """Against a model in memory: a list of runs. A unit fails when its last number is 0."""
 
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=10, deadline=None)
     @given(steps)
     def check(history: list[tuple[str, list[tuple[str, int, int]]]]) -> None:
         warehouse = WAREHOUSES[name](tmp_path_factory.mktemp("history"))
@@ -315,7 +315,7 @@ def test_values_come_back_as_they_went_in(name: str, tmp_path: Path) -> None:
     warehouse = WAREHOUSES[name](tmp_path)
     warehouse.prepare(TABLES)
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=15, deadline=None)
     @given(st.lists(values, min_size=1, max_size=30))
     def check(rows: list[Row]) -> None:
         numbered = [{**row, "run": str(n)} for n, row in enumerate(rows)]

@@ -86,7 +86,7 @@ def read_campaigns(client: MetaAdsClient, retry: RetryPolicy, account_id: str) -
     """Status and effective status of all campaigns of an account, archived and deleted ones too, by campaign
     id.
 
-    None at all, with a warning, if the platform refuses this edge: the numbers matter more.
+    None at all, with a warning, if the platform refuses this edge or it stays broken: the numbers matter more.
     """
     params: dict[str, Any] = {
         "fields": "id,status,effective_status",
@@ -106,7 +106,7 @@ def read_campaigns(client: MetaAdsClient, retry: RetryPolicy, account_id: str) -
             if page_rows <= _SMALLEST_PAGE_ROWS:
                 raise
             page_rows = max(page_rows // 4, _SMALLEST_PAGE_ROWS)
-        except AccountError as error:
+        except (AccountError, TransientError) as error:
             logger.warning("%s: campaigns without their status: %s", subject(account_id), error.message)
             return {}
 
