@@ -42,6 +42,7 @@ class Lake:
                 ) from error
         else:
             self._fs, self._root = pafs.LocalFileSystem(), os.path.abspath(uri)
+            self.uri = self._root  # an address must mean the same from every folder
 
     def write(self, path: str, table: pa.Table, metadata: dict[str, Any]) -> str:
         """Write one file and give its address. ``path`` is relative to the root and must be new.
@@ -55,6 +56,7 @@ class Lake:
             self._fs.create_dir(os.path.dirname(target), recursive=True)
             # With checksums: a bit that a disk turns over would otherwise change numbers in silence.
             pq.write_table(table, unfinished, filesystem=self._fs, compression="zstd", write_page_checksum=True)
+            self._sync(unfinished)
             self._fs.move(unfinished, target)
         except (OSError, pa.ArrowException) as error:
             self._remove_quietly(unfinished)
@@ -94,6 +96,15 @@ class Lake:
             return pq.read_table(path, filesystem=self._fs, page_checksum_verification=True)
         except (OSError, pa.ArrowException, ValueError) as error:
             raise LakeError(f"{address} can't be read: {error} → pull its days again") from error
+
+    def _sync(self, path: str) -> None:
+        """Have a local file on the disk before its name says that it is whole: power can fail too."""
+        if isinstance(self._fs, pafs.LocalFileSystem):
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
     def _remove_quietly(self, path: str) -> None:
         # It may never have been created; the first error is the one to tell.

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from math import isfinite
 from typing import Any
 
 import dagster as dg
@@ -74,7 +75,8 @@ def _kpi_result(kpi: Kpi, verdict: Verdict, window: DateWindow | None) -> dg.Ass
                 "platform": judged.totals.platform,
                 "campaign_id": judged.totals.campaign_id,
                 "campaign": judged.totals.campaign_name,
-                "value": round(judged.value, 4),
+                # JSON has no infinity: a CPA without any conversion is left empty
+                "value": round(judged.value, 4) if isfinite(judged.value) else None,
                 "target": judged.target,
             }
         )

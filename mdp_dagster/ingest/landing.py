@@ -102,9 +102,7 @@ def unit(lake: Lake, report: Report, extract: Extract) -> Unit:
     a rebuild from the lake may have been faster."""
     rows = Append(report_table(report), _with_new_columns(lake.read(extract.landing_uri), report))
     ledger = Append(EXTRACTS, _ledger_rows(extract))
-    identity = ("source", "report", "account_id", "extract_run_id")
-    once = {**{name: getattr(extract, name) for name in identity}, "date": extract.days[0].date}
-    return Unit([rows, _rejected_rows(extract), ledger], once)
+    return Unit([rows, _rejected_rows(extract), ledger], once={"landing_uri": extract.landing_uri})
 
 
 def rejects_unit(extract: Extract) -> Unit:

@@ -34,25 +34,36 @@ def rebuild_raw(lake: Lake, warehouse: Warehouse, reports: Sequence[Report]) -> 
     Raises ``LakeError`` for a file that can't be read, and for a lake without any extract; raw stays as it was then.
     """
     by_key = {(report.source, report.name): report for report in reports}
-    taken: list[Extract] = []
-    refused: list[Extract] = []
-    foreign = 0
+    tables = [*SHARED_TABLES, *(report_table(report) for report in reports)]
+    with warehouse.exclusive():  # or what a run commits after the listing would be replaced by what it was before
+        found = _read_lake(lake, by_key)
+        if not (found.taken or found.refused or found.foreign):
+            raise LakeError(f"{lake.uri} holds no extract → check MDP_LAKE_URI; mdp_raw was left as it is")
+        kept = list(_without_lost_rows(found.taken))
+        warehouse.replace(_units(lake, by_key, kept, found.refused), tables)
+    forgotten = sum(len(extract.days) for extract in found.taken) - sum(len(extract.days) for extract in kept)
+    return Rebuilt(len(found.taken), len(found.refused), found.foreign, forgotten)
+
+
+@dataclass
+class _Found:
+    taken: list[Extract]
+    refused: list[Extract]
+    foreign: int = 0
+
+
+def _read_lake(lake: Lake, reports: Reports) -> _Found:
+    found = _Found([], [])
     for path in landed_paths(lake):
         extract = landed(lake, path)
-        if (extract.source, extract.report) not in by_key:
-            foreign += 1
+        if (extract.source, extract.report) not in reports:
+            found.foreign += 1
         elif path.startswith(f"{REFUSED_FOLDER}/"):
-            refused.append(extract)
+            found.refused.append(extract)
         else:
-            taken.append(extract)
-    if not taken and not refused and not foreign:
-        raise LakeError(f"{lake.uri} holds no extract → check MDP_LAKE_URI; mdp_raw was left as it is")
-    taken.sort(key=lambda extract: extract.extracted_at)
-    kept = list(_without_lost_rows(taken))
-    tables = [*SHARED_TABLES, *(report_table(report) for report in reports)]
-    warehouse.replace(_units(lake, by_key, kept, refused), tables)
-    forgotten = sum(len(extract.days) for extract in taken) - sum(len(extract.days) for extract in kept)
-    return Rebuilt(len(taken), len(refused), foreign, forgotten)
+            found.taken.append(extract)
+    found.taken.sort(key=lambda extract: extract.extracted_at)
+    return found
 
 
 def _without_lost_rows(extracts: Sequence[Extract]) -> Iterator[Extract]:

@@ -71,7 +71,10 @@ class DuckDBWarehouse(Warehouse):
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         with self._connection() as connection:
-            return connection.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
+            relation = connection.sql(sql, params=dict(parameters) if parameters else None)
+            if relation is None:
+                raise WarehouseError(f"{self.path}: {sql!r} gives no rows → ask with a select")
+            return relation.to_arrow_table()
 
     def tables(self) -> set[tuple[str, str]]:
         with self._connection() as connection:

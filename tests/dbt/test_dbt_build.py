@@ -350,6 +350,15 @@ def test_meta_conversions_and_reach_need_not_add_up(dbt: Dbt, warehouse: Warehou
     assert differences(dbt, warehouse, "meta_ads") == [("02", "spend", Decimal("7.5"), Decimal("9.5"))]
 
 
+def test_a_model_built_alone_is_not_compared_with_others(dbt: Dbt, history: Warehouse) -> None:
+    """In a new warehouse the others aren't there; later they may be stale."""
+    for model in ("stg_google_ads__account_daily", "stg_google_ads__campaign_daily"):
+        result = dbt("build", "--exclude-resource-type", "unit_test", "--select", model, window=MONTH)
+        ran = {r.node.name for r in node_results(result)}
+        assert ran == {model, *(f"{t}_{model}" for t in ("unique_grain", "rows_match_ledger", "no_invalid_values"))}
+        assert not went_wrong(result)
+
+
 def test_unknown_rates_warn_and_leave_no_total(dbt: Dbt, warehouse: Warehouse) -> None:
     """One account of the client has no rate, one has no client: counted, but no money is added up."""
     warehouse.insert(
