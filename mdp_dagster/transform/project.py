@@ -86,8 +86,6 @@ def use_environment(settings: Settings) -> None:
     os.environ["MDP_DUCKDB_PATH"] = str(settings.duckdb_path.resolve())
     os.environ["MDP_TARGET"] = settings.target
     os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
-    # Of tests over several models, those that a run of some of them can answer: not one whose model isn't rebuilt.
-    os.environ["DBT_INDIRECT_SELECTION"] = "buildable"
 
 
 def _fingerprint(settings: Settings) -> str:

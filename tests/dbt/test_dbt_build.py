@@ -296,8 +296,9 @@ def test_campaigns_that_do_not_add_up_to_the_account_warn(dbt: Dbt, warehouse: W
         warehouse.extract("google_ads", *pull, "11", day, totals, report="account_daily")
     # another account's rows are no help
     warehouse.extract("google_ads", *pull, "12", "2026-01-03", [google(9)])
-    # outside the month
+    # staged, but outside the window that is tested
     warehouse.extract("google_ads", *pull, "11", "2026-02-01", [google(None)], report="account_daily")
+    assert not went_wrong(dbt("run", "--select", "staging", window=("2026-02-01", "2026-03-01")))
 
     assert differences(dbt, warehouse, "google_ads") == [
         ("02", "clicks", 10, 20),

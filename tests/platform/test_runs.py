@@ -14,7 +14,7 @@ from mdp_dagster.window import DateWindow
 from .conftest import NOW, TODAY, Platform, days_ago
 
 GOOGLE, META = "4123087751", "301400000000101"
-CHECKS_PER_RUN = 39
+CHECKS_PER_RUN = 40
 
 
 def test_marts_follow_the_platforms_through_restated_emptied_and_added_days(platform: Platform) -> None:
