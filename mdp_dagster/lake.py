@@ -66,6 +66,14 @@ class Lake:
             ) from error
         return f"{self.uri}/{path}"
 
+    def move(self, path: str, new_path: str) -> None:
+        """Give a file another place. Raises ``LakeError``."""
+        try:
+            self._fs.create_dir(os.path.dirname(f"{self._root}/{new_path}"), recursive=True)
+            self._fs.move(f"{self._root}/{path}", f"{self._root}/{new_path}")
+        except (OSError, pa.ArrowException) as error:
+            raise LakeError(f"{self.uri}/{path} can't be moved to {new_path}: {error} → move it by hand") from error
+
     def files(self, prefix: str = "") -> Iterator[str]:
         """The finished files below ``prefix``, as paths relative to the root, in order."""
         selector = pafs.FileSelector(f"{self._root}/{prefix}".rstrip("/"), recursive=True, allow_not_found=True)

@@ -83,8 +83,8 @@ class Settings(BaseSettings):
     @classmethod
     def _not_a_datasets_name(cls, value: Path) -> Path:
         # DuckDB names a database after its file, and can't tell `mdp_raw.t` in `mdp_raw` from `t` in `mdp_raw.mdp_raw`
-        if value.stem in ("mdp_raw", "mdp_staging", "mdp_marts"):
-            raise ValueError("the file can't be called like a dataset in it → call it warehouse.duckdb, say")
+        if value.stem in ("mdp_raw", "mdp_staging", "mdp_marts", "main", "temp", "system"):
+            raise ValueError("the file can't be called like a dataset of DuckDB's → call it warehouse.duckdb, say")
         return value
 
     @field_validator("timezone")

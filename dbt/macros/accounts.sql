@@ -6,7 +6,9 @@
     select
         source,
         account_id,
+        account_name,
         currency,
+        time_zone,
         client_id,
         client_name,
         reporting_currency,

@@ -55,9 +55,14 @@
 {%- endmacro %}
 
 
-{#- A whole number out of text. The pattern is there because DuckDB would round '1.5' to 2 where BigQuery says null. -#}
+{#-
+    A whole number out of text; 30.0 is one. The pattern is there because DuckDB would round '1.5' to 2 where BigQuery
+    says null.
+-#}
 {% macro text_to_integer(text) -%}
-    case when {{ matches(text, '^-?[0-9]+$') }} then {{ safe_cast_as(text, 'bigint') }} end
+    case
+        when {{ matches(text, '^-?[0-9]+([.]0+)?$') }} then {{ safe_cast_as(text_to_numeric(text), 'bigint') }}
+    end
 {%- endmacro %}
 
 

@@ -24,7 +24,8 @@ def check_specs(report: Report) -> list[dg.AssetCheckSpec]:
             REJECTS,
             asset=report.table,
             blocking=True,
-            description=f"At most {MAX_REJECTED_SHARE:.0%} of the rows are rejected, in all and for each account.",
+            description=f"At most {MAX_REJECTED_SHARE:.0%} of the rows are rejected in all (above it, nothing was "
+            "committed), and of each account's (above it, a warning).",
         ),
         dg.AssetCheckSpec(
             GRAIN,
@@ -37,7 +38,7 @@ def check_specs(report: Report) -> list[dg.AssetCheckSpec]:
 
 def check_results(result: IngestResult) -> list[dg.AssetCheckResult]:
     accounts = list(result.accounts.values())
-    refused = [account for account in accounts if account.refused]
+    many_rejects = [account for account in accounts if account.rejected > MAX_REJECTED_SHARE * account.received]
     doubled = [account for account in accounts if account.duplicates]
     share = result.rejected / result.received if result.received else 0.0
     return [
@@ -52,7 +53,8 @@ def check_results(result: IngestResult) -> list[dg.AssetCheckResult]:
         ),
         dg.AssetCheckResult(
             check_name=REJECTS,
-            passed=share <= MAX_REJECTED_SHARE and not refused,
+            passed=share <= MAX_REJECTED_SHARE and not many_rejects,
+            severity=dg.AssetCheckSeverity.WARN if share <= MAX_REJECTED_SHARE else dg.AssetCheckSeverity.ERROR,
             metadata={
                 "received": result.received,
                 "rejected": result.rejected,

@@ -72,6 +72,13 @@ def land_refused(lake: Lake, report: Report, extract: Extract, rows: pa.Table) -
     return _write(lake, f"{REFUSED_FOLDER}/{extract.path}", report, extract, rows)
 
 
+def refuse(lake: Lake, extract: Extract) -> None:
+    """Put an extract that has landed out of a rebuild's way after all."""
+    paths = [_rejects_of(extract.path)] if extract.rejects else []
+    for path in (extract.path, *paths):
+        lake.move(path, f"{REFUSED_FOLDER}/{path}")
+
+
 def landed_paths(lake: Lake) -> Iterator[str]:
     """Where extracts lie in the lake, the refused ones too."""
     return (path for path in lake.files() if not path.endswith(_REJECTS_ENDING))

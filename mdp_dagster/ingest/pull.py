@@ -20,6 +20,9 @@ from mdp_dagster.lake import Lake
 from mdp_dagster.window import DateWindow
 
 MAX_REJECTED_SHARE = 0.05
+"""Of all accounts' rows: above it, nothing is committed."""
+MAX_REJECTED_SHARE_OF_ACCOUNT = 0.5
+"""Of one account's rows: above it, its answer isn't believed, and it keeps the days it has."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Pulled:
     @property
     def refused(self) -> bool:
         """Too much of it was rejected to be believed."""
-        return self.rejected > MAX_REJECTED_SHARE * self.received
+        return self.rejected > MAX_REJECTED_SHARE_OF_ACCOUNT * self.received
 
 
 def pull(

@@ -33,7 +33,6 @@ class AccountResult:
     restated_days: list[date] = field(default_factory=list)
     spend: float = 0.0
     reject_reasons: str = ""
-    refused: bool = False
     failure: str = ""
 
     def add(self, pulled: Pulled) -> None:
@@ -41,7 +40,6 @@ class AccountResult:
         self.rejected += pulled.rejected
         self.reject_reasons = pulled.common_reasons() or self.reject_reasons
         if pulled.refused:
-            self.refused = True
             self.failure = f"{pulled.rejected} of {pulled.received} rows rejected: {pulled.common_reasons()}"
             return
         loaded = sum(day.status == LOADED for day in pulled.extract.days)

@@ -13,7 +13,7 @@ from mdp_dagster.connectors.base import DataSourceConnector, PlatformAccount, Re
 from mdp_dagster.connectors.errors import ConnectorError, PlatformError
 from mdp_dagster.connectors.history import check_history
 from mdp_dagster.ingest.clock import utc_now
-from mdp_dagster.ingest.landing import rejects_unit, unit
+from mdp_dagster.ingest.landing import refuse, rejects_unit, unit
 from mdp_dagster.ingest.ledger import accounts_committed, current_days
 from mdp_dagster.ingest.pull import MAX_REJECTED_SHARE, Provenance, Pulled, pull
 from mdp_dagster.ingest.registry import keep_owners, register_accounts, registry_rows
@@ -128,6 +128,9 @@ def _commit(report: Report, window: DateWindow, pulls: Sequence[Pulled], stores:
     # kept as evidence, whatever becomes of the run
     stores.warehouse.commit(rejects_unit(p.extract) for p in pulls if p.rejected and (p.refused or too_many))
     if too_many:
+        for pulled in pulls:
+            if not pulled.refused:
+                refuse(stores.lake, pulled.extract)
         raise IngestError(
             f"{report.table} {window}: {rejected} of {received} rows rejected, more than {MAX_REJECTED_SHARE:.0%}; "
             f"nothing of this window was committed → see mdp_raw.raw__rejects, and correct the source or the report's "

@@ -14,10 +14,11 @@ import pyarrow.compute as pc
 from mdp_dagster.connectors.base import ColumnType, Report
 from mdp_dagster.window import DateWindow
 
-# As wide as staging's types: 18 digits fit BIGINT, 29 before the point fit NUMERIC.
+# As wide as staging's types: 18 digits fit BIGINT, 29 before the point fit NUMERIC. JSON's other ways to write a number
+# (30.0, 1e-05) are numbers too.
 _SHAPES = {
-    ColumnType.INTEGER_TEXT: (r"^-?\d{1,18}$", "is no whole number"),
-    ColumnType.DECIMAL_TEXT: (r"^-?\d{1,29}(\.\d+)?$", "is no decimal number"),
+    ColumnType.INTEGER_TEXT: (r"^-?\d{1,18}(\.0+)?$", "is no whole number"),
+    ColumnType.DECIMAL_TEXT: (r"^-?\d{1,29}(\.\d+)?([eE][+-]?\d{1,2})?$", "is no decimal number"),
     ColumnType.JSON_TEXT: (r"^\[.*\]$", "is no list"),
 }
 

@@ -130,8 +130,23 @@ def test_too_many_rejects_commit_nothing_and_keep_the_evidence(connector: Script
         pull(connector, stores)
     assert current_rows(stores.warehouse) == {}
     assert counts(stores.warehouse)["raw__rejects"] == 1
-    rebuild_raw(stores.lake, stores.warehouse, [REPORT])
-    assert ("1", D1) not in current_rows(stores.warehouse)
+    rebuilt = rebuild_raw(stores.lake, stores.warehouse, [REPORT])
+    assert (rebuilt.extracts, rebuilt.refused) == (0, 2)
+    assert current_rows(stores.warehouse) == {}
+    assert counts(stores.warehouse)["raw__rejects"] == 1
+
+
+def test_a_bad_row_in_a_small_account_costs_that_row(connector: ScriptedConnector, stores: Stores) -> None:
+    connector.rows = {"1": [row(D1), row(D2), row(D3, spend="abc")], "2": [row(D1, f"c{n}") for n in range(100)]}
+    result = ingest(connector, REPORT, WINDOW, stores, "run")
+    assert result.failed == []
+    assert set(current_rows(stores.warehouse)) == {("1", D1), ("1", D2), ("2", D1)}
+
+
+def test_numbers_may_be_written_as_json_writes_them(connector: ScriptedConnector, stores: Stores) -> None:
+    connector.rows = {"1": [row(D1, clicks="30.0", spend="1e-05"), row(D2, clicks="30.5")] + [row(D3)] * 30}
+    result = ingest(connector, REPORT, WINDOW, stores, "run")
+    assert (result.rejected, result.accounts["1"].reject_reasons) == (1, "clicks is no whole number (1×)")
 
 
 def test_an_account_that_is_mostly_rubbish_keeps_its_old_days(connector: ScriptedConnector, stores: Stores) -> None:

@@ -42,7 +42,25 @@ accounts as (
 joined as (
 
     select
-        campaigns.*,
+        campaigns.date,
+        campaigns.platform,
+        campaigns.campaign_id,
+        campaigns.account_id,
+        -- as the row says; where it says nothing, as the account itself does
+        coalesce(nullif(campaigns.account_name, ''), nullif(accounts.account_name, '')) as account_name,
+        coalesce(campaigns.currency, nullif(accounts.currency, '')) as currency,
+        coalesce(nullif(campaigns.time_zone, ''), nullif(accounts.time_zone, '')) as time_zone,
+        campaigns.campaign_name,
+        campaigns.campaign_status,
+        campaigns.channel,
+        campaigns.impressions,
+        campaigns.clicks,
+        campaigns.spend,
+        campaigns.conversions,
+        campaigns.conversion_value,
+        campaigns.has_invalid_values,
+        campaigns.extract_run_id,
+        campaigns.ingested_at,
         coalesce(accounts.client_id, 'unassigned') as client_id,
         accounts.client_name,
         accounts.reporting_currency,
