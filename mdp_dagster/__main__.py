@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from mdp_dagster.cli import demo, dev, maintenance
-from mdp_dagster.clients import ClientsFileError
+from mdp_dagster.clients_file import ClientsFileError
 from mdp_dagster.lake import LakeError
 from mdp_dagster.settings import SettingsError
 from mdp_dagster.transform.project import DbtError

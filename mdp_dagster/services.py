@@ -4,7 +4,8 @@ from functools import cached_property
 
 import dagster as dg
 
-from mdp_dagster.clients import Clients, load_clients
+from mdp_dagster.clients import Clients
+from mdp_dagster.clients_file import load_clients
 from mdp_dagster.connectors.base import DataSourceConnector
 from mdp_dagster.ingest.rebuild import Rebuilt, rebuild_raw
 from mdp_dagster.ingest.result import IngestResult

@@ -1,0 +1,170 @@
+"""Reading the clients file (`config/clients.yaml`). Every fault in it is told with its line and a remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from mdp_dagster.clients import Clients
+
+_KEYS = "write `key: value` lines below it"
+_REMEDIES = {
+    "list_type": "write a list below it, each entry after `- `",
+    "dict_type": _KEYS,
+    "model_type": _KEYS,
+    "too_short": "list at least one client",
+    "float_parsing": "write a number, as in 0.02",
+    "int_parsing": "write a whole number",
+    "less_than_equal": "it is a share: write 0.02 for 2 %",
+    "string_pattern_mismatch": "use letters, digits, '.', '_' and '-'",
+    "string_too_short": "write something",
+}
+# Keys that may be written in another way.
+_ALIASES = {"targets": "kpi_targets"}
+
+
+class ClientsFileError(Exception):
+    """A clients file that can't be used. Names the file, the line and the remedy."""
+
+
+def load_clients(path: Path, sources: Sequence[str]) -> Clients:
+    """Read the file. ``sources``: the platforms that MDP knows.
+
+    Raises ``ClientsFileError`` with one line per fault: file, line, what is wrong, what to write instead.
+    """
+    text = _text(path)
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        # Every scalar as the text it is: an id that YAML would read as an octal number stays as written.
+        data = yaml.load(text, Loader=yaml.BaseLoader)
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+        # Not only YAMLError: PyYAML lets through what comes of "\UFFFFFFFF" and of a thousand brackets.
+        where = f"{path}:{_yaml_error_line(error, text)}"
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or error
+        raise ClientsFileError(f"{where}: not valid YAML: {problem} → check indentation and quotes") from error
+    if isinstance(data, list):
+        root, data = None if root is None else _wrapped(root), {"clients": data}
+    if not isinstance(data, dict):
+        raise ClientsFileError(f"{path}:1: no clients in it → begin with `clients:` and a list below")
+    faults = list(_duplicate_keys(root, set()))
+    try:
+        clients = Clients.model_validate(data)
+    except ValidationError as error:
+        faults += [(_line(root, e["loc"]), _say(e)) for e in error.errors()]
+    else:
+        faults += _cross_faults(clients, root, sources)
+    if faults:
+        raise ClientsFileError("\n".join(f"{path}:{line}: {what}" for line, what in sorted(set(faults))))
+    return clients
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise ClientsFileError(
+            f"{path}: there is no such file → copy config/clients.yaml and set MDP_CLIENTS_FILE to the copy"
+        ) from None
+    except OSError as error:
+        raise ClientsFileError(f"{path}: can't be read: {error} → set MDP_CLIENTS_FILE to a file that can") from error
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ClientsFileError(f"{path}:{line}: not UTF-8 text: {error.reason} → save the file as UTF-8") from error
+
+
+def _yaml_error_line(error: Exception, text: str) -> int:
+    if isinstance(error, yaml.reader.ReaderError):
+        return text.count("\n", 0, error.position) + 1
+    mark = getattr(error, "problem_mark", None)
+    return mark.line + 1 if mark else 1
+
+
+def _cross_faults(clients: Clients, root: Any, sources: Sequence[str]) -> Iterator[tuple[int, str]]:
+    seen_clients: dict[str, int] = {}
+    seen_accounts: dict[tuple[str, str], str] = {}
+    for i, client in enumerate(clients.clients):
+        line = _line(root, ("clients", i, "id"))
+        if client.id in seen_clients:
+            yield (
+                line,
+                f"client id {client.id!r} stands twice, first on line {seen_clients[client.id]} → rename one",
+            )
+        seen_clients[client.id] = line
+        for source, refs in client.accounts.items():
+            if source not in sources:
+                yield (
+                    _line(root, ("clients", i, "accounts", source)),
+                    f"{source!r} is no platform → use one of {', '.join(sources)}",
+                )
+            for j, ref in enumerate(refs):
+                where = _line(root, ("clients", i, "accounts", source, j))
+                other = seen_accounts.setdefault((source, ref.id), client.id)
+                if other != client.id or any(r.id == ref.id for r in refs[:j]):
+                    yield (
+                        where,
+                        f"account {ref.id} of {source} is already listed for client {other!r} → keep one",
+                    )
+        for source in set(client.targets.platforms) - set(sources):
+            where = _line(root, ("clients", i, "targets", "platforms", source))
+            yield where, f"{source!r} is no platform → use one of {', '.join(sources)}"
+
+
+def _say(error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"]) or "a key"
+    kind = error["type"]
+    if kind == "missing":
+        return f"{where} is missing → add it"
+    if kind == "extra_forbidden":
+        return f"{where} is not known here → remove it or correct its spelling"
+    if kind == "value_error":
+        return f"{where}: {error['msg'].removeprefix('Value error, ')}"
+    return f"{where}: {error['msg'].split(' or instance of ')[0]} → {_REMEDIES.get(kind, 'correct it')}"
+
+
+def _line(node: Any, loc: Sequence[Any]) -> int:
+    """The line (from 1) of the deepest node on the way that the file has."""
+    line = node.start_mark.line + 1 if node is not None else 1
+    for part in loc:
+        found = None
+        if isinstance(node, yaml.MappingNode):
+            names = (str(part), _ALIASES.get(part))
+            found = next(((k, v) for k, v in node.value if k.value in names), None)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            found = (node.value[part], node.value[part])
+        if found is None:
+            return line
+        line, node = found[0].start_mark.line + 1, found[1]
+    return line
+
+
+def _duplicate_keys(node: Any, visited: set[int]) -> Iterator[tuple[int, str]]:
+    # Each node once, however many aliases lead to it: ten lines of aliases can stand for a billion nodes.
+    if id(node) in visited:
+        return
+    visited.add(id(node))
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            name = str(key.value)
+            if name in seen:
+                yield (
+                    key.start_mark.line + 1,
+                    f"the key {name!r} stands twice → join the two, YAML would drop one",
+                )
+            seen.add(name)
+            yield from _duplicate_keys(value, visited)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _duplicate_keys(item, visited)
+
+
+def _wrapped(root: yaml.Node) -> yaml.Node:
+    """A file that is a bare list, seen as ``clients: [...]``."""
+    key = yaml.ScalarNode("tag:yaml.org,2002:str", "clients", root.start_mark, root.start_mark)
+    return yaml.MappingNode("tag:yaml.org,2002:map", [(key, root)], root.start_mark, root.end_mark)
