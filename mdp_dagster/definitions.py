@@ -1,4 +1,4 @@
-"""MDP as Dagster sees it, in the order of the data flow: connect, extract, model, check, watch."""
+"""MDP as Dagster sees it, in the order of the data flow: connect, extract, model, check, schedule."""
 
 from __future__ import annotations
 
