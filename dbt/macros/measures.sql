@@ -1,15 +1,21 @@
 {#- The measures that all ad platforms share, the rules for flagging them, and the ratios made of them. -#}
 
 {#-
-    The measures and their flags, from a relation where null means missing or unreadable. A bad value is flagged and
-    kept as it came (a missing one as 0): rows in are rows out, and totals stay comparable with the platform's own.
+    The measures, from a relation where null means missing or unreadable: a bad value is kept as it came, a missing one
+    as 0. Rows in are rows out, and totals stay comparable with the platform's own.
 -#}
-{% macro measures_and_flags() -%}
+{% macro measures() -%}
     coalesce(impressions, 0) as impressions,
     coalesce(clicks, 0) as clicks,
     coalesce(spend, cast(0 as {{ numeric_type() }})) as spend,
     coalesce(conversions, cast(0 as {{ numeric_type() }})) as conversions,
-    coalesce(conversion_value, cast(0 as {{ numeric_type() }})) as conversion_value,
+    coalesce(conversion_value, cast(0 as {{ numeric_type() }})) as conversion_value
+{%- endmacro %}
+
+
+{#- The measures, and flags that say which of them can't be right. -#}
+{% macro measures_and_flags() -%}
+    {{ measures() }},
     {% for column in var('flagged_columns') %}
     {{ is_invalid(column) }} as is_invalid_{{ column }}{{ ',' if not loop.last }}
     {%- endfor %}

@@ -85,3 +85,17 @@
 {% macro micros_to_currency(micros) -%}
     cast(cast({{ micros }} as {{ numeric_type() }}) * cast('0.000001' as {{ numeric_type() }}) as {{ numeric_type() }})
 {%- endmacro %}
+
+
+{#- Whole days from one date to another; negative if it is the earlier one. -#}
+{% macro days_from(earlier, later) -%}
+    {{ adapter.dispatch('days_from', 'mdp')(earlier, later) }}
+{%- endmacro %}
+
+{% macro duckdb__days_from(earlier, later) -%}
+    date_diff('day', {{ earlier }}, {{ later }})
+{%- endmacro %}
+
+{% macro bigquery__days_from(earlier, later) -%}
+    date_diff({{ later }}, {{ earlier }}, day)
+{%- endmacro %}

@@ -17,6 +17,33 @@
 {%- endmacro %}
 
 
+{#-
+    `date` in the window, or in the days that people look at every morning (recent_start up to, not including, recent_end;
+    without these variables, in the window alone). For verdicts on what is: a run over one old day must not replace
+    what the morning's run found.
+-#}
+{% macro in_recent_window(column) -%}
+    (
+        {{ in_window(column) }}
+        {%- if var('recent_start', none) %}
+        or ({{ column }} >= date '{{ window_day('recent_start') | trim }}' and {{ column }} < date '{{ window_day('recent_end') | trim }}')
+        {%- endif %}
+    )
+{%- endmacro %}
+
+
+{#- `date` in the window or on one of the `days` days before it, with literal days as well. -#}
+{% macro in_window_or_before(column, days) -%}
+    {%- set start = window_day('window_start') | trim -%}
+    {%- if execute -%}
+        {%- set start = (
+            modules.datetime.datetime.strptime(start, '%Y-%m-%d') - modules.datetime.timedelta(days=days)
+        ).strftime('%Y-%m-%d') -%}
+    {%- endif -%}
+    ({{ column }} >= date '{{ start }}' and {{ column }} < date '{{ window_day('window_end') | trim }}')
+{%- endmacro %}
+
+
 {% macro window_day(name) -%}
     {%- set day = var(name, none) | string -%}
     {%- if execute and not modules.re.match('^[0-9]{4}-[0-9]{2}-[0-9]{2}$', day) -%}

@@ -28,6 +28,22 @@ RAW_TABLES = [*map(report_table, REPORTS), *SHARED_TABLES]
 
 Row = dict[str, Any]
 
+MONTH = ("2026-01-01", "2026-02-01")
+MODELS = [
+    "mdp_staging.stg_google_ads__campaign_daily",
+    "mdp_staging.stg_google_ads__account_daily",
+    "mdp_staging.stg_meta_ads__campaign_daily",
+    "mdp_staging.stg_meta_ads__account_daily",
+    "mdp_staging.int_campaign__daily_unified",
+    "mdp_staging.int_account__reconciliation",
+    "mdp_staging.int_platform__daily_maturity",
+    "mdp_marts.mart_campaign__daily",
+    "mdp_marts.mart_campaign__restatements",
+    "mdp_marts.mart_client__daily",
+    "mdp_marts.mart_platform__maturity",
+]
+RECONCILES = "reconciles_int_account__reconciliation"
+
 
 def code(path: Path) -> str:
     """A file's text without its comments."""
@@ -77,6 +93,7 @@ class Warehouse:
                 "report": report,
                 "extracted_at": at,
                 "row_count": len(rows),
+                "content_digest": repr(rows),
                 "status": "unchanged" if unchanged_since else "loaded",
                 "effective_run_id": unchanged_since or run,
             }
@@ -87,6 +104,7 @@ class Dbt:
     """dbt in this process. The project is parsed once; a window is only needed to run it."""
 
     def __init__(self, state: Path) -> None:
+        self._state = state
         self._options = [
             *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
             *("--target-path", str(state / "target"), "--log-path", str(state / "logs"), "--quiet"),
@@ -104,13 +122,19 @@ class Dbt:
         if event.info.level in ("warn", "error"):
             self.parse_warnings.append(event.info.msg)
 
-    def __call__(self, *command: str, window: tuple[str, str] | None = None) -> dbtRunnerResult:
-        variables = {"window_start": window[0], "window_end": window[1]} if window else {}
+    def __call__(self, *command: str, window: tuple[str, str] | None = None, **more: str) -> dbtRunnerResult:
+        variables = {"window_start": window[0], "window_end": window[1], **more} if window else more
         return dbtRunner(manifest=self._manifest).invoke([*command, "--vars", json.dumps(variables), *self._options])
 
     def build(self, window: tuple[str, str]) -> dbtRunnerResult:
         """What a scheduled run does: models and data tests, no unit tests."""
         return self("build", "--exclude-resource-type", "unit_test", window=window)
+
+    def build_as_of(self, window: tuple[str, str], instant: str, schema: str) -> dbtRunnerResult:
+        """The same as of an instant, into schemas of its own: the project is parsed anew, with the variables."""
+        variables = {"window_start": window[0], "window_end": window[1], "as_of": instant, "as_of_schema": schema}
+        command = ["build", "--exclude-resource-type", "unit_test", "--vars", json.dumps(variables), *self._options]
+        return dbtRunner().invoke([*command, "--target-path", str(self._state / schema)])
 
     def nodes(self, kind: str) -> dict[str, dict[str, Any]]:
         """The manifest's nodes of a resource type, by name."""
@@ -131,3 +155,59 @@ def outcomes(result: dbtRunnerResult, *statuses: str) -> dict[str, str]:
 
 def went_wrong(result: dbtRunnerResult) -> dict[str, str]:
     return outcomes(result, "error", "fail", "skipped", "runtime error")
+
+
+def google(
+    campaign: int | None,
+    *,
+    micros: int = 10_000_000,
+    clicks: int = 10,
+    currency: str = "USD",
+    impressions: int = 1000,
+    conversions: float = 2.5,
+) -> Row:
+    row = {
+        "customer_currency_code": currency,
+        "metrics_impressions": impressions,
+        "metrics_clicks": clicks,
+        "metrics_cost_micros": micros,
+        "metrics_conversions": conversions,
+        "metrics_conversions_value": 40.0,
+    }
+    return row if campaign is None else {**row, "campaign_id": campaign, "campaign_name": f"G{campaign}"}
+
+
+def meta(campaign: str | None, *, spend: str = "7.50", currency: str = "EUR", impressions: str = "500") -> Row:
+    row = {
+        "account_currency": currency,
+        "impressions": impressions,
+        "clicks": "5",
+        "spend": spend,
+        "actions": '[{"action_type":"purchase","value":"1"},{"action_type":"omni_purchase","value":"2"}]',
+        "action_values": '[{"action_type":"omni_purchase","value":"25.5"},{"action_type":"lead","value":"9"}]',
+    }
+    return row if campaign is None else {**row, "campaign_id": campaign, "campaign_name": f"M{campaign}"}
+
+
+def account(source: str, account_id: str, currency: str, rate: float | None, client: str = "acme") -> Row:
+    return {
+        "source": source,
+        "account_id": account_id,
+        "currency": currency,
+        "client_id": client,
+        "client_name": client.title(),
+        "reporting_currency": "EUR",
+        "exchange_rate": rate,
+        "extract_run_id": "r0",
+        "ingested_at": "2026-01-01 00:00:00",
+    }
+
+
+def table(warehouse: Warehouse, model: str, where: str = "true") -> list[Row]:
+    return warehouse.query(f"select * from {model} where {where} order by all")
+
+
+def tables(warehouse: Warehouse, where: str = "true", *, as_of_schema: str | None = None) -> dict[str, list[Row]]:
+    """The rows of every model, by its name; with `as_of_schema`, of the build as of an instant."""
+    suffix = f"_{as_of_schema}" if as_of_schema else ""
+    return {model: table(warehouse, model.replace(".", f"{suffix}."), where) for model in MODELS}

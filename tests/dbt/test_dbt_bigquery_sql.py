@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from sqlglot import exp
 
 from .support import DBT_PROJECT, MACRO_FILES, MODEL_FILES, TEST_FILES, code
 
-SHARED_FUNCTIONS = {"abs", "cast", "coalesce", "count", "max", "nullif", "sum"}
+SHARED_FUNCTIONS = {"abs", "cast", "coalesce", "count", "lag", "lead", "max", "nullif", "sum"}
 KEYWORDS = {"as", "in", "and", "or", "with", "from", "join", "then", "else", "when", "where", "on"}
 
 
@@ -43,22 +44,27 @@ class Adapter:
         return getattr(self.macros, f"bigquery__{macro}")
 
 
-def bigquery_sql(path: Path) -> str:
+AS_OF = {"as_of": "2026-01-06 06:00:00", "as_of_schema": "then"}
+
+
+def bigquery_sql(path: Path, **more: str) -> str:
     """The model as dbt would render it for BigQuery."""
     variables = yaml.safe_load((DBT_PROJECT / "dbt_project.yml").read_text())["vars"]
-    variables |= {"window_start": "2026-01-01", "window_end": "2026-01-08"}
+    variables |= {"window_start": "2026-01-01", "window_end": "2026-01-08", **more}
     adapter = Adapter()
     project = jinja2.Environment(undefined=jinja2.StrictUndefined)
     project.globals.update(
         adapter=adapter,
         execute=True,
-        modules={"re": re},
+        model={"resource_type": "model", "schema": "mdp_staging_then"},
+        modules={"re": re, "datetime": datetime},
         ref=lambda model: f"`project`.mdp_staging.{model}",
         source=lambda source, table: f"`project`.{source}.{table}",
         var=variables.get,
     )
     macros = "".join(p.read_text() for p in MACRO_FILES if p.stem not in ("get_where_subquery", "replace_window"))
     adapter.macros = project.from_string(macros).module
+    project.globals["context"] = vars(adapter.macros)
     return project.from_string(macros + path.read_text()).render()
 
 
@@ -80,5 +86,19 @@ def test_bigquery_can_parse_and_prune(path: Path) -> None:
 
     filters = [(table, where) for table, where in tables_and_filters(query) if table != "raw__accounts"]
     assert filters
-    days = r"date >= CAST\('2026-01-01' AS DATE\) AND (\w+\.)?date < CAST\('2026-01-08' AS DATE\)"
+    # maturity reads 180 days more: what there was before the window
+    days = r"date >= CAST\('(2026-01-01|2025-07-05)' AS DATE\) AND (\w+\.)?date < CAST\('2026-01-08' AS DATE\)"
     assert [table for table, where in filters if not re.search(days, where)] == []
+
+
+@pytest.mark.parametrize("path", MODEL_FILES, ids=lambda path: path.stem)
+def test_as_of_an_instant_nothing_later_is_read(path: Path) -> None:
+    """Of the tables that tell of a moment: the ledger and the registry."""
+    query = sqlglot.parse_one(bigquery_sql(path, **AS_OF), read="bigquery")
+    moments = {"raw__extracts": "extracted_at", "raw__accounts": "ingested_at"}
+    unfiltered = [
+        table
+        for table, where in tables_and_filters(query)
+        if table in moments and f"{moments[table]} <= CAST('2026-01-06 06:00:00' AS TIMESTAMP)" not in where
+    ]
+    assert unfiltered == []

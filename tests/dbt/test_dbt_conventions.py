@@ -6,7 +6,8 @@ import re
 
 import yaml
 
-from mdp_dagster.platforms import SOURCES
+from mdp_dagster.connectors.meta_ads.reports import CONVERSION_ACTION_TYPES
+from mdp_dagster.platforms import REPORTS, SOURCES
 
 from .support import (
     DBT_PROJECT,
@@ -46,7 +47,12 @@ def test_the_columns_described_are_the_columns_there_are(dbt: Dbt, warehouse: Wa
 
 def test_marts_have_a_contract_and_types(dbt: Dbt) -> None:
     marts = {name: node for name, node in dbt.nodes("model").items() if name.startswith("mart_")}
-    assert set(marts) == {"mart_campaign__daily", "mart_client__daily"}
+    assert set(marts) == {
+        "mart_campaign__daily",
+        "mart_campaign__restatements",
+        "mart_client__daily",
+        "mart_platform__maturity",
+    }
     for node in marts.values():
         assert node["schema"] == "mdp_marts"
         assert node["config"]["contract"]["enforced"]
@@ -76,9 +82,17 @@ def test_every_model_replaces_its_window(dbt: Dbt) -> None:
 
 
 def test_every_data_test_reads_the_window(dbt: Dbt) -> None:
+    """What stops a run looks at what the run wrote; what only warns, at the morning's days as well."""
     tests = dbt.nodes("test")
-    assert 15 < len(tests) < 30
-    assert {test["config"]["where"] for test in tests.values()} == {"__in_window__"}
+    assert 20 < len(tests) < 40
+    for name, test in tests.items():
+        where = test["config"]["where"]
+        if test["config"]["severity"].lower() == "warn":
+            assert where == "__in_recent_window__", name
+        elif name.startswith("reconciles_"):  # it does both
+            assert re.findall(r"__\w+__", where) == ["__in_window__", "__in_recent_window__"]
+        else:
+            assert where == "__in_window__", name
     tested = {test["attached_node"].rpartition(".")[2] for test in tests.values()}
     assert tested == set(dbt.nodes("model"))
 
@@ -89,6 +103,9 @@ def test_a_platform_is_a_folder_and_an_entry() -> None:
     folders = [path for path in (DBT_PROJECT / "models" / "staging").iterdir() if path.is_dir()]
     platforms = sorted(folder.name for folder in folders)
     assert sorted(variables["ad_platforms"]) == platforms == sorted(SOURCES)
+    assert {report.source: report.lookback_days for report in REPORTS} == variables["lookback_days"]
+    assert list(CONVERSION_ACTION_TYPES) == variables["conversion_action_types"]
+    assert set(variables["conversion_type_by_row"]) <= set(platforms)
     for folder in folders:
         models = {path.stem for path in folder.glob("*.sql")}
         assert models == {f"stg_{folder.name}__campaign_daily", f"stg_{folder.name}__account_daily"}

@@ -1,4 +1,7 @@
-"""The ledger's rule stands twice, in dbt's `current_extracts` and in Python's `current_days`: the two must agree."""
+"""The ledger's rule stands twice, in dbt's `current_extracts` and in Python's `current_days`: the two must agree.
+
+The versions of a day stand in dbt only, and are held against the same rule said plainly.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ ACCOUNTS = ["1", "2"]
 NOON = datetime(2026, 1, 5, 12)
 RUNS = ["a", "b", "c", "Z", "10", "9"]
 
-extracts = st.fixed_dictionaries(
+extracts: st.SearchStrategy[Row] = st.fixed_dictionaries(
     {
         "report": st.sampled_from(REPORTS),
         "account_id": st.sampled_from(ACCOUNTS),
@@ -33,6 +36,7 @@ extracts = st.fixed_dictionaries(
         "extracted_at": st.sampled_from([NOON, NOON, NOON + timedelta(microseconds=1), NOON - timedelta(days=1)]),
         "row_count": st.integers(0, 3),
         "unchanged_since": st.sampled_from([None, *RUNS]),
+        "content_digest": st.sampled_from(["x", "y", None]),
     }
 )
 # A pull stands in the ledger once for each report, account and day.
@@ -56,7 +60,7 @@ def store(warehouse: Warehouse, ledger: list[Row]) -> None:
             *(e["account_id"], e["date"], e["extract_run_id"], e["extracted_at"], e["row_count"]),
             "unchanged" if e["unchanged_since"] else "loaded",
             effective_run(e),
-            *("digest", 1),
+            *(e["content_digest"], 1),
         )
         for e in ledger
     ]
@@ -78,10 +82,29 @@ def by_the_rule(ledger: list[Row], report: Report) -> Current:
     return {(e["account_id"], e["date"]): effective_run(e) for e in in_order}
 
 
-def compiled_macro(dbt: Dbt, report: Report) -> str:
-    macro = f"{{{{ current_extracts('{report.source}', '{report.name}') }}}}"
+def versions_by_the_rule(ledger: list[Row], report: Report) -> list[tuple[str, date, int, str]]:
+    """A pull begins a version unless it found what the one before had found: by its effective run or by its digest."""
+    versions = []
+    of_report = [e for e in ledger if e["report"] is report and e["date"] in WINDOW]
+    for account in ACCOUNTS:
+        for day in WINDOW.days():
+            pulls = [e for e in of_report if e["account_id"] == account and e["date"] == day]
+            pulls.sort(key=lambda e: (e["extracted_at"], e["extract_run_id"]))
+            starts = [
+                pull
+                for before, pull in zip([None, *pulls], pulls, strict=False)
+                if before is None
+                or effective_run(before) != effective_run(pull)
+                and (pull["content_digest"] is None or before["content_digest"] != pull["content_digest"])
+            ]
+            versions += [(account, day, n, effective_run(pull)) for n, pull in enumerate(starts, 1)]
+    return versions
+
+
+def compiled_macro(dbt: Dbt, macro: str, report: Report, **variables: str) -> str:
+    call = f"{{{{ {macro}('{report.source}', '{report.name}') }}}}"
     window = (WINDOW.start.isoformat(), WINDOW.end.isoformat())
-    (result,) = node_results(dbt("compile", "--inline", macro, window=window))
+    (result,) = node_results(dbt("compile", "--inline", call, window=window, **variables))
     return str(result.node.compiled_code)
 
 
@@ -99,7 +122,7 @@ def by_ingest(warehouse: DuckDBWarehouse, report: Report) -> Current:
 
 
 def test_dbt_and_ingest_read_the_ledger_alike(dbt: Dbt, warehouse: Warehouse) -> None:
-    macros = {report: compiled_macro(dbt, report) for report in REPORTS}
+    macros = {report: compiled_macro(dbt, "current_extracts", report) for report in REPORTS}
     ingests_warehouse = DuckDBWarehouse(warehouse.path)
 
     @settings(max_examples=40, deadline=None)
@@ -110,5 +133,26 @@ def test_dbt_and_ingest_read_the_ledger_alike(dbt: Dbt, warehouse: Warehouse) ->
             expected = by_the_rule(ledger, report)
             assert by_dbt(warehouse, macro) == expected
             assert by_ingest(ingests_warehouse, report) == expected
+
+    check()
+
+
+def test_the_versions_of_a_day(dbt: Dbt, warehouse: Warehouse) -> None:
+    """Also as of an instant, which knows what had been pulled by then."""
+    report = REPORTS[0]
+    macro = compiled_macro(dbt, "day_versions", report)
+    macro_as_of = compiled_macro(dbt, "day_versions", report, as_of=NOON.strftime("%Y-%m-%d %H:%M:%S"))
+
+    def versions(sql: str) -> list[tuple[Any, ...]]:
+        columns = "account_id, date, version, effective_run_id"
+        return [tuple(row.values()) for row in warehouse.query(f"select {columns} from ({sql}) order by all")]
+
+    @settings(max_examples=60, deadline=None)
+    @given(ledgers)
+    def check(ledger: list[Row]) -> None:
+        store(warehouse, ledger)
+        assert versions(macro) == versions_by_the_rule(ledger, report)
+        known = [e for e in ledger if e["extracted_at"] <= NOON]
+        assert versions(macro_as_of) == versions_by_the_rule(known, report)
 
     check()

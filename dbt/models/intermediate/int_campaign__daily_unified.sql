@@ -25,7 +25,8 @@ campaigns as (
             {% endfor %}
         ) as has_invalid_values,
         extract_run_id,
-        ingested_at
+        ingested_at,
+        pulled_at
     from {{ ref('stg_' ~ platform ~ '__campaign_daily') }}
     where {{ in_window('date') }}
     {{ 'union all' if not loop.last }}
@@ -61,6 +62,8 @@ joined as (
         campaigns.has_invalid_values,
         campaigns.extract_run_id,
         campaigns.ingested_at,
+        {{ age_days('campaigns.date', 'campaigns.pulled_at') }} as age_days,
+        {{ lookback_of('campaigns.platform', 'accounts.lookback_days') | indent(8) }} as lookback_days,
         coalesce(accounts.client_id, 'unassigned') as client_id,
         accounts.client_name,
         accounts.reporting_currency,
@@ -100,6 +103,9 @@ select
     conversion_value,
     cast(spend * exchange_rate as {{ numeric_type() }}) as spend_reporting,
     cast(conversion_value * exchange_rate as {{ numeric_type() }}) as conversion_value_reporting,
+
+    age_days,
+    coalesce(age_days >= lookback_days, false) as is_final,
 
     has_invalid_values,
     extract_run_id,

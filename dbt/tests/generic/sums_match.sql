@@ -1,5 +1,8 @@
-{#- The same sums per day and platform as another model. Gives the days and platforms that differ. -#}
-{% test sums_match(model, compare_model, columns) %}
+{#-
+    The same sums per day and platform as another model, and as many rows there as the column `row_count` adds up to
+    here: sums alone would not see two rows become one. Gives the days and platforms that differ.
+-#}
+{% test sums_match(model, compare_model, columns, row_count) %}
 
 with
 
@@ -9,8 +12,9 @@ compared as (
         date,
         platform,
         {%- for column in columns %}
-        sum({{ column }}) as {{ column }}{{ ',' if not loop.last }}
+        sum({{ column }}) as {{ column }},
         {%- endfor %}
+        count(*) as {{ row_count }}
     from {{ compare_model }}
     where {{ in_window('date') }}
     group by date, platform
@@ -22,7 +26,7 @@ found as (
     select
         date,
         platform,
-        {%- for column in columns %}
+        {%- for column in columns + [row_count] %}
         sum({{ column }}) as {{ column }}{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ model }}
@@ -38,7 +42,7 @@ full outer join found
     on compared.date = found.date
     and compared.platform = found.platform
 where
-    {% for column in columns -%}
+    {% for column in columns + [row_count] -%}
     {{ 'or ' if not loop.first }}compared.{{ column }} is distinct from found.{{ column }}
     {% endfor %}
 

@@ -1,3 +1,6 @@
+-- What was lost on the way here must not be published: the check on the reconciliation stands before this model.
+-- depends_on: {{ ref('int_account__reconciliation') }}
+
 with
 
 campaigns as (
@@ -5,6 +8,34 @@ campaigns as (
     select *
     from {{ ref('int_campaign__daily_unified') }}
     where {{ in_window('date') }}
+
+),
+
+maturity as (
+
+    select
+        date,
+        platform,
+        age_days,
+        completeness
+    from {{ ref('mart_platform__maturity') }}
+    where {{ in_window('date') }}
+
+),
+
+joined as (
+
+    select
+        campaigns.*,
+        case
+            when campaigns.is_final or maturity.completeness > 1 then cast(1 as {{ double_type() }})
+            else maturity.completeness
+        end as expected_completeness
+    from campaigns
+    left join maturity
+        on campaigns.date = maturity.date
+        and campaigns.platform = maturity.platform
+        and {{ measured_age('campaigns.age_days') | indent(8) }} = maturity.age_days
 
 )
 
@@ -34,7 +65,11 @@ select
 
     {{ kpis() }},
 
+    age_days,
+    is_final,
+    expected_completeness,
+
     has_invalid_values,
     extract_run_id,
     ingested_at
-from campaigns
+from joined

@@ -8,7 +8,7 @@ source as (
 
 measured as (
 
-    {{ google_ads_measured('source') }}
+    {{ google_ads_measured('source', columns=['pulled_at']) }}
 
 )
 
@@ -24,5 +24,6 @@ select
     all_conversions,
 
     extract_run_id,
-    ingested_at
+    ingested_at,
+    pulled_at
 from measured

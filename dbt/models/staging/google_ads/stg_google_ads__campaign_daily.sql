@@ -13,6 +13,7 @@ measured as (
         'campaign_name',
         'campaign_status',
         'campaign_advertising_channel_type',
+        'pulled_at',
     ]) }}
 
 )
@@ -33,5 +34,6 @@ select
     all_conversions,
 
     extract_run_id,
-    ingested_at
+    ingested_at,
+    pulled_at
 from measured

@@ -8,7 +8,7 @@ source as (
 
 measured as (
 
-    {{ meta_ads_measured('source') }}
+    {{ meta_ads_measured('source', columns=['pulled_at']) }}
 
 )
 
@@ -26,5 +26,6 @@ select
     conversion_action_type,
 
     extract_run_id,
-    ingested_at
+    ingested_at,
+    pulled_at
 from measured

@@ -14,6 +14,7 @@ measured as (
         'campaign_status',
         'campaign_effective_status',
         'objective',
+        'pulled_at',
     ]) }}
 
 )
@@ -37,5 +38,6 @@ select
     conversion_action_type,
 
     extract_run_id,
-    ingested_at
+    ingested_at,
+    pulled_at
 from measured
