@@ -6,11 +6,13 @@ import reprlib
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 # Enough to be judged: below it, a rate says more about chance than about the campaign.
 MIN_IMPRESSIONS = 1_000
 MIN_CLICKS = 100
+MAX_LOOKBACK_DAYS = 1_000
+"""Less than the 37 months for which the platforms keep daily data."""
 
 
 def _digits(value: Any) -> str:
@@ -53,9 +55,16 @@ def _each_currency_once(value: Any) -> Any:
     return value
 
 
+def _some_days(value: int) -> int:
+    if not 1 <= value <= MAX_LOOKBACK_DAYS:
+        raise ValueError(f"{value} is no number of days to look back → write 1 to {MAX_LOOKBACK_DAYS}, as in 30")
+    return value
+
+
 AccountId = Annotated[str, BeforeValidator(_digits)]
 Currency = Annotated[str, BeforeValidator(_currency)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Days = Annotated[int, AfterValidator(_some_days)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 OnceEach = BeforeValidator(_each_currency_once)
 OrNone = BeforeValidator(lambda value: None if _is_empty(value) else value)
@@ -97,7 +106,8 @@ class ClientTargets(KpiTargets):
 
 
 class Client(_Strict):
-    """Whose money it is."""
+    """Whose money it is. ``lookback_days``: for how long a platform rewrites this client's days, by platform, where
+    that differs from the platform's usual (a conversion window of its own)."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     name: str = Field(min_length=1)
@@ -108,6 +118,7 @@ class Client(_Strict):
     targets: Annotated[ClientTargets, OrNoMapping] = Field(
         default_factory=ClientTargets, validation_alias=AliasChoices("targets", "kpi_targets")
     )
+    lookback_days: Annotated[dict[str, Days], OrNoMapping] = Field(default_factory=dict)
 
 
 class Clients(_Strict):
@@ -128,6 +139,11 @@ class Clients(_Strict):
     def listed(self, source: str) -> list[str]:
         """The account ids listed for a platform."""
         return [ref.id for _, ref in self.refs(source)]
+
+    def lookback_days(self, source: str, listed_as: str, usual: int) -> int:
+        """For how many days the platform goes on rewriting a day of the account that this listed id led to."""
+        own = (client.lookback_days for client, ref in self.refs(source) if ref.id == listed_as)
+        return next(own, {}).get(source, usual)
 
     def exchange_rate(self, reporting: str, account: str) -> float | None:
         """Units of ``reporting`` for one unit of ``account``; None if the file has no such rate."""

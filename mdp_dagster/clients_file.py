@@ -110,9 +110,12 @@ def _cross_faults(clients: Clients, root: Any, sources: Sequence[str]) -> Iterat
                         where,
                         f"account {ref.id} of {source} is already listed for client {other!r} → keep one",
                     )
-        for source in set(client.targets.platforms) - set(sources):
-            where = _line(root, ("clients", i, "targets", "platforms", source))
-            yield where, f"{source!r} is no platform → use one of {', '.join(sources)}"
+        named: list[tuple[str, ...]] = [("targets", "platforms", source) for source in client.targets.platforms]
+        named += [("lookback_days", source) for source in client.lookback_days]
+        for loc in named:
+            if loc[-1] not in sources:
+                where = _line(root, ("clients", i, *loc))
+                yield where, f"{loc[-1]!r} is no platform → use one of {', '.join(sources)}"
 
 
 def _say(error: Any) -> str:

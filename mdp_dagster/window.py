@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from calendar import monthrange
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -51,6 +51,15 @@ class DateWindow:
             end = min(start + timedelta(days=max_days), self.end)
             yield DateWindow(start, end)
             start = end
+
+
+def join_days(days: Iterable[date]) -> list[DateWindow]:
+    """The days as contiguous windows, in order of time; a day that is given twice counts once."""
+    joined: list[DateWindow] = []
+    for day in sorted(set(days)):
+        start = joined.pop().start if joined and joined[-1].end == day else day
+        joined.append(DateWindow(start, day + timedelta(days=1)))
+    return joined
 
 
 def months_before(day: date, months: int) -> date:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
@@ -40,6 +40,15 @@ class Column:
     unit: str = ""
 
 
+CountConversions = Callable[[Mapping[str, Any], str], float]
+"""From a raw row, and the conversion type that is configured for its account (empty if none is)."""
+
+
+def no_conversions(row: Mapping[str, Any], configured: str) -> float:
+    """Of a report that counts none."""
+    return 0.0
+
+
 @dataclass(frozen=True)
 class Report:
     """A table that a source can give. Declared once, here; raw tables, digests, checks and docs read it.
@@ -47,7 +56,8 @@ class Report:
     ``key`` identifies a row within one account; with ``account_id`` it is the grain. ``day_column`` holds the day
     (ISO text) in the account's time zone. ``lookback_days``: how long the platform goes on rewriting a day.
     ``cost_column`` and ``cost_per_unit``: where the money stands, and how many of its units make one unit of the
-    account's currency.
+    account's currency. ``conversions``: how many a raw row has; for telling people what moved, the models count by
+    themselves.
     """
 
     source: str
@@ -63,11 +73,16 @@ class Report:
     history_months: int = 37
     max_days_per_extract: int = 92
     contract_version: int = 1
+    conversions: CountConversions = no_conversions
 
     @property
     def table(self) -> str:
         """The raw table's name, without its dataset."""
         return f"raw_{self.source}__{self.name}"
+
+    def spend(self, row: Mapping[str, Any]) -> float:
+        """The money of a raw row, in the account's currency."""
+        return float(row[self.cost_column] or 0) / self.cost_per_unit
 
     @property
     def schema(self) -> pa.Schema:

@@ -36,13 +36,35 @@ def check_history(report: Report, window: DateWindow, today: date | None = None)
         raise _error(report, window, first)
 
 
+def reachable(report: Report, window: DateWindow) -> DateWindow | None:
+    """The part of the window that the platform still has; None if it has none of it.
+
+    A window that begins within reach is left as it is. Of one that begins earlier nobody asked for the first day in
+    particular: it is cut where no platform refuses, rather than losing its first piece over a day.
+    """
+    if window.start >= first_day(report, earliest_today()):
+        return window
+    safe = safe_first_day()
+    return DateWindow(safe, window.end) if safe < window.end else None
+
+
+def safe_first_day() -> date:
+    """The first day that lies within 37 months however they are counted, in every time zone."""
+    latest_today = (datetime.now(timezone.utc) + timedelta(hours=14)).date()
+    return latest_today - timedelta(days=SHORTEST_37_MONTHS_DAYS)
+
+
 def refused_by_platform(report: Report, window: DateWindow, words: str) -> HistoryError:
     """The error for a window that the platform itself has refused, with its own words.
 
-    It counts more strictly than we do: the day named is one that lies within 37 months however they are counted.
+    It counts more strictly than we do: the day named is the safe one.
     """
-    latest_today = (datetime.now(timezone.utc) + timedelta(hours=14)).date()
-    return _error(report, window, latest_today - timedelta(days=SHORTEST_37_MONTHS_DAYS), words)
+    return _error(report, window, safe_first_day(), words)
+
+
+def out_of_reach(report: Report, window: DateWindow) -> HistoryError:
+    """The error for a window of which the platform has no day any more."""
+    return _error(report, window, first_day(report, earliest_today()))
 
 
 def _error(report: Report, window: DateWindow, first: date, words: str = "") -> HistoryError:

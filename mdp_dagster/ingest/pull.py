@@ -35,14 +35,17 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Pulled:
-    """A pull that has landed. ``spend`` is in the account's currency. ``restated_days``: days we had, with other
-    rows. ``duplicates``: rows whose key another row of the same pull has."""
+    """A pull, landed unless there was nothing to land. ``spend`` is in the account's currency. ``restated_days``: days
+    we had, with other rows; ``days_unchanged``: with the same. ``duplicates``: rows whose key another row of the same
+    pull has."""
 
     extract: Extract
     received: int
     duplicates: int
     spend: float
     restated_days: tuple[date, ...]
+    days_unchanged: int
+    landed: bool = True
 
     @property
     def rejected(self) -> int:
@@ -68,15 +71,19 @@ def pull(
     current: CurrentDays,
     lake: Lake,
     provenance: Provenance,
+    keep_unchanged: bool = True,
 ) -> Pulled:
-    """Pull and land; nothing is visible in the warehouse yet.
+    """Pull and land; nothing is visible in the warehouse yet. Without ``keep_unchanged`` the extract is about the days
+    that changed only, and one that changed nothing isn't landed.
 
     Raises what the connector raises, and ``LakeError``.
     """
     extracted_at = _begin(current.newest_pull(account.account_id))
     received = pa.Table.from_batches(connector.extract(report, account, window), schema=report.schema)
     good, rejects = validate(report, received, window)
-    days, restated = _judge_days(report, account.account_id, window, day_contents(good), current, provenance)
+    judged, restated = _judge_days(report, account.account_id, window, day_contents(good), current, provenance)
+    loaded = [day.date for day in judged if day.status == LOADED]
+    days = judged if keep_unchanged else tuple(day for day in judged if day.status == LOADED)
     extract = Extract(
         source=report.source,
         report=report.name,
@@ -97,12 +104,15 @@ def pull(
         duplicates=_duplicates(report, good),
         spend=_spend(report, good),
         restated_days=restated,
+        days_unchanged=len(judged) - len(loaded),
     )
     if pulled.refused:
         land_refused(lake, report, extract, good)
         return pulled
-    loaded = pa.array([day.date for day in days if day.status == LOADED], pa.date32())
-    return replace(pulled, extract=land(lake, report, extract, good.filter(pc.is_in(good.column("date"), loaded))))
+    if not days and not rejects:
+        return replace(pulled, landed=False)
+    new_rows = good.filter(pc.is_in(good.column("date"), pa.array(loaded, pa.date32())))
+    return replace(pulled, extract=land(lake, report, extract, new_rows))
 
 
 def _begin(newest_pull: datetime | None) -> datetime:

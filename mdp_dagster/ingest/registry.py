@@ -52,6 +52,17 @@ def registry_rows(clients: Clients, accounts: Sequence[PlatformAccount]) -> dict
     }
 
 
+def known_accounts(warehouse: Warehouse, clients: Clients, source: str) -> dict[str, PlatformAccount]:
+    """The accounts of a platform that were registered before and that the clients file still leads to, by id, as the
+    platform described them last. No request to it."""
+    listed = _listed(clients)
+    return {
+        account_id: _account(row)
+        for (platform, account_id), row in _newest(warehouse).items()
+        if platform == source and (source, row["listed_as"]) in listed
+    }
+
+
 def follow_clients_file(warehouse: Warehouse, clients: Clients, run_id: str, now: datetime) -> None:
     """Append what the clients file says anew of accounts that are known already: an account that moved to another
     client, a new reporting currency. No request to a platform. An account that left the file keeps its last row."""
@@ -89,6 +100,7 @@ def _describe(clients: Clients, account: PlatformAccount, client: Client, ref: A
         "reporting_currency": client.reporting_currency,
         "exchange_rate": clients.exchange_rate(client.reporting_currency, account.currency),
         "conversion_action_type": ref.conversion_action_type,
+        "lookback_days": client.lookback_days.get(account.source),
     }
 
 

@@ -28,12 +28,16 @@ class AccountResult:
     received: int = 0
     rejected: int = 0
     duplicates: int = 0
-    days_loaded: int = 0
+    loaded_days: list[date] = field(default_factory=list)
     days_unchanged: int = 0
     restated_days: list[date] = field(default_factory=list)
     spend: float = 0.0
     reject_reasons: str = ""
     failure: str = ""
+
+    @property
+    def days_loaded(self) -> int:
+        return len(self.loaded_days)
 
     def add(self, pulled: Pulled) -> None:
         self.received += pulled.received
@@ -42,24 +46,25 @@ class AccountResult:
         if pulled.refused:
             self.failure = f"{pulled.rejected} of {pulled.received} rows rejected: {pulled.common_reasons()}"
             return
-        loaded = sum(day.status == LOADED for day in pulled.extract.days)
         self.duplicates += pulled.duplicates
         self.spend += pulled.spend
-        self.days_loaded += loaded
-        self.days_unchanged += len(pulled.extract.days) - loaded
+        self.loaded_days += [day.date for day in pulled.extract.days if day.status == LOADED]
+        self.days_unchanged += pulled.days_unchanged
         self.restated_days += pulled.restated_days
 
 
 @dataclass
 class IngestResult:
     """One report, one window. ``retry_after_seconds``: the longest delay that the platform named for an account
-    whose quota is used up; None if there is none such."""
+    whose quota is used up; None if there is none such. ``days_beyond_history``: days of the window that the platform
+    keeps no more, so that nobody asked for them."""
 
     report: Report
     window: DateWindow
     extract_run_id: str
     accounts: dict[str, AccountResult] = field(default_factory=dict)
     retry_after_seconds: float | None = None
+    days_beyond_history: int = 0
 
     def expect(self, accounts: Iterable[PlatformAccount]) -> None:
         """Have an entry for each account; what is known from an earlier try stays, but its failure."""

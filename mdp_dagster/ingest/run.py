@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from uuid import uuid4
@@ -11,12 +11,12 @@ from uuid import uuid4
 from mdp_dagster.clients import Clients
 from mdp_dagster.connectors.base import DataSourceConnector, PlatformAccount, Report
 from mdp_dagster.connectors.errors import ConnectorError, PlatformError
-from mdp_dagster.connectors.history import check_history
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.landing import refuse, rejects_unit, unit
 from mdp_dagster.ingest.ledger import accounts_committed, current_days
+from mdp_dagster.ingest.pieces import days_beyond, pieces_in_reach, tell
 from mdp_dagster.ingest.pull import MAX_REJECTED_SHARE, Provenance, Pulled, pull
-from mdp_dagster.ingest.registry import keep_owners, register_accounts, registry_rows
+from mdp_dagster.ingest.registry import keep_owners, known_accounts, register_accounts, registry_rows
 from mdp_dagster.ingest.result import IngestError, IngestResult
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
 from mdp_dagster.lake import Lake
@@ -42,37 +42,75 @@ def ingest(
     stores: Stores,
     dagster_run_id: str,
     earlier: IngestResult | None = None,
+    only: Collection[str] | None = None,
+    continues: Collection[str] = (),
 ) -> IngestResult:
     """Pull a report for all accounts of the clients file, and commit what is new.
 
+    ``only``: these accounts alone, as the registry knows them; an account that it doesn't know, or that the clients
+    file no longer lists, is left out.
+
     One account's failure stops no other: it is in the result. An account whose window this Dagster run has already
-    committed isn't pulled again; ``earlier`` is what came of it then. A long window is pulled and committed in pieces,
-    in order of time.
+    committed isn't pulled again; ``earlier`` is what came of it then. Nor is what the runs have committed that this one
+    ``continues``. A long window is pulled and committed in pieces, in order of time. Of days that lie beyond the
+    platform's history, raw stays as it is.
 
     Raises ``IngestError`` when every account fails, or when more than 5 % of all rows are rejected (nothing of that
-    piece is committed then); ``PlatformError``, ``HistoryError``, ``LakeError``, ``WarehouseError``.
+    piece is committed then); ``PlatformError``, ``LakeError``, ``WarehouseError``; ``HistoryError`` when the platform
+    has none of the window's days any more, and raw has none either.
     """
-    check_history(report, window)
     stores.warehouse.prepare([*SHARED_TABLES, report_table(report)])
+    pieces = pieces_in_reach(report, window, stores.warehouse)
     provenance = Provenance(str(uuid4()), dagster_run_id)
     result = IngestResult(report, window, provenance.extract_run_id, earlier.accounts if earlier else {})
-
-    listed = stores.clients.listed(report.source)
-    accounts, failures = connector.accounts(listed) if listed else ([], [])
-    accounts = keep_owners(stores.warehouse, stores.clients, accounts, {failure.account_id for failure in failures})
-    register_accounts(stores.warehouse, stores.clients, accounts, provenance.extract_run_id, utc_now())
+    result.days_beyond_history = days_beyond(window, pieces)
+    if not pieces:
+        return result
+    if only is None:
+        accounts = listed_accounts(connector, stores.clients.listed(report.source), stores, result)
+    else:
+        known = known_accounts(stores.warehouse, stores.clients, report.source)
+        accounts = [account for account_id, account in known.items() if account_id in only]
     result.expect(accounts)
-    for failure in failures:
-        result.fail(failure.account_id, failure.error)
 
-    for chunk in window.chunks(report.max_days_per_extract):
-        done = accounts_committed(stores.warehouse, report, chunk, dagster_run_id)
+    for piece in pieces:
+        done = accounts_committed(stores.warehouse, report, piece, dagster_run_id, continues)
         waiting = [account for account in accounts if account.account_id not in done]
-        pulls = _pull_side_by_side(connector, report, waiting, chunk, stores, provenance, result)
-        _commit(report, chunk, pulls, stores)
+        pulls = pull_and_commit(connector, report, waiting, piece, stores, provenance, result)
+        tell(report, pieces, piece, pulls, len(accounts) - len(waiting))
     if result.retry_after_seconds is None:
         result.require_an_account()
     return result
+
+
+def listed_accounts(
+    connector: DataSourceConnector, listed: Sequence[str], stores: Stores, result: IngestResult
+) -> list[PlatformAccount]:
+    """Look the listed ids up on the platform, and register what is new about the accounts behind them. What can't be
+    looked up is a failure in the result."""
+    accounts, failures = connector.accounts(listed) if listed else ([], [])
+    accounts = keep_owners(stores.warehouse, stores.clients, accounts, {failure.account_id for failure in failures})
+    register_accounts(stores.warehouse, stores.clients, accounts, result.extract_run_id, utc_now())
+    for failure in failures:
+        result.fail(failure.account_id, failure.error)
+    return accounts
+
+
+def pull_and_commit(
+    connector: DataSourceConnector,
+    report: Report,
+    accounts: Sequence[PlatformAccount],
+    window: DateWindow,
+    stores: Stores,
+    provenance: Provenance,
+    result: IngestResult,
+    keep_unchanged: bool = True,
+) -> list[Pulled]:
+    """Pull the accounts side by side, then commit. ``keep_unchanged``: the ledger gets a row of every day that was
+    looked at; without it, of those that changed."""
+    pulls = _pull_side_by_side(connector, report, accounts, window, stores, provenance, result, keep_unchanged)
+    _commit(report, window, pulls, stores)
+    return pulls
 
 
 def _pull_side_by_side(
@@ -83,6 +121,7 @@ def _pull_side_by_side(
     stores: Stores,
     provenance: Provenance,
     result: IngestResult,
+    keep_unchanged: bool,
 ) -> list[Pulled]:
     current = current_days(stores.warehouse, report, window)
     registry = registry_rows(stores.clients, accounts)
@@ -99,6 +138,7 @@ def _pull_side_by_side(
                 current,
                 stores.lake,
                 provenance,
+                keep_unchanged,
             ): account
             for account in accounts
         }
@@ -125,10 +165,11 @@ def _commit(report: Report, window: DateWindow, pulls: Sequence[Pulled], stores:
     received = sum(pulled.received for pulled in pulls)
     rejected = sum(pulled.rejected for pulled in pulls)
     too_many = rejected > MAX_REJECTED_SHARE * received
+    landed = [pulled for pulled in pulls if pulled.landed]
     # kept as evidence, whatever becomes of the run
-    stores.warehouse.commit(rejects_unit(p.extract) for p in pulls if p.rejected and (p.refused or too_many))
+    stores.warehouse.commit(rejects_unit(p.extract) for p in landed if p.rejected and (p.refused or too_many))
     if too_many:
-        for pulled in pulls:
+        for pulled in landed:
             if not pulled.refused:
                 refuse(stores.lake, pulled.extract)
         raise IngestError(
@@ -136,5 +177,4 @@ def _commit(report: Report, window: DateWindow, pulls: Sequence[Pulled], stores:
             f"nothing of this window was committed → see mdp_raw.raw__rejects, and correct the source or the report's "
             f"columns\n" + "\n".join(f"  {p.extract.account_id}: {p.common_reasons()}" for p in pulls if p.rejected)
         )
-    taken = (pulled.extract for pulled in pulls if not pulled.refused)
-    stores.warehouse.commit(unit(stores.lake, report, extract) for extract in taken)
+    stores.warehouse.commit(unit(stores.lake, report, pulled.extract) for pulled in landed if not pulled.refused)

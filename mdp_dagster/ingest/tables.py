@@ -85,6 +85,7 @@ ACCOUNTS = Table(
             ("reporting_currency", pa.string()),
             ("exchange_rate", pa.float64()),
             ("conversion_action_type", pa.string()),
+            ("lookback_days", pa.int64()),
             ("extract_run_id", pa.string()),
             ("ingested_at", UTC),
         ]

@@ -36,6 +36,25 @@ REPORT = Report(
     ),
     cost_column="spend",
     max_days_per_extract=10,
+    conversions=lambda row, configured: float(row["value"] or 0),
+)
+
+TOTALS = Report(
+    source="scripted",
+    name="account_daily",
+    description="A test's account totals.",
+    grain="account × day",
+    key=("day",),
+    day_column="day",
+    lookback_days=28,
+    columns=(
+        Column("day", ColumnType.STRING, "The day."),
+        Column("spend", ColumnType.DECIMAL_TEXT, "Spend."),
+        Column("value", ColumnType.DOUBLE, "Value."),
+    ),
+    cost_column="spend",
+    max_days_per_extract=40,
+    conversions=lambda row, configured: float(row["value"] or 0),
 )
 
 Rows = list[dict[str, object]]
@@ -56,8 +75,11 @@ class ScriptedConnector(DataSourceConnector):
         self.errors: dict[str, ConnectorError] = {}
         self.unlisted: dict[str, ConnectorError] = {}
         self.pulls: list[tuple[str, DateWindow]] = []
+        self.looks: list[tuple[str, DateWindow]] = []
+        self.lookups: list[str] = []
 
     def accounts(self, listed: Sequence[str]) -> tuple[list[PlatformAccount], list[AccountFailure]]:
+        self.lookups += listed
         failures = [AccountFailure(self.source, a, self.unlisted[a]) for a in listed if a in self.unlisted]
         accounts = [
             PlatformAccount(self.source, a, a, name=f"Account {a}", currency="EUR", time_zone="Europe/Berlin")
@@ -72,6 +94,30 @@ class ScriptedConnector(DataSourceConnector):
             raise self.errors[account.account_id]
         wanted = [r for r in self.rows.get(account.account_id, []) if _asked_for(r, window)]
         yield pa.RecordBatch.from_pylist(wanted, report.schema)
+
+
+class TotalsConnector(ScriptedConnector):
+    """It knows the totals too: the sums of its rows."""
+
+    reports = (TOTALS, REPORT)
+
+    def extract(self, report: Report, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
+        if report is not TOTALS:
+            yield from super().extract(report, account, window)
+            return
+        self.looks.append((account.account_id, window))
+        if account.account_id in self.errors:
+            raise self.errors[account.account_id]
+        sums: dict[str, list[float]] = {}
+        for r in self.rows.get(account.account_id, []):
+            if _asked_for(r, window):
+                of_day = sums.setdefault(str(r["day"]), [0.0, 0.0])
+                of_day[0] += float(str(r["spend"]))
+                of_day[1] += float(str(r["value"]))
+        yield pa.RecordBatch.from_pylist(
+            [{"day": day, "spend": f"{spend:.2f}", "value": value} for day, (spend, value) in sums.items()],
+            report.schema,
+        )
 
 
 def _asked_for(candidate: dict[str, object], window: DateWindow) -> bool:

@@ -97,6 +97,7 @@ def test_a_new_account_gets_a_row_with_all_that_is_known(warehouse: Warehouse) -
             "reporting_currency": "EUR",
             "exchange_rate": 1.17,
             "conversion_action_type": "lead",
+            "lookback_days": None,
             "extract_run_id": "run0",
             "ingested_at": NOW.replace(tzinfo=None),
         }

@@ -6,6 +6,9 @@ A column's name is its GAQL field with the first dot written as an underscore: `
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from mdp_dagster.connectors.base import Column, ColumnType, Report
 from mdp_dagster.window import DateWindow
 
@@ -47,6 +50,12 @@ _METRICS = (
     Column("metrics_all_conversions", ColumnType.DOUBLE, "Conversions of all actions; fractional."),
 )
 
+
+def conversions(row: Mapping[str, Any], configured: str) -> float:
+    """Those that bidding counts. (Google counts by conversion action: there is no type to configure.)"""
+    return float(row["metrics_conversions"] or 0)
+
+
 ACCOUNT_DAILY = Report(
     source=SOURCE,
     name="account_daily",
@@ -57,6 +66,7 @@ ACCOUNT_DAILY = Report(
     lookback_days=LOOKBACK_DAYS,
     columns=_ACCOUNT + _DAY + _METRICS,
     cost_column="metrics_cost_micros",
+    conversions=conversions,
     cost_per_unit=1_000_000,
 )
 CAMPAIGN_DAILY = Report(
@@ -69,6 +79,7 @@ CAMPAIGN_DAILY = Report(
     lookback_days=LOOKBACK_DAYS,
     columns=_ACCOUNT + _CAMPAIGN + _DAY + _METRICS,
     cost_column="metrics_cost_micros",
+    conversions=conversions,
     cost_per_unit=1_000_000,
 )
 REPORTS = (ACCOUNT_DAILY, CAMPAIGN_DAILY)

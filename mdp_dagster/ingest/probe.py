@@ -1,0 +1,82 @@
+"""The probe: pull the account totals over the whole lookback, keep what changed, and say which days are late."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import uuid4
+
+from mdp_dagster.connectors.base import DataSourceConnector, PlatformAccount, Report
+from mdp_dagster.ingest.lateness import LateDay, WatchedAccount, late_days
+from mdp_dagster.ingest.pull import Provenance
+from mdp_dagster.ingest.registry import known_accounts
+from mdp_dagster.ingest.result import IngestResult
+from mdp_dagster.ingest.run import Stores, listed_accounts, pull_and_commit
+from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
+from mdp_dagster.window import DateWindow
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What the totals said, and which days of the report are late."""
+
+    result: IngestResult
+    late: list[LateDay]
+
+
+def probe(
+    connector: DataSourceConnector,
+    totals: Report,
+    report: Report,
+    days: DateWindow,
+    stores: Stores,
+    dagster_run_id: str,
+) -> Probed:
+    """Pull ``totals`` of every account for its lookback, and compare with what stands of ``report``.
+
+    ``days``: all days that MDP has, up to today; an account's window is the end of it, as long as its lookback. One
+    request per account that is known already: only new ones, and managers, are looked up on the platform. The ledger
+    gets the days that changed, and no row of those that didn't: a look that found nothing leaves no trace.
+
+    Raises ``IngestError`` when every account fails; ``PlatformError``, ``LakeError``, ``WarehouseError``.
+    """
+    stores.warehouse.prepare([*SHARED_TABLES, report_table(totals), report_table(report)])
+    provenance = Provenance(str(uuid4()), dagster_run_id)
+    result = IngestResult(totals, days, provenance.extract_run_id)
+    accounts = _accounts(connector, totals, stores, result)
+    result.expect(accounts)
+
+    watched = {account.account_id: _watch(account, totals, days, stores) for account in accounts}
+    groups: dict[DateWindow, list[PlatformAccount]] = defaultdict(list)
+    for account in accounts:
+        groups[watched[account.account_id].window].append(account)
+    for window, group in groups.items():
+        for chunk in window.chunks(totals.max_days_per_extract):
+            pull_and_commit(connector, totals, group, chunk, stores, provenance, result, keep_unchanged=False)
+    result.require_an_account()
+    for failed in result.failed:  # a reload would fail as well
+        watched.pop(failed.account_id, None)
+    return Probed(result, late_days(stores.warehouse, totals, report, watched))
+
+
+def _accounts(
+    connector: DataSourceConnector, totals: Report, stores: Stores, result: IngestResult
+) -> list[PlatformAccount]:
+    known = known_accounts(stores.warehouse, stores.clients, totals.source)
+    listed = stores.clients.listed(totals.source)
+    direct = [known[i] for i in listed if i in known and known[i].listed_as == i]
+    there = {account.account_id for account in direct}
+    looked_up = listed_accounts(connector, [i for i in listed if i not in there], stores, result)
+    return direct + [account for account in looked_up if account.account_id not in there]
+
+
+def _watch(account: PlatformAccount, totals: Report, days: DateWindow, stores: Stores) -> WatchedAccount:
+    lookback = stores.clients.lookback_days(totals.source, account.listed_as, totals.lookback_days)
+    refs = {ref.id: ref for _, ref in stores.clients.refs(totals.source)}
+    return WatchedAccount(
+        account_id=account.account_id,
+        window=DateWindow(max(days.start, days.last - timedelta(days=lookback)), days.end),
+        lookback_days=lookback,
+        conversion_action_type=refs[account.listed_as].conversion_action_type or "",
+    )
