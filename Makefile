@@ -8,7 +8,7 @@ RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test check fix query rebuild-raw lock clean
+.PHONY: help setup demo dev backfill as-of test check fix query rebuild-raw lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -28,6 +28,12 @@ demo: setup  ## the last 60 days of the sandbox's accounts: extract, model, chec
 
 dev: setup  ## the Dagster UI on http://127.0.0.1:3000, with the demo's data (or yours: .env)
 	@$(RUN) -m mdp_dagster dev
+
+backfill: setup  ## pull and model FROM=2024-01-01 TO=2024-12-31 [SELECT="kind:dbt"] [FRESH=1] in one run
+	@$(RUN) -m mdp_dagster backfill "$(FROM)" "$(TO)" --select '$(or $(SELECT),*)' $(if $(FRESH),--fresh)
+
+as-of: setup  ## the marts as they stood AT="2026-11-01 06:00" [FROM=... TO=...], beside the current ones [DROP=1]
+	@$(RUN) -m mdp_dagster as-of "$(AT)" $(FROM) $(TO) $(if $(DROP),--drop)
 
 test: setup  ## the tests
 	$(RUN) -m pytest

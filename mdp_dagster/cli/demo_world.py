@@ -48,10 +48,6 @@ class DemoWorld:
     def run_log(self) -> Path:
         return self.folder / "run.log"
 
-    @property
-    def sandbox_log(self) -> Path:
-        return self.folder / "sandbox.log"
-
     def environment(self, sandbox: dict[str, str]) -> dict[str, str]:
         """The environment for Dagster: the sandbox's addresses, the demo's folders, nothing of anybody's account."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
@@ -68,25 +64,32 @@ class DemoWorld:
 
 
 def prepare_dagster_home(home: Path) -> None:
-    """A DAGSTER_HOME with this repository's dagster.yaml."""
+    """A DAGSTER_HOME with this repository's dagster.yaml, and with Dagster's storage: two processes that both make
+    that at once can end each other."""
+    from dagster import DagsterInstance
+
     home.mkdir(parents=True, exist_ok=True)
     link = home / "dagster.yaml"
     if not link.exists():
         link.unlink(missing_ok=True)
         link.symlink_to(PROJECT_ROOT / "dagster.yaml")
+    with DagsterInstance.from_config(str(home)) as instance:
+        instance.get_runs(limit=1)
+        instance.all_instigator_state()
 
 
 @contextmanager
-def running_sandbox(world: DemoWorld) -> Iterator[dict[str, str]]:
-    """The sandbox as a process; gives the environment that directs the connectors to it.
+def running_sandbox(world: DemoWorld, name: str = "sandbox") -> Iterator[dict[str, str]]:
+    """The sandbox as a process; gives the environment that directs the connectors to it, which also stands in
+    ``<name>.env``: two sandboxes at once need two names.
 
     Raises ``DemoError`` when it doesn't come up.
     """
     world.folder.mkdir(parents=True, exist_ok=True)
-    env_file = world.folder / "sandbox.env"
+    env_file, log_file = world.folder / f"{name}.env", world.folder / f"{name}.log"
     env_file.unlink(missing_ok=True)
     command = [sys.executable, "-m", "mdp_dagster.sandbox", "--state-dir", str(world.folder / "sandbox")]
-    with world.sandbox_log.open("w") as log:
+    with log_file.open("w") as log:
         process = subprocess.Popen(
             [*command, "--env-file", str(env_file)], cwd=PROJECT_ROOT, stdout=log, stderr=subprocess.STDOUT
         )
@@ -94,7 +97,7 @@ def running_sandbox(world: DemoWorld) -> Iterator[dict[str, str]]:
         deadline = time.monotonic() + _START_SECONDS
         while not env_file.exists():
             if process.poll() is not None or time.monotonic() > deadline:
-                raise DemoError(f"the sandbox did not start → see {world.sandbox_log}")
+                raise DemoError(f"the sandbox did not start → see {log_file}")
             time.sleep(0.05)
         yield dict(line.split("=", 1) for line in env_file.read_text().splitlines() if "=" in line)
     finally:

@@ -11,12 +11,13 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mdp_dagster.cli.demo_world import DEMO_FOLDER, DemoWorld, prepare_dagster_home, running_sandbox
-from mdp_dagster.settings import PROJECT_ROOT, STATE_DIR
+from mdp_dagster.cli.demo_world import prepare_dagster_home
+from mdp_dagster.cli.place import choose_place
+from mdp_dagster.settings import PROJECT_ROOT
 
 _STOP_SECONDS = 20
 
@@ -32,26 +33,20 @@ def _run(options: argparse.Namespace) -> int:
     # Ctrl-C and SIGTERM end it alike. Set even where a shell started us with SIGINT ignored: children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with ExitStack() as stack:
-        if options.demo is None and (PROJECT_ROOT / ".env").exists():
-            print("Using your settings in .env.")
-            folder, home = PROJECT_ROOT, Path(os.environ.get("DAGSTER_HOME", STATE_DIR / "dagster"))
-            environment = {**os.environ, "DAGSTER_HOME": str(home)}
+    place = choose_place(options.demo)
+    with place.environment() as environment:
+        if place.demo is None:
+            print("Using your settings of .env and the environment.")
         else:
-            world = DemoWorld((options.demo or DEMO_FOLDER).resolve())
-            folder, home = world.folder, world.dagster_home
-            addresses = stack.enter_context(running_sandbox(world))
-            environment = world.environment(addresses)
-            state = "with the demo's data" if world.warehouse.exists() else "empty yet: `make demo` fills it"
+            state = "with the demo's data" if place.demo.warehouse.exists() else "empty yet: `make demo` fills it"
             print(f"No .env: the sandbox's accounts, {state}.")
-        prepare_dagster_home(home)
-        _initialise(home)
+        prepare_dagster_home(place.home)
         print(f"Dagster: http://127.0.0.1:{options.port}  (Ctrl-C ends it)")
         command = [
             sys.executable, "-m", "dagster", "dev", "-w", str(PROJECT_ROOT / "workspace.yaml"),
             "-h", "127.0.0.1", "-p", str(options.port),
         ]  # fmt: skip
-        return _serve(command, folder, environment)
+        return _serve(command, place.folder, environment)
 
 
 def _serve(command: list[str], folder: Path, environment: dict[str, str]) -> int:
@@ -68,12 +63,3 @@ def _serve(command: list[str], folder: Path, environment: dict[str, str]) -> int
             process.wait(_STOP_SECONDS)
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-
-
-def _initialise(home: Path) -> None:
-    """Make Dagster's storage before webserver and daemon do so both at once, which can end one of them."""
-    from dagster import DagsterInstance
-
-    with DagsterInstance.from_config(str(home)) as instance:
-        instance.get_runs(limit=1)
-        instance.all_instigator_state()

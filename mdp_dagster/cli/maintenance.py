@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 from typing import Any
 
 import duckdb
 
-from mdp_dagster.cli.demo_world import DemoWorld
-from mdp_dagster.settings import PROJECT_ROOT, Settings, load_settings
+from mdp_dagster.cli.place import choose_place
+from mdp_dagster.settings import load_settings
 from mdp_dagster.transform.project import parsed_project
 from mdp_dagster.warehouse.base import WarehouseError
 
@@ -29,7 +28,7 @@ def add_commands(commands: Any) -> None:
 def _rebuild_raw(_: argparse.Namespace) -> int:
     from mdp_dagster.services import Services
 
-    services = Services(_settings_of_data())
+    services = Services(choose_place().settings())
     rebuilt = services.rebuild_raw()
     print(f"mdp_raw in {services.settings.duckdb_path} rebuilt from {services.lake.uri}: {rebuilt.extracts} extracts")
     if rebuilt.refused:
@@ -54,7 +53,7 @@ def _check_clients(_: argparse.Namespace) -> int:
 
 
 def _query(options: argparse.Namespace) -> int:
-    path = _settings_of_data().duckdb_path
+    path = choose_place().settings().duckdb_path
     if not path.exists():
         raise WarehouseError(f"{path} is not there yet → run `make demo`, or materialize something")
     try:
@@ -65,15 +64,6 @@ def _query(options: argparse.Namespace) -> int:
     except duckdb.Error as error:
         raise WarehouseError(f"{path}: {error}") from error
     return 0
-
-
-def _settings_of_data() -> Settings:
-    """The settings of the data at hand: those of .env or of the environment if they name any, else the demo's."""
-    named = any(name in os.environ for name in ("MDP_DUCKDB_PATH", "MDP_LAKE_URI"))
-    if named or (PROJECT_ROOT / ".env").exists():
-        return load_settings()
-    world = DemoWorld()
-    return load_settings().model_copy(update={"duckdb_path": world.warehouse, "lake_uri": world.lake_uri})
 
 
 def _parse_dbt(_: argparse.Namespace) -> int:

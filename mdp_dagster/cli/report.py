@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from dagster import DagsterEventType, DagsterInstance
+from dagster import DagsterEventType, DagsterInstance, TableMetadataValue
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from mdp_dagster.cli.demo_world import DemoWorld
@@ -19,7 +20,7 @@ def print_report(console: Console, world: DemoWorld, run_id: str, window: DateWi
     if world.warehouse.exists():
         console.print(_kpi_table(world, window))
     with DagsterInstance.from_config(str(world.dagster_home)) as instance:
-        _print_checks(console, instance, run_id)
+        print_checks(console, instance, run_id)
     console.print(
         f"""
 [bold]Warehouse[/]  {world.warehouse}  (DuckDB: mdp_raw, mdp_staging, mdp_marts)
@@ -83,7 +84,7 @@ def _number(value: float | None, percent: bool = False) -> str:
     return f"{value:.2%}" if percent else f"{value:,.2f}"
 
 
-def _print_checks(console: Console, instance: DagsterInstance, run_id: str) -> None:
+def print_checks(console: Console, instance: DagsterInstance, run_id: str) -> None:
     events = instance.all_logs(run_id, of_type=DagsterEventType.ASSET_CHECK_EVALUATION)
     checks = [event.get_dagster_event().asset_check_evaluation_data for event in events]
     failed = [check for check in checks if not check.passed]
@@ -94,6 +95,10 @@ def _print_checks(console: Console, instance: DagsterInstance, run_id: str) -> N
             f"  [{color}]{check.severity.value:5}[/] {check.asset_key.to_user_string()}: "
             f"{check.check_name}  [dim]{_summary(check.metadata)}[/]"
         )
+        failures = check.metadata.get("failures")
+        for account in failures.records if isinstance(failures, TableMetadataValue) else ():
+            said = f"{account.data['account_id']} {account.data['name']}: {account.data['failure']}"
+            console.print(f"        {escape(said)}", highlight=False)
 
 
 def _summary(metadata: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -15,6 +16,10 @@ from mdp_dagster.window import DateWindow
 RAW = "mdp_raw"
 STAGING = "mdp_staging"
 MARTS = "mdp_marts"
+
+
+AS_OF_SUFFIX = re.compile(r"as_of_\d{8}t\d{6}(\d{6})?z", re.ASCII)
+"""What the names of datasets end with that show the past: as_of_20261101t060000z."""
 
 
 class WarehouseError(Exception):
@@ -84,6 +89,13 @@ class Warehouse(ABC):
     @abstractmethod
     def replace(self, units: Iterable[Unit], tables: Sequence[Table]) -> None:
         """Empty the tables and fill them with the units, so that a reader sees the old rows or the new ones."""
+
+    @abstractmethod
+    def drop_as_of(self, suffix: str) -> list[str]:
+        """Remove the staging and marts of a past instant, ``<dataset>_<suffix>``, and say which there were.
+
+        Nothing that isn't named so can be removed by it: raises ``WarehouseError`` for another suffix.
+        """
 
     @abstractmethod
     def exclusive(self) -> AbstractContextManager[None]:

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from mdp_dagster.warehouse.base import Table, Unit, Warehouse, WarehouseError
+from mdp_dagster.warehouse.base import AS_OF_SUFFIX, MARTS, STAGING, Table, Unit, Warehouse, WarehouseError
 from mdp_dagster.warehouse.lock import FileLock, LockTimeout
 
 log = logging.getLogger(__name__)
@@ -80,6 +80,16 @@ class DuckDBWarehouse(Warehouse):
         with self._connection() as connection:
             found = connection.execute("select schema_name, table_name from duckdb_tables() where not internal")
             return set(found.fetchall())
+
+    def drop_as_of(self, suffix: str) -> list[str]:
+        if not AS_OF_SUFFIX.fullmatch(suffix):
+            raise WarehouseError(f"{suffix!r} is no past instant's → one like as_of_20261101t060000z")
+        with self._connection() as connection:
+            there = {name for (name,) in connection.execute("select schema_name from duckdb_schemas()").fetchall()}
+            dropped = [name for name in (f"{STAGING}_{suffix}", f"{MARTS}_{suffix}") if name in there]
+            for name in dropped:
+                connection.execute(f"drop schema {name} cascade")
+        return dropped
 
     def exclusive(self) -> AbstractContextManager[None]:
         return self._exclusive()

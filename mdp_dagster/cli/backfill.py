@@ -1,0 +1,120 @@
+"""``make backfill``: one run of the main job over a range of days, with progress, and resumable."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import signal
+import time
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from mdp_dagster.cli.demo_world import DemoError, prepare_dagster_home
+from mdp_dagster.cli.place import Place, choose_place
+from mdp_dagster.settings import Settings
+from mdp_dagster.window import DateWindow
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mdp_dagster.cli.backfill_runs import Backfill
+
+
+class BackfillError(Exception):
+    """A backfill that can't begin. Says why, and the remedy."""
+
+
+def add_commands(commands: Any) -> None:
+    parser = commands.add_parser(
+        "backfill",
+        help="pull, model and check a range of days in one run; again, it continues where it was interrupted",
+    )
+    parser.add_argument("first", metavar="FIRST", help="the first day, e.g. 2024-01-01")
+    parser.add_argument("last", metavar="LAST", help="the last day, included")
+    parser.add_argument(
+        "--select", default="*", help="which assets, as Dagster writes it, e.g. kind:dbt (default: all)"
+    )
+    parser.add_argument(
+        "--fresh", action="store_true", help="pull all of it, also what an interrupted one has committed"
+    )
+    parser.add_argument("--demo", type=Path, help="the demo's data in this folder, even if there is a .env")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    place = choose_place(options.demo)
+    window = _window(options.first, options.last, place.settings())
+    # Set even where a shell started us with SIGINT ignored. SIGTERM too: the run has to end with this process.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    # they take seconds to import: after the arguments are known to be right
+    from mdp_dagster.cli.backfill_runs import Backfill, UnderWay
+    from mdp_dagster.cli.follow import RunError, terminal
+
+    console = terminal()
+    backfill = Backfill(window, options.select.strip() or "*")
+    try:
+        prepare_dagster_home(place.home)
+        return _backfill(backfill, place, options.fresh, console)
+    except (DemoError, RunError, UnderWay) as error:
+        raise BackfillError(str(error)) from error
+    except KeyboardInterrupt:
+        console.print(f"[yellow]Interrupted[/]: {_how_to_continue(backfill)}", highlight=False)
+        return 130
+
+
+def _backfill(backfill: Backfill, place: Place, fresh: bool, console: Console) -> int:
+    from dagster import DagsterInstance
+
+    from mdp_dagster.cli.backfill_runs import claimed, unfinished_run
+    from mdp_dagster.cli.follow import Start, follow_run
+    from mdp_dagster.cli.job_run import Order
+    from mdp_dagster.cli.report import print_checks
+
+    began = time.monotonic()
+    with claimed(place.home, backfill) as lock, DagsterInstance.from_config(str(place.home)) as instance:
+        unfinished = unfinished_run(instance, backfill)
+        continues = None if fresh else unfinished
+        whose = "your settings" if place.demo is None else "the demo's data; no .env: the sandbox is started for it"
+        days = f"{backfill.window} ({len(backfill.window)} days)"
+        console.print(f"[bold]Backfill[/] {days}, {backfill.select}: {whose}", highlight=False)
+        if continues:
+            console.print(f"Continuing run {continues}: what it committed isn't pulled again (--fresh pulls all anew)")
+        order = Order(str(uuid4()), backfill.tags(continues), backfill.select)
+        console.print(f"Run {order.run_id} in {place.home}", highlight=False)
+        with place.environment("sandbox-backfill") as environment:
+            start = Start(place.folder, environment, backfill.log(place.home), [lock])
+            succeeded = follow_run(instance, order, start, console)
+        print_checks(console, instance, order.run_id)
+    if succeeded:
+        console.print(f"Done in {time.monotonic() - began:.0f} s.")
+        return 0
+    console.print(f"[red]The run failed[/] → all that it said is in {start.log}")
+    console.print(_how_to_continue(backfill), highlight=False)
+    return 1
+
+
+def _how_to_continue(backfill: Backfill) -> str:
+    select = "" if backfill.select == "*" else f" SELECT={shlex.quote(backfill.select)}"
+    command = f"make backfill FROM={backfill.window.start} TO={backfill.window.last}{select}"
+    return f"to continue, the same again: {command}; what is committed isn't pulled again"
+
+
+def _window(first: str, last: str, settings: Settings) -> DateWindow:
+    from mdp_dagster.partitions import today
+
+    try:
+        window = DateWindow.of_days(date.fromisoformat(first), date.fromisoformat(last))
+    except ValueError as error:
+        raise BackfillError(f"from {first!r} to {last!r}: {error} → two days, e.g. 2024-01-01 2024-12-31") from error
+    if window.start < settings.start_date:
+        raise BackfillError(
+            f"{window.start} is before the first partition → begin at {settings.start_date}, or set "
+            f"MDP_START_DATE={window.start}"
+        )
+    if window.last > today(settings):
+        raise BackfillError(f"{window.last} is in the future → end at {today(settings)} ({settings.timezone})")
+    return window

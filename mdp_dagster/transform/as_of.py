@@ -1,0 +1,73 @@
+"""The models as of a past instant, in datasets of their own: the marts as they stood, beside those that are."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from mdp_dagster.settings import Settings
+from mdp_dagster.transform.project import DbtError, common_flags, use_environment
+from mdp_dagster.warehouse.base import MARTS, STAGING
+from mdp_dagster.window import DateWindow
+
+
+@dataclass(frozen=True)
+class AsOf:
+    """What had been pulled by an instant, and nothing later. A pull counts from when it began."""
+
+    instant: datetime
+
+    @property
+    def suffix(self) -> str:
+        """What the datasets' names end with, e.g. ``as_of_20261101t060000z``."""
+        return f"as_of_{self._utc:%Y%m%dt%H%M%S}{f'{self._utc:%f}' if self._utc.microsecond else ''}z"
+
+    @property
+    def datasets(self) -> tuple[str, str]:
+        return f"{STAGING}_{self.suffix}", f"{MARTS}_{self.suffix}"
+
+    @property
+    def moment(self) -> str:
+        """In UTC, as the models' variable ``as_of`` has it."""
+        return self._utc.replace(tzinfo=None).isoformat(" ")
+
+    @property
+    def _utc(self) -> datetime:
+        return self.instant.astimezone(timezone.utc)
+
+
+def build_as_of(settings: Settings, as_of: AsOf, window: DateWindow) -> None:
+    """Make the models of the window, to be called under the warehouse's lock. The current ones aren't touched.
+
+    dbt settles the datasets' names while it parses, so the project is parsed anew, in a folder of its own.
+    Raises ``DbtError``.
+    """
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
+
+    said: list[str] = []
+
+    def listen(message: Any) -> None:
+        if message.info.level == "error":
+            said.append(message.info.msg)
+
+    variables = {
+        "as_of": as_of.moment,
+        "as_of_schema": as_of.suffix,
+        "window_start": window.start.isoformat(),
+        "window_end": window.end.isoformat(),
+    }
+    use_environment(settings)
+    with tempfile.TemporaryDirectory(prefix="mdp-dbt-as-of-") as target:
+        command = ["--quiet", "run", *common_flags(Path(target)), "--vars", json.dumps(variables)]
+        try:
+            result = dbtRunner(callbacks=[listen]).invoke(command)
+        finally:
+            # or this process keeps the database open, and no other can write
+            DuckDBConnectionManager.close_all_connections()
+    if not result.success:
+        raise DbtError("\n".join(said) or f"dbt could not build as of {as_of.moment}: {result.exception}")
