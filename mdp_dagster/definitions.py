@@ -1,4 +1,4 @@
-"""MDP as Dagster sees it, in the order of the data flow: connect, extract, model, check, schedule."""
+"""MDP as Dagster sees it, in the order of the data flow: connect, extract, model, check, watch, schedule."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import warnings
 
 import dagster as dg
 
+from mdp_dagster.assets.late_days import late_days_asset
 from mdp_dagster.assets.models import dbt_models
 from mdp_dagster.assets.raw import raw_asset
 from mdp_dagster.assets.shared_raw import shared_raw_tables
 from mdp_dagster.checks.campaigns import campaign_checks
+from mdp_dagster.checks.rows import rows_check
 from mdp_dagster.partitions import daily_partitions
-from mdp_dagster.platforms import REPORTS
-from mdp_dagster.schedules import ads_daily_job, ads_daily_schedule
+from mdp_dagster.platforms import PROBES, REPORTS
+from mdp_dagster.schedules import ads_daily_job, ads_daily_schedule, probe_job, probe_schedule
+from mdp_dagster.sensors.late_data import late_data_job, late_data_sensor
 from mdp_dagster.services import services_resource
 from mdp_dagster.settings import Settings, load_settings
 from mdp_dagster.transform.project import parsed_project
@@ -23,12 +26,15 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     partitions = daily_partitions(settings)
     raw = [raw_asset(report, partitions) for report in REPORTS]
     models = dbt_models(parsed_project(settings), partitions)
-    job = ads_daily_job()
+    late_days = [late_days_asset(totals, report) for totals, report in PROBES]
+    daily, probe = ads_daily_job(), probe_job()
+    reloads = {report: late_data_job(totals, report) for totals, report in PROBES}
     return dg.Definitions(
-        assets=[*raw, models, *shared_raw_tables()],
-        asset_checks=[campaign_checks()],
-        jobs=[job],
-        schedules=[ads_daily_schedule(settings, job)],
+        assets=[*raw, models, *late_days, *shared_raw_tables()],
+        asset_checks=[campaign_checks(), rows_check()],
+        jobs=[daily, probe, *reloads.values()],
+        sensors=[late_data_sensor(report, job) for report, job in reloads.items()],
+        schedules=[ads_daily_schedule(settings, daily), probe_schedule(settings, probe)],
         resources={"services": services_resource},
         # One process per run: the steps share the connectors, the parsed project and the one writer that DuckDB has.
         executor=dg.in_process_executor,

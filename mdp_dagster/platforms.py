@@ -10,3 +10,8 @@ AD_PLATFORMS: tuple[type[DataSourceConnector], ...] = (GoogleAdsConnector, MetaA
 
 SOURCES: tuple[str, ...] = tuple(platform.source for platform in AD_PLATFORMS)
 REPORTS: tuple[Report, ...] = tuple(report for platform in AD_PLATFORMS for report in platform.reports)
+
+# What is watched for late data: a platform's account totals, and the report that is reloaded when they move.
+PROBES: tuple[tuple[Report, Report], ...] = tuple(
+    (platform.report("account_daily"), platform.report("campaign_daily")) for platform in AD_PLATFORMS
+)

@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     clients_file: Path = PROJECT_ROOT / "config" / "clients.yaml"
     start_date: date = date(2024, 1, 1)
     timezone: str = "UTC"
+    probe_cron: str = "20 * * * *"  # not on the hour, when the daily run begins
     parallel_accounts: int = Field(default=4, ge=1, le=32)
     lock_timeout_seconds: float = Field(default=1800, gt=0)
     dbt_execution: Literal["in_process", "cli"] = "in_process"

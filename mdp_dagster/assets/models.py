@@ -9,9 +9,10 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DbtCliResource, dbt_assets
 
+from mdp_dagster.assets.failing_rows import failing_rows, with_failing_rows
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.registry import follow_clients_file
-from mdp_dagster.partitions import SINGLE_RUN, window_of
+from mdp_dagster.partitions import SINGLE_RUN, daily_window, window_of
 from mdp_dagster.services import Services
 from mdp_dagster.transform import in_process
 from mdp_dagster.transform.project import DBT_DIR, DbtError, ParsedProject
@@ -37,21 +38,29 @@ def dbt_models(project: ParsedProject, partitions: dg.DailyPartitionsDefinition)
         window = window_of(context)
         services.prepare_raw()
         follow_clients_file(services.warehouse, services.clients, context.run.run_id, utc_now())
-        variables = {"window_start": window.start.isoformat(), "window_end": window.end.isoformat()}
+        recent = daily_window(services.settings)
+        variables = {
+            "window_start": window.start.isoformat(),
+            "window_end": window.end.isoformat(),
+            "recent_start": recent.start.isoformat(),
+            "recent_end": recent.end.isoformat(),
+        }
         with services.warehouse.exclusive():
-            missing = project.missing_ancestors(_selected(context), services.warehouse.tables())
-            if missing:
-                # a selection on a new warehouse: what it reads from must be there, if only empty
-                context.log.info(f"making {', '.join(missing)}, which the selection reads from")
-                in_process.make(project, missing, variables)
+            first = project.to_make_first(_selected(context), services.warehouse.tables())
+            if first:
+                # a selection on a new warehouse, or one with a gap: what it reads from must be there, and not be stale
+                context.log.info(f"making {', '.join(first)}, which the selection reads from")
+                in_process.make(project, first, variables)
             if services.settings.dbt_execution == "cli":
                 yield from _stock_dbt(context, variables)
                 return
-            events, errors = in_process.build(context, project, translator, variables)
-            totals = _totals(services, project, events, window)
-        yield from (_with_totals(event, totals) for event in events)
-        if errors:
-            raise DbtError(errors)
+            built = in_process.build(context, project, translator, variables)
+            totals = _totals(services, project, built.events, window)
+            found = {test: failing_rows(services.warehouse, sql) for test, sql in built.missed_tests.items()}
+        for event in built.events:
+            yield with_failing_rows(_with_totals(event, totals), found)
+        if built.errors:
+            raise DbtError(built.errors)
 
     return models
 
@@ -91,10 +100,12 @@ def _totals(
 
 
 def _totals_query(node: Mapping[str, Any], window: DateWindow) -> str:
-    currency = "currency" if "currency" in node["columns"] else "reporting_currency"
+    currencies = [name for name in ("currency", "reporting_currency") if name in node["columns"]]
+    has_money = "spend" in node["columns"] and currencies
+    currency, spend = (currencies[0], "sum(spend)") if has_money else ("cast(null as string)", "null")
     return (
-        f"select '{node['name']}' as model, {currency} as currency, count(*) as row_count, sum(spend) as spend "
-        f"from {node['schema']}.{node['name']} where {in_window(window)} group by {currency}"
+        f"select '{node['name']}' as model, {currency} as currency, count(*) as row_count, {spend} as spend "
+        f"from {node['schema']}.{node['name']} where {in_window(window)} group by 1, 2"
     )
 
 

@@ -2,6 +2,8 @@
 
 import dagster as dg
 
+from mdp_dagster import run_tags
+from mdp_dagster.assets.continued import unfinished_before
 from mdp_dagster.assets.raw_checks import check_results, check_specs
 from mdp_dagster.connectors.base import Column, Report
 from mdp_dagster.ingest.result import IngestResult
@@ -39,7 +41,9 @@ def raw_asset(report: Report, partitions: dg.DailyPartitionsDefinition) -> dg.As
         services: Services = context.resources.services
         connector, window = services.connector(report.source), window_of(context)
         earlier = services.unfinished.pop(report.table, None)
-        result = ingest(connector, report, window, services.stores(), context.run.run_id, earlier)
+        only = run_tags.accounts_of(context.run.tags)
+        continues = unfinished_before(context.instance, context.run)
+        result = ingest(connector, report, window, services.stores(), context.run.run_id, earlier, only, continues)
         for account in result.failed:
             context.log.warning(f"{account.account_id} {account.name}: {account.failure}")
         if result.retry_after_seconds is not None:
@@ -65,6 +69,8 @@ def _metadata(result: IngestResult) -> dict[str, dg.MetadataValue]:
         "restated_days": dg.MetadataValue.json([day.isoformat() for day in result.restated_days]),
         "extract_run_id": dg.MetadataValue.text(result.extract_run_id),
     }
+    if result.days_beyond_history:
+        metadata["days_beyond_history"] = dg.MetadataValue.int(result.days_beyond_history)
     for currency, spend in result.spend_by_currency().items():
         metadata[f"spend_{currency}"] = dg.MetadataValue.float(spend)
     return metadata

@@ -24,6 +24,11 @@ _KPI_NOTE = (
 )
 
 
+def kpi_check_keys() -> list[dg.AssetCheckKey]:
+    """The checks that judge what the campaigns did, rather than whether the numbers are right."""
+    return [dg.AssetCheckKey(dg.AssetKey(MART), name) for name in (*(kpi.name for kpi in KPIS), VOLUME)]
+
+
 def campaign_checks() -> dg.AssetChecksDefinition:
     specs = [
         *(dg.AssetCheckSpec(kpi.name, asset=MART, description=kpi.description + _KPI_NOTE) for kpi in KPIS),

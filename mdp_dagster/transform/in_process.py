@@ -14,6 +14,7 @@ import json
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -30,16 +31,23 @@ _one_at_a_time = threading.Lock()
 _SAID = {"LogModelResult", "LogTestResult"}
 
 
+@dataclass(frozen=True)
+class Built:
+    """What came of a build: the Dagster events, dbt's error text (empty on success), and the SQL of the tests that
+    found rows, by unique id."""
+
+    events: list[Any]
+    errors: str
+    missed_tests: dict[str, str]
+
+
 def build(
     context: dg.AssetExecutionContext,
     project: ParsedProject,
     translator: DagsterDbtTranslator,
     variables: Mapping[str, Any],
-) -> tuple[list[Any], str]:
-    """``dbt build`` of what the run selects. Gives the Dagster events, and dbt's error text (empty on success).
-
-    Raises ``DbtError`` when dbt could not begin.
-    """
+) -> Built:
+    """``dbt build`` of what the run selects. Raises ``DbtError`` when dbt could not begin."""
     selection = get_updated_cli_invocation_params_for_context(context, project.manifest, translator)
     raw_events: list[dict[str, Any]] = []
 
@@ -54,9 +62,12 @@ def build(
 
     indirect = ["--indirect-selection", selection.indirect_selection] if selection.indirect_selection else []
     command = ["build", "--exclude-resource-type", "unit_test", *indirect, *selection.selection_args]
-    succeeded = _invoke(project, command, variables, [listen])
-    events = list(_dagster_events(raw_events, project, translator, context))
-    return events, "" if succeeded else _errors(raw_events)
+    result = _invoke(project, command, variables, [listen])
+    return Built(
+        events=list(_dagster_events(raw_events, project, translator, context)),
+        errors="" if result.success else _errors(raw_events),
+        missed_tests=dict(_missed_tests(result)),
+    )
 
 
 def make(project: ParsedProject, models: Sequence[str], variables: Mapping[str, Any]) -> None:
@@ -67,7 +78,7 @@ def make(project: ParsedProject, models: Sequence[str], variables: Mapping[str, 
         if message.info.level == "error":
             said.append(message.info.msg)
 
-    if not _invoke(project, ["run", "--select", *models], variables, [listen]):
+    if not _invoke(project, ["run", "--select", *models], variables, [listen]).success:
         raise DbtError("\n".join(said))
 
 
@@ -76,7 +87,7 @@ def _invoke(
     command: Sequence[str],
     variables: Mapping[str, Any],
     callbacks: list[Callable[[Any], None]],
-) -> bool:
+) -> Any:
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
@@ -91,7 +102,13 @@ def _invoke(
             DuckDBConnectionManager.close_all_connections()
     if result.exception is not None:
         raise DbtError(f"dbt could not {command[0]}: {result.exception}") from result.exception
-    return bool(result.success)
+    return result
+
+
+def _missed_tests(result: Any) -> Iterator[tuple[str, str]]:
+    for node_result in getattr(result.result, "results", ()):
+        if node_result.node.resource_type == "test" and node_result.status in ("fail", "warn"):
+            yield node_result.node.unique_id, node_result.node.compiled_code
 
 
 @lru_cache(maxsize=2)

@@ -43,25 +43,33 @@ class ParsedProject:
         manifest: dict[str, Any] = json.loads(self.manifest_path.read_bytes())
         return manifest
 
-    def missing_ancestors(self, selected: set[str], tables: set[tuple[str, str]]) -> list[str]:
-        """Of the models that the selected ones are made from, those that aren't selected and have no table yet.
+    def to_make_first(self, selected: set[str], tables: set[tuple[str, str]]) -> list[str]:
+        """Of the models that the selected ones are made from and that aren't selected: those that have no table yet,
+        and those between two selected ones, which would be stale. With what these are made from in turn, if it is
+        missing or selected.
 
         ``tables``: (dataset, name) of those that are there.
         """
+        nodes = self.manifest["nodes"]
+
+        def missing(unique_id: str) -> bool:
+            return (nodes[unique_id]["schema"], nodes[unique_id]["name"]) not in tables
+
+        models = {unique_id for unique_id, node in nodes.items() if _is_model(node) and node["name"] in selected}
+        unselected = self._ancestors(models) - models
+        first = {unique_id for unique_id in unselected if missing(unique_id) or self._ancestors({unique_id}) & models}
+        first |= {unique_id for unique_id in self._ancestors(first) if missing(unique_id) or unique_id in models}
+        return sorted(nodes[unique_id]["name"] for unique_id in first)
+
+    def _ancestors(self, unique_ids: set[str]) -> set[str]:
         nodes, parents = self.manifest["nodes"], self.manifest["parent_map"]
-        waiting = [unique_id for unique_id, node in nodes.items() if _is_model(node) and node["name"] in selected]
-        seen: set[str] = set()
+        waiting, seen = list(unique_ids), set()
         while waiting:
             for parent in parents[waiting.pop()]:
                 if parent not in seen and parent in nodes:
                     seen.add(parent)
                     waiting.append(parent)
-        ancestors = (nodes[unique_id] for unique_id in seen)
-        return sorted(
-            node["name"]
-            for node in ancestors
-            if node["name"] not in selected and (node["schema"], node["name"]) not in tables
-        )
+        return seen
 
 
 def _is_model(node: dict[str, Any]) -> bool:

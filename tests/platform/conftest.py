@@ -14,7 +14,7 @@ import pytest
 from mdp_dagster.definitions import build_definitions
 from mdp_dagster.partitions import range_tags
 from mdp_dagster.sandbox import Sandbox, World
-from mdp_dagster.schedules import JOB_NAME
+from mdp_dagster.schedules import JOB_NAME, PROBE_JOB_NAME
 from mdp_dagster.settings import load_settings
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from mdp_dagster.window import DateWindow
@@ -49,6 +49,8 @@ class Platform:
         self.instance = instance
         self.warehouse = DuckDBWarehouse(folder / "warehouse.duckdb", 60)
         self.definitions = build_definitions(load_settings())
+        self.cursors: dict[str, str | None] = {}
+        self.skipped = ""
 
     def run(self, window: DateWindow, select: str | None = None, succeeds: bool = True) -> dg.ExecuteInProcessResult:
         """The main job over the window, in one run; ``select`` narrows it to some assets."""
@@ -61,6 +63,29 @@ class Platform:
             asset_selection=sorted(keys) if keys else None,
         )
         assert result.success == succeeds, self.errors(result)
+        return result
+
+    def probe(self, succeeds: bool = True) -> dg.ExecuteInProcessResult:
+        """The hourly look at the account totals."""
+        job = self.definitions.resolve_job_def(PROBE_JOB_NAME)
+        result = job.execute_in_process(instance=self.instance, raise_on_error=False)
+        assert result.success == succeeds, self.errors(result)
+        return result
+
+    def tick(self, source: str) -> list[dg.RunRequest]:
+        """What the platform's sensor asks for now."""
+        sensor = self.definitions.resolve_sensor_def(f"{source}_late_data_sensor")
+        context = dg.build_sensor_context(self.instance, cursor=self.cursors.get(source))
+        answer = sensor.evaluate_tick(context)
+        self.cursors[source] = answer.cursor
+        self.skipped = answer.skip_message or ""
+        return list(answer.run_requests or [])
+
+    def reload(self, source: str, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
+        """The run that a sensor asked for."""
+        job = self.definitions.resolve_job_def(f"{source}_late_data")
+        result = job.execute_in_process(tags=request.tags, instance=self.instance, raise_on_error=False)
+        assert result.success, self.errors(result)
         return result
 
     @staticmethod

@@ -10,7 +10,7 @@ import pytest
 
 from mdp_dagster.definitions import build_definitions
 from mdp_dagster.partitions import RANGE_END_TAG, RANGE_START_TAG, daily_partitions, today
-from mdp_dagster.platforms import REPORTS
+from mdp_dagster.platforms import REPORTS, SOURCES
 from mdp_dagster.schedules import JOB_NAME
 from mdp_dagster.settings import Settings, SettingsError
 
@@ -32,17 +32,56 @@ GRAPH = {
         "stg_meta_ads__campaign_daily": ["raw__accounts", "raw__extracts", "raw_meta_ads__campaign_daily"],
     },
     "intermediate": {
+        "int_account__reconciliation": [
+            "int_campaign__daily_unified",
+            "raw__accounts",
+            "raw__extracts",
+            "raw__rejects",
+            "raw_google_ads__campaign_daily",
+            "raw_meta_ads__campaign_daily",
+            "stg_google_ads__account_daily",
+            "stg_google_ads__campaign_daily",
+            "stg_meta_ads__account_daily",
+            "stg_meta_ads__campaign_daily",
+        ],
         "int_campaign__daily_unified": [
             "raw__accounts",
             "stg_google_ads__campaign_daily",
             "stg_meta_ads__campaign_daily",
         ],
+        "int_platform__daily_maturity": [
+            "raw__accounts",
+            "raw__extracts",
+            "raw_google_ads__account_daily",
+            "raw_meta_ads__account_daily",
+            "stg_google_ads__account_daily",
+            "stg_meta_ads__account_daily",
+        ],
     },
     "marts": {
-        "mart_campaign__daily": ["int_campaign__daily_unified"],
+        "mart_campaign__daily": [
+            "int_account__reconciliation",
+            "int_campaign__daily_unified",
+            "mart_platform__maturity",
+        ],
+        "mart_campaign__restatements": [
+            "int_account__reconciliation",
+            "raw__accounts",
+            "raw__extracts",
+            "raw_google_ads__campaign_daily",
+            "raw_meta_ads__campaign_daily",
+        ],
         "mart_client__daily": ["mart_campaign__daily"],
+        "mart_platform__maturity": ["int_campaign__daily_unified", "int_platform__daily_maturity"],
+    },
+    "late_data": {
+        "google_ads__late_days": ["raw__extracts", "raw_google_ads__account_daily", "raw_google_ads__campaign_daily"],
+        "meta_ads__late_days": ["raw__extracts", "raw_meta_ads__account_daily", "raw_meta_ads__campaign_daily"],
     },
 }
+
+# No tables, and not cut by day: what the probe found.
+LATE_DAYS = {dg.AssetKey(f"{source}__late_days") for source in SOURCES}
 
 
 @pytest.fixture
@@ -71,9 +110,8 @@ def test_every_asset_explains_itself(definitions: dg.Definitions) -> None:
         assert node.description, key
         assert node.owners == ["team:marketing-data"], key
         assert node.kinds, key
-        schema = node.metadata["dagster/column_schema"]
-        assert schema.columns, key
-    for key in graph.materializable_asset_keys:
+        assert key in LATE_DAYS or node.metadata["dagster/column_schema"].columns, key
+    for key in graph.materializable_asset_keys - LATE_DAYS:
         columns = graph.get(key).metadata["dagster/column_schema"].columns
         assert all(column.description for column in columns), key
         if graph.get(key).group_name in ("raw", "marts"):
@@ -82,7 +120,7 @@ def test_every_asset_explains_itself(definitions: dg.Definitions) -> None:
 
 def test_every_range_of_days_is_one_run(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
-    partitions = {graph.get(key).partitions_def for key in graph.materializable_asset_keys}
+    partitions = {graph.get(key).partitions_def for key in graph.materializable_asset_keys - LATE_DAYS}
     assert len(partitions) == 1
     for key in graph.materializable_asset_keys:
         assert graph.get(key).backfill_policy == dg.BackfillPolicy.single_run()

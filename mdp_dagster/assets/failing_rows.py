@@ -1,0 +1,48 @@
+"""What a dbt test found, as a table on its check in the UI: nobody should have to run the SQL to see what is wrong."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import dagster as dg
+
+from mdp_dagster.warehouse.base import Warehouse, WarehouseError
+
+_SHOWN = 20
+_NAME = "failing_rows"
+
+
+def failing_rows(warehouse: Warehouse, sql: str) -> list[dict[str, Any]]:
+    """The first rows that a test's SQL gives; none if it can't be asked again. The test has its verdict already."""
+    try:
+        rows: list[dict[str, Any]] = warehouse.query(f"select * from (\n{sql}\n) as found limit {_SHOWN}").to_pylist()
+    except WarehouseError:
+        return []
+    return rows
+
+
+def with_failing_rows(event: Any, found: dict[str, list[dict[str, Any]]]) -> Any:
+    """The event of a test, with the rows that it found (by the test's unique id)."""
+    if not isinstance(event, dg.AssetCheckResult):
+        return event
+    metadata = event.metadata or {}
+    rows = found.get(str(metadata["unique_id"].value)) if "unique_id" in metadata else None
+    if not rows:
+        return event
+    table = dg.MetadataValue.table(
+        [dg.TableRecord({name: _plain(value) for name, value in row.items()}) for row in rows]
+    )
+    return event._replace(metadata={**metadata, _NAME: table})
+
+
+def _plain(value: Any) -> str | int | float | bool | None:
+    """As Dagster's tables take it: money with its cents, not as 1E-9."""
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    if isinstance(value, (date, datetime)):
+        return value.isoformat()
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    return str(value)

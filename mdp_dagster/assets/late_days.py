@@ -1,0 +1,94 @@
+"""The probe as an asset: it is materialized when there are late days, and its event says which."""
+
+from collections.abc import Iterator
+from datetime import date
+
+import dagster as dg
+
+from mdp_dagster.connectors.base import Report
+from mdp_dagster.ingest.probe import Probed, probe
+from mdp_dagster.ingest.tables import EXTRACTS
+from mdp_dagster.late_days import METADATA_KEY, LateDays
+from mdp_dagster.partitions import SINGLE_RUN, today
+from mdp_dagster.services import Services
+from mdp_dagster.transform.translator import OWNERS
+from mdp_dagster.window import DateWindow
+
+GROUP = "late_data"
+
+
+def late_days_name(source: str) -> str:
+    """The name of the asset whose materializations say which days of a platform are late."""
+    return f"{source}__late_days"
+
+
+def late_days_asset(totals: Report, report: Report) -> dg.AssetsDefinition:
+    """The late days of ``report``, found by pulling ``totals`` over the whole lookback."""
+
+    @dg.asset(
+        name=late_days_name(report.source),
+        group_name=GROUP,
+        description=(
+            f"Which days of `{report.table}` are behind what the platform says. Pulls `{totals.table}` of every "
+            f"account for its whole lookback ({totals.lookback_days} days, unless its client has its own) and compares "
+            "with what stands. **Materialized only when there are late days**; the sensor reads them from the event. "
+            "No table."
+        ),
+        deps=[totals.table, report.table, EXTRACTS.name],
+        output_required=False,
+        backfill_policy=SINGLE_RUN,  # or a range of `*` is refused: all that is selected must be able to run at once
+        required_resource_keys={"services"},
+        owners=OWNERS,
+        kinds={"python", report.source.split("_")[0]},
+    )
+    def late_days(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+        services: Services = context.resources.services
+        days = DateWindow.of_days(services.settings.start_date, today(services.settings))
+        connector = services.connector(report.source)
+        probed = probe(connector, totals, report, days, services.stores(), context.run.run_id)
+        for account in probed.result.failed:
+            context.log.warning(f"{account.account_id} {account.name}: {account.failure}")
+        # one event for each day that changed, none for those that were looked at
+        for day, accounts in sorted(_changed(probed).items()):
+            context.log_event(_materialization(totals, probed, day, accounts))
+        if probed.late:
+            yield dg.MaterializeResult(metadata=_metadata(probed))
+        else:
+            context.log.info("no late days: nothing is materialized")
+
+    return late_days
+
+
+def _changed(probed: Probed) -> dict[date, list[str]]:
+    changed: dict[date, list[str]] = {}
+    for account in probed.result.accounts.values():
+        for day in account.loaded_days:
+            changed.setdefault(day, []).append(account.account_id)
+    return changed
+
+
+def _materialization(totals: Report, probed: Probed, day: date, accounts: list[str]) -> dg.AssetMaterialization:
+    return dg.AssetMaterialization(
+        asset_key=totals.table,
+        partition=day.isoformat(),
+        description="The probe found new totals.",
+        metadata={
+            "accounts_changed": dg.MetadataValue.int(len(accounts)),
+            "extract_run_id": dg.MetadataValue.text(probed.result.extract_run_id),
+        },
+    )
+
+
+def _metadata(probed: Probed) -> dict[str, dg.MetadataValue]:
+    late = LateDays(
+        tuple(probed.late), {account.account_id: account.currency for account in probed.result.accounts.values()}
+    )
+    return {
+        "reason": dg.MetadataValue.text(late.reason()),
+        "moved": dg.MetadataValue.text(late.moved()),
+        "windows": dg.MetadataValue.text(", ".join(map(str, late.windows()))),
+        "accounts": dg.MetadataValue.int(len(late.accounts())),
+        "accounts_failed": dg.MetadataValue.int(len(probed.result.failed)),
+        "extract_run_id": dg.MetadataValue.text(probed.result.extract_run_id),
+        METADATA_KEY: dg.MetadataValue.json(late.to_json()),
+    }

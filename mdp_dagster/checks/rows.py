@@ -1,0 +1,77 @@
+"""Rows in, rows out: as many at every step, and as many keys. A key that collapses takes rows with it, silently."""
+
+import dagster as dg
+
+from mdp_dagster.partitions import daily_window, window_of_tags
+from mdp_dagster.services import Services
+from mdp_dagster.warehouse.base import MARTS, STAGING, in_window
+from mdp_dagster.window import DateWindow
+
+MART = "mart_campaign__daily"
+ROWS = "rows_in_rows_out"
+
+# Each step by platform; the first is what the platform answered, by the ledger.
+_STEPS = ("in_ledger", "in_raw", "staged", "unified", "in_mart", "keys_in_mart")
+
+
+def rows_check() -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        name=ROWS,
+        asset=MART,
+        description=(
+            "Of the run's window, by platform: as many campaign rows as the platform answered, at every step from raw "
+            "to the mart, and as many keys (date, platform, campaign) as rows."
+        ),
+        required_resource_keys={"services"},
+    )
+    def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        services: Services = context.resources.services
+        window = window_of_tags(context.run.tags) or daily_window(services.settings)
+        counts = _counts(services, window)
+        collapsed = [platform for platform, steps in counts.items() if len(set(steps)) > 1]
+        records = [
+            dg.TableRecord({"platform": platform, **dict(zip(_STEPS, steps, strict=True))})
+            for platform, steps in counts.items()
+        ]
+        return dg.AssetCheckResult(
+            passed=not collapsed,
+            metadata={
+                "window": str(window),
+                "platforms_that_differ": ", ".join(collapsed) or "none",
+                **({"rows": dg.MetadataValue.table(records)} if records else {}),
+            },
+        )
+
+    return check
+
+
+def _counts(services: Services, window: DateWindow) -> dict[str, tuple[int, ...]]:
+    counted = ", ".join(f"coalesce({step}, 0) as {step}" for step in _STEPS)
+    rows = services.warehouse.query(
+        f"""
+        with steps as (
+            select
+                platform, sum(rows_in_ledger) as in_ledger, sum(rows_in_raw) as in_raw, sum(rows_staged) as staged,
+                sum(rows_unified) as unified
+            from {STAGING}.int_account__reconciliation
+            where {in_window(window)} and metric = 'spend'
+            group by platform
+        ),
+        mart_keys as (
+            select platform, count(*) as row_count
+            from {MARTS}.{MART}
+            where {in_window(window)}
+            group by date, platform, campaign_id
+        ),
+        mart as (
+            select platform, sum(row_count) as in_mart, count(*) as keys_in_mart
+            from mart_keys
+            group by platform
+        )
+        select coalesce(steps.platform, mart.platform) as platform, {counted}
+        from steps
+        full outer join mart on steps.platform = mart.platform
+        order by 1
+        """
+    ).to_pylist()
+    return {row["platform"]: tuple(int(row[step]) for step in _STEPS) for row in rows}

@@ -1,0 +1,1 @@
+"""Sensors: what Dagster does by itself when something happened."""

@@ -1,0 +1,116 @@
+"""From the probe's event to runs: exactly the late days, one run for each range of them."""
+
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from typing import Any
+
+import dagster as dg
+
+from mdp_dagster import run_tags
+from mdp_dagster.assets.late_days import GROUP, late_days_name
+from mdp_dagster.checks.campaigns import kpi_check_keys
+from mdp_dagster.connectors.base import Report
+from mdp_dagster.late_days import METADATA_KEY, LateDays
+from mdp_dagster.partitions import range_tags, window_of_tags
+from mdp_dagster.schedules import JOB_NAME
+from mdp_dagster.sensors.requests import ActiveRun, Memory, Request, plan, utc
+
+_UNDER_WAY = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+_SECONDS_BETWEEN_TICKS = 30
+
+
+def late_data_job(totals: Report, report: Report) -> Any:
+    """Reload days of a report, and build everything that is made from it or from the totals, which the probe has
+    loaded already. Without the checks that judge KPIs and volume: those are about the morning's window."""
+    pulled = dg.AssetSelection.assets(totals.table, report.table)
+    return dg.define_asset_job(
+        f"{report.source}_late_data",
+        selection=pulled.downstream()
+        - dg.AssetSelection.assets(totals.table)
+        - dg.AssetSelection.groups(GROUP)
+        - dg.AssetSelection.checks(*kpi_check_keys()),
+        description=f"Reload late days of {report.table}, of the accounts in the run's tags, and what is made of it.",
+    )
+
+
+def late_data_sensor(report: Report, job: Any) -> dg.SensorDefinition:
+    """Asks for the late days that the probe found. Reads one event and the runs under way: no request to a platform,
+    no query to the warehouse."""
+    events = dg.AssetKey(late_days_name(report.source))
+
+    @dg.sensor(
+        name=f"{report.source}_late_data_sensor",
+        job=job,
+        minimum_interval_seconds=_SECONDS_BETWEEN_TICKS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            f"Late days of {report.table}, as {events.to_user_string()} says: one run per range of days that no queued "
+            "or running run covers."
+        ),
+    )
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        memory = Memory.load(context.cursor)
+        records = context.instance.fetch_materializations(events, limit=1).records
+        if not records:
+            return dg.SkipReason("The probe has found no late days yet.")
+        event = records[0]
+        if event.storage_id == memory.event_id and not memory.waiting:
+            return dg.SkipReason(f"The probe has found no late days since {utc(event.timestamp):%Y-%m-%d %H:%M} UTC.")
+        materialization = event.asset_materialization
+        assert materialization is not None
+        payload: Any = materialization.metadata[METADATA_KEY].value
+        late = LateDays.from_json(payload)
+        planned = plan(
+            event.storage_id,
+            utc(event.timestamp),
+            late,
+            _runs_under_way(context.instance, report, job.name),
+            memory,
+            datetime.now(timezone.utc),
+        )
+        requests = [_run_request(request, event.run_id) for request in planned.requests]
+        cursor = planned.memory.dump()
+        if not requests:
+            return dg.SensorResult(skip_reason="; ".join(planned.said) or "Nothing is late.", cursor=cursor)
+        return dg.SensorResult(run_requests=requests, cursor=cursor)
+
+    return sensor
+
+
+def _run_request(request: Request, probe_run_id: str) -> dg.RunRequest:
+    moved = request.late.moved()
+    return dg.RunRequest(
+        run_key=request.run_key,
+        tags={
+            **range_tags(request.window),
+            run_tags.ACCOUNTS: ",".join(request.late.accounts()),
+            run_tags.REASON: request.late.reason(),
+            **({run_tags.MOVED: moved} if moved else {}),
+            run_tags.DAYS: str(request.window),
+            run_tags.PROBE_RUN: probe_run_id,
+        },
+    )
+
+
+def _runs_under_way(instance: dg.DagsterInstance, report: Report, job_name: str) -> Iterator[ActiveRun]:
+    """The queued and running runs that pull the report."""
+    raw = dg.AssetKey(report.table)
+    for record in instance.get_run_records(dg.RunsFilter(statuses=_UNDER_WAY)):
+        run = record.dagster_run
+        window = window_of_tags(run.tags)
+        selected = run.asset_selection
+        pulls = run.job_name in (JOB_NAME, job_name) if selected is None else raw in selected
+        if window is None or not pulls:
+            continue
+        accounts = run_tags.accounts_of(run.tags)
+        yield ActiveRun(
+            run.run_id,
+            window,
+            None if accounts is None else frozenset(accounts),
+            None if record.start_time is None else utc(record.start_time),
+        )

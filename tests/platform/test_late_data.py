@@ -1,0 +1,104 @@
+"""From a change at the platform to the right mart: probe, sensor, the runs that it asks for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from mdp_dagster import run_tags
+from mdp_dagster.late_days import METADATA_KEY
+from mdp_dagster.partitions import RANGE_END_TAG, RANGE_START_TAG
+from mdp_dagster.window import DateWindow
+
+from .conftest import TODAY, Platform, days_ago
+
+GOOGLE = "4123087751"
+META = "301400000000101"
+
+
+@pytest.fixture
+def loaded(environment: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Platform:
+    """Twelve days, of which the last ten were loaded."""
+    monkeypatch.setenv("MDP_START_DATE", str(TODAY - timedelta(days=11)))
+    platform: Platform = request.getfixturevalue("platform")
+    platform.run(days_ago(9))
+    return platform
+
+
+def materialized(platform: Platform, table: str) -> Counter[str]:
+    """How often each partition of a table was materialized."""
+    records = platform.instance.fetch_materializations(dg.AssetKey(table), limit=5000).records
+    return Counter(str(record.partition_key) for record in records)
+
+
+def windows(requests: list[dg.RunRequest]) -> list[str]:
+    return [f"{request.tags[RANGE_START_TAG]}...{request.tags[RANGE_END_TAG]}" for request in requests]
+
+
+def payload(platform: Platform, source: str) -> Any:
+    record = platform.instance.fetch_materializations(dg.AssetKey(f"{source}__late_days"), limit=1).records[0]
+    return record.asset_materialization.metadata[METADATA_KEY].value
+
+
+def test_late_days_are_noticed_and_reloaded_alone(loaded: Platform) -> None:
+    platform = loaded
+    assert platform.tick("google_ads") == []
+    assert "no late days yet" in platform.skipped
+
+    # days that were never loaded: those before the first run
+    platform.probe()
+    for source in ("google_ads", "meta_ads"):
+        requests = platform.tick(source)
+        assert windows(requests) == [str(days_ago(11, 10))]
+        assert requests[0].tags[run_tags.REASON].startswith("never loaded: 2 days of ")
+        assert platform.tick(source) == []
+        platform.reload(source, requests[0])
+    platform.assert_mart_is_true(days_ago(11))
+
+    # nothing new: no event, no request
+    before = platform.count("mdp_raw.raw__extracts")
+    events = {source: materialized(platform, f"{source}__late_days") for source in ("google_ads", "meta_ads")}
+    totals = materialized(platform, "raw_google_ads__account_daily")
+    platform.probe()
+    assert platform.count("mdp_raw.raw__extracts") == before
+    assert {source: materialized(platform, f"{source}__late_days") for source in events} == events
+    assert materialized(platform, "raw_google_ads__account_daily") == totals
+    assert platform.tick("google_ads") == [] and platform.tick("meta_ads") == []
+
+    # three days of one account, two of them side by side, and a day that vanishes
+    first = platform.a_day_with_rows(GOOGLE, 6)
+    restated = [first, first + timedelta(days=1), first + timedelta(days=4)]
+    for day in restated:
+        platform.world.restate("google_ads", GOOGLE, day, factor=2)
+    gone = platform.a_day_with_rows(META, 3)
+    platform.world.empty_day("meta_ads", META, gone)
+    marts = materialized(platform, "mart_campaign__daily")
+    campaigns = materialized(platform, "raw_google_ads__campaign_daily")
+    pulls = platform.probe()
+    google, meta = platform.tick("google_ads"), platform.tick("meta_ads")
+    assert windows(google) == [f"{restated[0]}...{restated[1]}", f"{restated[2]}...{restated[2]}"]
+    assert windows(meta) == [f"{gone}...{gone}"]
+    assert google[0].tags[run_tags.ACCOUNTS] == GOOGLE
+    assert google[0].tags[run_tags.PROBE_RUN] == pulls.run_id
+    assert google[0].tags[run_tags.REASON] == "restated: 2 days of 1 account"
+    there = platform.mart(DateWindow.of_days(restated[0], restated[1])).values()
+    doubled = sum(row["conversions"] for row in there if row["account_id"] == GOOGLE)
+    assert google[0].tags[run_tags.MOVED] == f"conversions {doubled:+,.2f}"
+    lost = sum(
+        row["spend"] for row in platform.mart(DateWindow.of_days(gone, gone)).values() if row["account_id"] == META
+    )
+    assert f"spend {-lost:+,.2f} EUR" in meta[0].tags[run_tags.MOVED]
+    for request in google:
+        platform.reload("google_ads", request)
+    platform.reload("meta_ads", meta[0])
+    platform.assert_mart_is_true(days_ago(11))
+    assert materialized(platform, "raw_google_ads__campaign_daily") - campaigns == Counter(map(str, restated))
+    assert set(materialized(platform, "mart_campaign__daily") - marts) == {str(day) for day in [*restated, gone]}
+
+    platform.probe()
+    assert platform.tick("google_ads") == [] and platform.tick("meta_ads") == []
