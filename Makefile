@@ -36,7 +36,7 @@ as-of: setup  ## the marts as they stood AT="2026-11-01 06:00" [FROM=... TO=...]
 	@$(RUN) -m mdp_dagster as-of "$(AT)" $(FROM) $(TO) $(if $(DROP),--drop)
 
 test: setup  ## the tests
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2 --dist worksteal
 
 check: setup  ## style, types, import contracts, definitions, dbt
 	$(VENV)/bin/ruff check .
