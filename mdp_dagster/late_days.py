@@ -24,7 +24,8 @@ class LateDays:
         """By day, then by account, in short: fifty accounts over five hundred days are still one event."""
         by_day: dict[str, dict[str, list[Any]]] = {}
         for late in sorted(self.days, key=lambda late: (late.date, late.account_id)):
-            moved = [round(late.spend, 6), round(late.conversions, 6)] if late.reason is Reason.RESTATED else []
+            is_restated = late.reason is Reason.RESTATED
+            moved = [round(late.spend, 6), round(late.conversions, 6), late.totals] if is_restated else []
             by_day.setdefault(late.date.isoformat(), {})[late.account_id] = [late.reason.value, *moved]
         accounts = {late.account_id for late in self.days}
         return {"days": by_day, "currencies": {a: c for a, c in self.currencies.items() if a in accounts}}
@@ -44,6 +45,12 @@ class LateDays:
 
     def accounts(self) -> list[str]:
         return sorted({late.account_id for late in self.days})
+
+    def by_account(self) -> dict[str, list[LateDay]]:
+        by_account: dict[str, list[LateDay]] = {}
+        for late in self.days:
+            by_account.setdefault(late.account_id, []).append(late)
+        return by_account
 
     def accounts_by_day(self) -> dict[date, set[str]]:
         by_day: dict[date, set[str]] = {}

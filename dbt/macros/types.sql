@@ -99,3 +99,17 @@
 {% macro bigquery__days_from(earlier, later) -%}
     date_diff({{ later }}, {{ earlier }}, day)
 {%- endmacro %}
+
+
+{#- The whole minutes between two instants, whichever is the earlier. -#}
+{% macro minutes_between(one, other) -%}
+    {{ adapter.dispatch('minutes_between', 'mdp')(one, other) }}
+{%- endmacro %}
+
+{% macro duckdb__minutes_between(one, other) -%}
+    abs(date_diff('minute', {{ one }}, {{ other }}))
+{%- endmacro %}
+
+{% macro bigquery__minutes_between(one, other) -%}
+    abs(timestamp_diff({{ one }}, {{ other }}, minute))
+{%- endmacro %}

@@ -4,6 +4,7 @@ import dagster as dg
 
 from mdp_dagster import run_tags
 from mdp_dagster.assets.continued import unfinished_before
+from mdp_dagster.assets.others_failures import others_failures
 from mdp_dagster.assets.raw_checks import check_results, check_specs
 from mdp_dagster.connectors.base import Column, Report
 from mdp_dagster.ingest.result import IngestResult
@@ -52,7 +53,8 @@ def raw_asset(report: Report, partitions: dg.DailyPartitionsDefinition) -> dg.As
                 services.unfinished[report.table] = result
                 raise dg.RetryRequested(_QUOTA_RETRIES, result.retry_after_seconds)
             result.require_an_account()  # one account's quota is no reason to keep the others from the marts
-        return dg.MaterializeResult(metadata=_metadata(result), check_results=check_results(result))
+        others = others_failures(context.instance, report, only)
+        return dg.MaterializeResult(metadata=_metadata(result), check_results=check_results(result, others))
 
     return raw
 

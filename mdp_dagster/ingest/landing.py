@@ -157,6 +157,7 @@ def _ledger_rows(extract: Extract) -> pa.Table:
                 "date": day.date,
                 "extract_run_id": extract.extract_run_id,
                 "extracted_at": extract.extracted_at,
+                "ingested_at": extract.ingested_at,
                 "row_count": day.content.row_count,
                 "content_digest": day.content.digest,
                 "status": day.status,

@@ -8,22 +8,20 @@ commit, leaves the day late, and the next probe says so again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from enum import Enum
-from typing import Any
 
 from mdp_dagster.connectors.base import Report
-from mdp_dagster.ingest.tables import EXTRACTS, report_table
-from mdp_dagster.warehouse.base import Warehouse, in_window
+from mdp_dagster.ingest.clock import utc_now
+from mdp_dagster.ingest.ledger import ComparedDay, compared_days
+from mdp_dagster.ingest.moves import moves
+from mdp_dagster.warehouse.base import Warehouse
 from mdp_dagster.window import DateWindow
 
-# How long after the lookback a day is still waited for, to be pulled a last time.
-SETTLING_DAYS = 7
-
-# Sums of doubles that should be equal differ by less.
-_ROUNDING = 0.005
+SETTLING_DAYS = 30
+"""How long after its lookback a day that wasn't pulled a last time is still waited for."""
 
 
 class Reason(Enum):
@@ -37,13 +35,15 @@ class Reason(Enum):
 @dataclass(frozen=True)
 class LateDay:
     """One account's day. ``spend`` (in the account's currency) and ``conversions``: by how much the account's totals
-    have moved since the day was pulled."""
+    have moved since the day was pulled; ``totals``: the beginning of their digest, which tells one restatement from the
+    next."""
 
     account_id: str
     date: date
     reason: Reason
     spend: float = 0.0
     conversions: float = 0.0
+    totals: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,10 @@ class WatchedAccount:
 
 
 def late_days(
-    warehouse: Warehouse, totals: Report, report: Report, accounts: Mapping[str, WatchedAccount]
+    warehouse: Warehouse, totals: Report, report: Report, accounts: Mapping[str, WatchedAccount], first_day: date
 ) -> list[LateDay]:
-    """The days of ``report`` that are to be pulled, of these accounts, in order of account and day.
+    """The days of ``report`` that are to be pulled, of these accounts, in order of account and day; none is before
+    ``first_day``.
 
     *Restated*: the totals differ from those known when the day was pulled; or, if none were known then, from the sums
     of the day's own rows. *Never loaded*: inside the lookback, the totals have been pulled and the day never was.
@@ -69,151 +70,32 @@ def late_days(
     if not accounts:
         return []
     window = DateWindow(
-        min(account.window.start for account in accounts.values()) - timedelta(days=SETTLING_DAYS),
+        max(first_day, min(account.window.start for account in accounts.values()) - timedelta(days=SETTLING_DAYS)),
         max(account.window.end for account in accounts.values()),
     )
-    known = [row for row in _known_days(warehouse, totals, report, window) if row["account_id"] in accounts]
-    suspected = [row for row in known if _may_be_restated(accounts[row["account_id"]], row)]
-    moved = _Moves(warehouse, totals, report, accounts, window).of(suspected)
+    known = [day for day in compared_days(warehouse, totals, report, window) if day.account_id in accounts]
+    suspected = [day for day in known if _may_be_restated(accounts[day.account_id], day)]
+    action_types = {account.account_id: account.conversion_action_type for account in accounts.values()}
+    moved = moves(warehouse, totals, report, suspected, action_types)
     found = []
-    for row in known:
-        key = row["account_id"], row["date"]
+    for day in known:
+        key = day.account_id, day.date
         if key in moved:
-            found.append(LateDay(*key, Reason.RESTATED, *moved[key]))
-        elif reason := _other_reason(accounts[key[0]], row):
+            found.append(LateDay(*key, Reason.RESTATED, *moved[key], (day.totals or "")[:8]))
+        elif reason := _other_reason(accounts[day.account_id], day):
             found.append(LateDay(*key, reason))
-    return sorted(found, key=lambda late: (late.account_id, late.date))
+    return found
 
 
-def _may_be_restated(account: WatchedAccount, row: Mapping[str, Any]) -> bool:
-    there = row["date"] in account.window and row["digest"] is not None and row["pulled_at"] is not None
-    return there and row["digest"] != row["digest_before"]
+def _may_be_restated(account: WatchedAccount, day: ComparedDay) -> bool:
+    there = day.date in account.window and day.totals is not None and day.pulled_at is not None
+    return there and day.totals != day.totals_before
 
 
-def _other_reason(account: WatchedAccount, row: Mapping[str, Any]) -> Reason | None:
-    day: date = row["date"]
-    pulled_at: datetime | None = row["pulled_at"]
-    if pulled_at is None:
-        return Reason.NEVER_LOADED if day in account.window else None
-    is_final = (account.window.last - day).days >= account.lookback_days
-    was_final = (pulled_at.date() - day).days >= account.lookback_days
-    return Reason.SETTLED if is_final and not was_final else None
-
-
-def _known_days(warehouse: Warehouse, totals: Report, report: Report, window: DateWindow) -> list[dict[str, Any]]:
-    """What the ledger has of each account and day: the newest totals, the newest pull of the report, and the totals
-    that were the newest when it began."""
-    rows: list[dict[str, Any]] = warehouse.query(
-        f"""
-        with ledger as (
-            select report, account_id, date, extract_run_id, extracted_at, content_digest, effective_run_id
-            from {EXTRACTS.id}
-            where {in_window(window)} and source = $source and report in ($totals, $report)
-        ),
-        pulled as (
-            select account_id, date, extracted_at as pulled_at, effective_run_id as effective_rows
-            from ledger
-            where report = $report
-            qualify row_number() over (
-                partition by account_id, date order by extracted_at desc, extract_run_id desc
-            ) = 1
-        ),
-        totals as (
-            select account_id, date, content_digest as digest, effective_run_id as effective
-            from ledger
-            where report = $totals
-            qualify row_number() over (
-                partition by account_id, date order by extracted_at desc, extract_run_id desc
-            ) = 1
-        ),
-        totals_before as (
-            select
-                ledger.account_id, ledger.date, ledger.content_digest as digest_before,
-                ledger.effective_run_id as effective_before
-            from ledger
-            inner join pulled on ledger.account_id = pulled.account_id and ledger.date = pulled.date
-            where ledger.report = $totals and ledger.extracted_at <= pulled.pulled_at
-            qualify row_number() over (
-                partition by ledger.account_id, ledger.date
-                order by ledger.extracted_at desc, ledger.extract_run_id desc
-            ) = 1
-        )
-        select
-            coalesce(totals.account_id, pulled.account_id) as account_id, coalesce(totals.date, pulled.date) as date,
-            pulled_at, effective_rows, digest, effective, digest_before, effective_before
-        from totals
-        full outer join pulled on totals.account_id = pulled.account_id and totals.date = pulled.date
-        left join totals_before
-            on pulled.account_id = totals_before.account_id and pulled.date = totals_before.date
-        """,
-        {"source": report.source, "totals": totals.name, "report": report.name},
-    ).to_pylist()
-    return rows
-
-
-class _Moves:
-    """By how much days have moved since they were pulled, from the raw rows."""
-
-    def __init__(
-        self,
-        warehouse: Warehouse,
-        totals: Report,
-        report: Report,
-        accounts: Mapping[str, WatchedAccount],
-        window: DateWindow,
-    ) -> None:
-        self._warehouse = warehouse
-        self._totals = totals
-        self._report = report
-        self._accounts = accounts
-        self._window = window
-
-    def of(self, days: Sequence[Mapping[str, Any]]) -> dict[tuple[str, date], tuple[float, float]]:
-        """Spend and conversions of those that moved. A day whose totals were not known when it was pulled is measured
-        by its rows, and has moved if their sums differ."""
-        compared = [day for day in days if day["effective_before"] is not None]
-        unknown = [day for day in days if day["effective_before"] is None]
-        runs = {day["effective"] for day in days} | {day["effective_before"] for day in compared}
-        totals = self._amounts(self._totals, runs)
-        rows = self._amounts(self._report, {day["effective_rows"] for day in unknown})
-        moved = {}
-        for day in compared:
-            moved[day["account_id"], day["date"]] = _difference(
-                totals.get(_key(day, "effective")), totals.get(_key(day, "effective_before"))
-            )
-        for day in unknown:
-            difference = _difference(totals.get(_key(day, "effective")), rows.get(_key(day, "effective_rows")))
-            if any(abs(amount) > _ROUNDING for amount in difference):
-                moved[day["account_id"], day["date"]] = difference
-        return moved
-
-    def _amounts(self, report: Report, runs: set[str]) -> dict[tuple[str, date, str], tuple[float, float]]:
-        if not runs:
-            return {}
-        names = {f"run_{n}": run for n, run in enumerate(sorted(runs))}
-        found = self._warehouse.query(
-            f"select * from {report_table(report).id} "
-            f"where {in_window(self._window)} and extract_run_id in ({', '.join(f'${name}' for name in names)})",
-            names,
-        )
-        amounts: dict[tuple[str, date, str], tuple[float, float]] = {}
-        for row in found.to_pylist():
-            account = self._accounts.get(row["account_id"])
-            if account is None:
-                continue
-            key = row["account_id"], row["date"], row["extract_run_id"]
-            spend, conversions = amounts.get(key, (0.0, 0.0))
-            conversions += report.conversions(row, account.conversion_action_type)
-            amounts[key] = spend + report.spend(row), conversions
-        return amounts
-
-
-def _key(day: Mapping[str, Any], run: str) -> tuple[str, date, str]:
-    return day["account_id"], day["date"], day[run]
-
-
-def _difference(now: tuple[float, float] | None, before: tuple[float, float] | None) -> tuple[float, float]:
-    """A day without activity has no row."""
-    spend, conversions = now or (0.0, 0.0)
-    spend_before, conversions_before = before or (0.0, 0.0)
-    return spend - spend_before, conversions - conversions_before
+def _other_reason(account: WatchedAccount, day: ComparedDay) -> Reason | None:
+    if day.pulled_at is None:
+        return Reason.NEVER_LOADED if day.date in account.window else None
+    # ages in UTC, as the models count them: by another clock a day would be final here and not there
+    age, age_when_pulled = ((moment.date() - day.date).days for moment in (utc_now(), day.pulled_at))
+    is_waited_for = account.lookback_days <= age <= account.lookback_days + SETTLING_DAYS
+    return Reason.SETTLED if is_waited_for and age_when_pulled < account.lookback_days else None

@@ -33,15 +33,16 @@ class CurrentDay:
 class CurrentDays:
     """What the ledger says of each account and day of a window."""
 
-    def __init__(self, days: dict[tuple[str, date], CurrentDay]) -> None:
+    def __init__(self, days: dict[tuple[str, date], CurrentDay], newest_pulls: dict[str, datetime]) -> None:
         self._days = days
+        self._newest_pulls = newest_pulls
 
     def get(self, account_id: str, day: date) -> CurrentDay | None:
         return self._days.get((account_id, day))
 
     def newest_pull(self, account_id: str) -> datetime | None:
-        """When the newest of the account's extracts began."""
-        return max((d.extracted_at for (account, _), d in self._days.items() if account == account_id), default=None)
+        """When the newest of the account's extracts began, of any report."""
+        return self._newest_pulls.get(account_id)
 
 
 def current_days(warehouse: Warehouse, report: Report, window: DateWindow) -> CurrentDays:
@@ -57,14 +58,27 @@ def current_days(warehouse: Warehouse, report: Report, window: DateWindow) -> Cu
         """,
         {"source": report.source, "report": report.name},
     )
+    # of any report: which of two reports was pulled first must be told even after the clock was set back
+    newest = warehouse.query(
+        f"""
+        select account_id, max(extracted_at) as extracted_at
+        from {EXTRACTS.id}
+        where {in_window(window)} and source = $source
+        group by account_id
+        """,
+        {"source": report.source},
+    )
     return CurrentDays(
         {
-            (row.pop("account_id"), row.pop("date")): CurrentDay(
-                extracted_at=row.pop("extracted_at").replace(tzinfo=timezone.utc), **row
-            )
+            (row.pop("account_id"), row.pop("date")): CurrentDay(extracted_at=_utc(row.pop("extracted_at")), **row)
             for row in rows.to_pylist()
-        }
+        },
+        {row["account_id"]: _utc(row["extracted_at"]) for row in newest.to_pylist()},
     )
+
+
+def _utc(value: datetime) -> datetime:
+    return value.replace(tzinfo=timezone.utc)
 
 
 def accounts_committed(
@@ -83,7 +97,7 @@ def accounts_committed(
         where {in_window(window)} and source = $source and report = $report
             and (dagster_run_id = $run or (
                 list_contains($earlier, dagster_run_id)
-                and (extracted_at >= $fresh or date_diff('day', date, cast(extracted_at as date)) > $lookback)
+                and (extracted_at >= $fresh or date_diff('day', date, cast(extracted_at as date)) >= $lookback)
             ))
         group by account_id
         having count(distinct date) = {len(window)}
@@ -107,3 +121,75 @@ def has_days(warehouse: Warehouse, report: Report, window: DateWindow) -> bool:
         {"source": report.source, "report": report.name},
     )
     return bool(rows.num_rows)
+
+
+@dataclass(frozen=True)
+class ComparedDay:
+    """A day of a report beside the totals of its account. Without a pull of the one or the other: None.
+
+    ``pulled_at``: when the report's newest pull began; its rows stand under ``rows_run``. ``totals``: digest of the
+    newest totals, under ``totals_run``. ``totals_before``, ``totals_before_run``: of those that had been received when
+    the report's pull began.
+    """
+
+    account_id: str
+    date: date
+    pulled_at: datetime | None
+    rows_run: str | None
+    totals: str | None
+    totals_run: str | None
+    totals_before: str | None
+    totals_before_run: str | None
+
+
+def compared_days(warehouse: Warehouse, totals: Report, report: Report, window: DateWindow) -> list[ComparedDay]:
+    """Every day of the window of which the totals or the report were ever pulled."""
+    rows = warehouse.query(
+        f"""
+        with ledger as (
+            select
+                report, account_id, date, extract_run_id, extracted_at, content_digest, effective_run_id,
+                coalesce(ingested_at, extracted_at) as received_at
+            from {EXTRACTS.id}
+            where {in_window(window)} and source = $source and report in ($totals, $report)
+        ),
+        newest as (
+            select *
+            from ledger
+            qualify row_number() over (
+                partition by report, account_id, date order by extracted_at desc, extract_run_id desc
+            ) = 1
+        ),
+        pulled as (
+            select account_id, date, extracted_at as pulled_at, effective_run_id as rows_run
+            from newest
+            where report = $report
+        ),
+        totals as (
+            select account_id, date, content_digest as totals, effective_run_id as totals_run
+            from newest
+            where report = $totals
+        ),
+        before as (
+            select
+                ledger.account_id, ledger.date, ledger.content_digest as totals_before,
+                ledger.effective_run_id as totals_before_run
+            from ledger
+            inner join pulled on ledger.account_id = pulled.account_id and ledger.date = pulled.date
+            where ledger.report = $totals and ledger.received_at <= pulled.pulled_at
+            qualify row_number() over (
+                partition by ledger.account_id, ledger.date
+                order by ledger.extracted_at desc, ledger.extract_run_id desc
+            ) = 1
+        )
+        select
+            coalesce(totals.account_id, pulled.account_id) as account_id, coalesce(totals.date, pulled.date) as date,
+            pulled_at, rows_run, totals, totals_run, totals_before, totals_before_run
+        from totals
+        full outer join pulled on totals.account_id = pulled.account_id and totals.date = pulled.date
+        left join before on pulled.account_id = before.account_id and pulled.date = before.date
+        order by 1, 2
+        """,
+        {"source": report.source, "totals": totals.name, "report": report.name},
+    ).to_pylist()
+    return [ComparedDay(**row) for row in rows]

@@ -11,7 +11,7 @@ from mdp_dagster.connectors.base import DataSourceConnector, PlatformAccount, Re
 from mdp_dagster.ingest.lateness import LateDay, WatchedAccount, late_days
 from mdp_dagster.ingest.pull import Provenance
 from mdp_dagster.ingest.registry import known_accounts
-from mdp_dagster.ingest.result import IngestResult
+from mdp_dagster.ingest.result import IngestError, IngestResult
 from mdp_dagster.ingest.run import Stores, listed_accounts, pull_and_commit
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
 from mdp_dagster.window import DateWindow
@@ -53,11 +53,14 @@ def probe(
         groups[watched[account.account_id].window].append(account)
     for window, group in groups.items():
         for chunk in window.chunks(totals.max_days_per_extract):
-            pull_and_commit(connector, totals, group, chunk, stores, provenance, result, keep_unchanged=False)
+            try:
+                pull_and_commit(connector, totals, group, chunk, stores, provenance, result, keep_unchanged=False)
+            except IngestError as error:  # too many rejects among these accounts: no reason to miss the others' days
+                result.refuse(group, str(error))
     result.require_an_account()
     for failed in result.failed:  # a reload would fail as well
         watched.pop(failed.account_id, None)
-    return Probed(result, late_days(stores.warehouse, totals, report, watched))
+    return Probed(result, late_days(stores.warehouse, totals, report, watched, days.start))
 
 
 def _accounts(

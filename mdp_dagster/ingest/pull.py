@@ -92,7 +92,7 @@ def pull(
         window=window,
         extract_run_id=provenance.extract_run_id,
         extracted_at=extracted_at,
-        ingested_at=utc_now(),
+        ingested_at=max(utc_now(), extracted_at),  # the clock may have been set back
         contract_version=report.contract_version,
         dagster_run_id=provenance.dagster_run_id,
         days=days,
@@ -109,7 +109,7 @@ def pull(
     if pulled.refused:
         land_refused(lake, report, extract, good)
         return pulled
-    if not days and not rejects:
+    if not days:
         return replace(pulled, landed=False)
     new_rows = good.filter(pc.is_in(good.column("date"), pa.array(loaded, pa.date32())))
     return replace(pulled, extract=land(lake, report, extract, new_rows))

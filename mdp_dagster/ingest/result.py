@@ -80,6 +80,11 @@ class IngestResult:
         if isinstance(error, QuotaError):
             self.retry_after_seconds = max(self.retry_after_seconds or 0.0, error.retry_after_seconds)
 
+    def refuse(self, accounts: Iterable[PlatformAccount], why: str) -> None:
+        """None of these was committed."""
+        for account in accounts:
+            self.accounts[account.account_id].failure = why
+
     @property
     def failed(self) -> list[AccountResult]:
         return [account for account in self.accounts.values() if account.failure]

@@ -32,6 +32,7 @@ EXTRACTS = Table(
             ("date", pa.date32()),
             ("extract_run_id", pa.string()),
             ("extracted_at", UTC),
+            ("ingested_at", UTC),
             ("row_count", pa.int64()),
             ("content_digest", pa.string()),
             ("status", pa.string()),

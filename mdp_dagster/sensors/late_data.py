@@ -26,11 +26,12 @@ _SECONDS_BETWEEN_TICKS = 30
 
 def late_data_job(totals: Report, report: Report) -> Any:
     """Reload days of a report, and build everything that is made from it or from the totals, which the probe has
-    loaded already. Without the checks that judge KPIs and volume: those are about the morning's window."""
+    loaded already. With all platforms' staging: what is made of several must not read one that is behind its raw table.
+    Without the checks that judge KPIs and volume: those are about the morning's window."""
     pulled = dg.AssetSelection.assets(totals.table, report.table)
     return dg.define_asset_job(
         f"{report.source}_late_data",
-        selection=pulled.downstream()
+        selection=(pulled.downstream() | dg.AssetSelection.groups("staging"))
         - dg.AssetSelection.assets(totals.table)
         - dg.AssetSelection.groups(GROUP)
         - dg.AssetSelection.checks(*kpi_check_keys()),

@@ -5,19 +5,16 @@ Pure: no instance, no clock of its own.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta, timezone
+from dataclasses import dataclass, field
+from datetime import date, datetime, timezone
 
-from mdp_dagster.ingest.lateness import Reason
+from mdp_dagster.ingest.lateness import LateDay, Reason
 from mdp_dagster.late_days import LateDays
+from mdp_dagster.sensors import memory as asked_memory
+from mdp_dagster.sensors.memory import Asked, asked_now, paused_and_due
 from mdp_dagster.window import DateWindow
-
-# The same days, late by the same amounts, although they were asked for: something is wrong with the account, and asking
-# every hour would only fill the event log. After 1, 2, 4, … hours, at most:
-_LONGEST_PAUSE = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
@@ -35,19 +32,19 @@ class ActiveRun:
 
 @dataclass(frozen=True)
 class Memory:
-    """What a sensor keeps between ticks: the event it has dealt with, the days of it that it still waits with, and how
-    often and when it last asked for the same thing."""
+    """What a sensor keeps between ticks: the event it has dealt with, the days of it that it still waits with, and, by
+    account, what it asked for and when."""
 
     event_id: int = 0
     waiting: frozenset[date] = frozenset()
-    asked: Mapping[str, tuple[int, datetime]] = field(default_factory=dict)
+    asked: Mapping[str, list[Asked]] = field(default_factory=dict)
 
     def dump(self) -> str:
         return json.dumps(
             {
                 "event": self.event_id,
                 "waiting": sorted(day.isoformat() for day in self.waiting),
-                "asked": {key: [times, at.isoformat()] for key, (times, at) in sorted(self.asked.items())},
+                "asked": asked_memory.dump(self.asked),
             }
         )
 
@@ -59,7 +56,7 @@ class Memory:
             return cls(
                 event_id=int(data.get("event", 0)),
                 waiting=frozenset(date.fromisoformat(day) for day in data.get("waiting", [])),
-                asked={k: (int(n), datetime.fromisoformat(at)) for k, (n, at) in data.get("asked", {}).items()},
+                asked=asked_memory.load(data.get("asked", {})),
             )
         except (ValueError, TypeError, AttributeError):
             return cls()
@@ -86,47 +83,79 @@ class Plan:
 def plan(
     event_id: int, event_time: datetime, late: LateDays, runs: Iterable[ActiveRun], memory: Memory, now: datetime
 ) -> Plan:
-    """One request per contiguous range of days that no queued or running run covers.
+    """One request per contiguous range of days that are due and that no queued or running run covers.
 
     A run that is queued, or began after the event, will see what the probe saw: its days are done with. One that began
-    before may have pulled a restated day already: such days wait until it has ended.
+    before may have pulled a restated day already: such days wait until it has ended. An account's days that were asked
+    for and are late as they were pause, longer each time.
     """
-    if event_id == memory.event_id:
+    is_new = event_id != memory.event_id
+    if not is_new:
         late = late.on(memory.waiting)
-    runs = list(runs)
-    restated = {day.date for day in late.days if day.reason is Reason.RESTATED}
-    due, waiting, said = set(), set(), []
-    for day, accounts in late.accounts_by_day().items():
+    turns = [_turn(account, days, memory, now, is_new) for account, days in late.by_account().items()]
+    due = LateDays(tuple(day for turn in turns for day in turn.due), late.currencies)
+    free, waiting, said = _uncovered(due, event_time, list(runs))
+    asked = {} if is_new else dict(memory.asked)
+    asked |= {turn.account: remembered for turn in turns if (remembered := turn.remember(free, now))}
+    said += [text for turn in turns for text in turn.said()]
+    requests = [
+        Request(f"{event_id}:{window}", window, due.on(frozenset(window.days()))) for window in due.on(free).windows()
+    ]
+    return Plan(requests, Memory(event_id, frozenset(waiting), asked), said)
+
+
+def _uncovered(
+    due: LateDays, event_time: datetime, runs: list[ActiveRun]
+) -> tuple[frozenset[date], set[date], list[str]]:
+    """The days that nobody covers, those that wait for a run to end, and what is to be said of them."""
+    restated = {day.date for day in due.days if day.reason is Reason.RESTATED}
+    free, waiting, said = set(), set(), []
+    for day, accounts in due.accounts_by_day().items():
         covering = [run for run in runs if run.covers(day, accounts)]
         if not covering:
-            due.add(day)
+            free.add(day)
             continue
         too_early = all(run.started_at is not None and run.started_at <= event_time for run in covering)
         if too_early and day in restated:
             waiting.add(day)
         said.append(f"{day} is covered by run {covering[0].run_id[:8]}")
-
-    asked = {key: (times, at) for key, (times, at) in memory.asked.items() if now - at < 2 * _LONGEST_PAUSE}
-    requests = []
-    for window in late.on(due).windows():
-        request = Request(f"{event_id}:{window}", window, late.on(frozenset(window.days())))
-        fingerprint = _fingerprint(request)
-        times, at = asked.get(fingerprint, (0, now))
-        pause = min(timedelta(hours=2**times / 2), _LONGEST_PAUSE) if times else timedelta(0)
-        # the probe comes every hour, but never after exactly one
-        if now - at < pause - timedelta(minutes=5):
-            said.append(
-                f"{window} was asked for {times} times and is late all the same: again at {at + pause:%H:%M} UTC"
-            )
-            continue
-        asked[fingerprint] = (times + 1, now)
-        requests.append(request)
-    return Plan(requests, replace(memory, event_id=event_id, waiting=frozenset(waiting), asked=asked), said)
+    return frozenset(free), waiting, said
 
 
-def _fingerprint(request: Request) -> str:
-    content = json.dumps([str(request.window), request.late.to_json()["days"]], sort_keys=True)
-    return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
+@dataclass(frozen=True)
+class _Turn:
+    """One account's late days in this tick: what pauses (``paused``), what is due again, and what is new. ``others``:
+    what is remembered of days that this tick isn't about."""
+
+    account: str
+    paused: list[Asked]
+    again: list[tuple[Asked, list[LateDay]]]
+    new: list[LateDay]
+    others: list[Asked]
+
+    @property
+    def due(self) -> list[LateDay]:
+        return [day for _, days in self.again for day in days] + self.new
+
+    def remember(self, free: frozenset[date], now: datetime) -> list[Asked]:
+        """What is known of the account after the days in ``free`` were asked for."""
+        again = [asked for asked, days in self.again if any(day.date in free for day in days)]
+        return [*self.others, *self.paused, *again, *asked_now([day for day in self.new if day.date in free], now)]
+
+    def said(self) -> list[str]:
+        return [
+            f"{', '.join(map(str, asked.windows))} of {self.account} was asked for {asked.times} times and is late all "
+            f"the same: again at {asked.again_at:%Y-%m-%d %H:%M} UTC"
+            for asked in self.paused
+        ]
+
+
+def _turn(account: str, days: list[LateDay], memory: Memory, now: datetime, is_new: bool) -> _Turn:
+    remembered = memory.asked.get(account, [])
+    if is_new:
+        return _Turn(account, *paused_and_due(days, remembered, now), [])
+    # the rest of an event: these days have waited, and were not asked for in its first tick
+    return _Turn(account, [], [], days, list(remembered))
 
 
 def utc(timestamp: float) -> datetime:

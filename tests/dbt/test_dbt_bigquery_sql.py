@@ -16,7 +16,7 @@ from sqlglot import exp
 
 from .support import DBT_PROJECT, MACRO_FILES, MODEL_FILES, TEST_FILES, code
 
-SHARED_FUNCTIONS = {"abs", "cast", "coalesce", "count", "lag", "lead", "max", "nullif", "sum"}
+SHARED_FUNCTIONS = {"abs", "cast", "coalesce", "count", "lag", "lead", "max", "min", "nullif", "sum"}
 KEYWORDS = {"as", "in", "and", "or", "with", "from", "join", "then", "else", "when", "where", "on"}
 
 

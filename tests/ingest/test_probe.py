@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from mdp_dagster.connectors.errors import AccountError, TransientError
+from mdp_dagster.ingest import lateness as lateness_module
 from mdp_dagster.ingest import pull as pull_module
-from mdp_dagster.ingest.lateness import LateDay, Reason
+from mdp_dagster.ingest.lateness import Reason
 from mdp_dagster.ingest.probe import Probed, probe
 from mdp_dagster.ingest.result import IngestError
 from mdp_dagster.ingest.run import Stores, ingest
@@ -47,6 +49,12 @@ def load(connector: TotalsConnector, stores: Stores, window: DateWindow) -> None
     """The daily run: totals, then campaigns."""
     ingest(connector, TOTALS, window, stores, "run")
     ingest(connector, REPORT, window, stores, "run")
+
+
+def moved(probed: Probed) -> list[tuple[str, int, float, float]]:
+    """By how much the restated days have moved; there are no others."""
+    assert {day.reason for day in probed.late} <= {Reason.RESTATED}
+    return [(day.account_id, (TODAY - day.date).days, day.spend, day.conversions) for day in probed.late]
 
 
 def late(probed: Probed) -> list[tuple[str, int, Reason]]:
@@ -93,10 +101,7 @@ def test_restated_days_are_late_until_they_are_pulled(loaded: TotalsConnector, s
     change(loaded, "1", 5, spend="2.50", value=4.0)
     change(loaded, "2", 20, value=0.0)
     probed = look(loaded, stores)
-    assert probed.late == [
-        LateDay("1", ago(5), Reason.RESTATED, spend=1.0, conversions=3.0),
-        LateDay("2", ago(20), Reason.RESTATED, spend=0.0, conversions=-1.0),
-    ]
+    assert moved(probed) == [("1", 5, 1.0, 3.0), ("2", 20, 0.0, -1.0)]
     # the probe knows these totals now; the days are late all the same, until somebody pulls them
     assert look(loaded, stores).late == probed.late
     ingest(loaded, REPORT, days(5, 5), stores, "reload", only={"1"})
@@ -107,10 +112,10 @@ def test_restated_days_are_late_until_they_are_pulled(loaded: TotalsConnector, s
 def test_a_day_that_vanishes_or_appears_is_restated(loaded: TotalsConnector, stores: Stores) -> None:
     gone = loaded.rows["1"]
     loaded.rows["1"] = [r for r in gone if r["day"] != str(ago(3))]
-    assert look(loaded, stores).late == [LateDay("1", ago(3), Reason.RESTATED, -3.0, -2.0)]
+    assert moved(look(loaded, stores)) == [("1", 3, -3.0, -2.0)]
     ingest(loaded, REPORT, days(3, 3), stores, "reload")
     loaded.rows["1"] = gone
-    assert look(loaded, stores).late == [LateDay("1", ago(3), Reason.RESTATED, 3.0, 2.0)]
+    assert moved(look(loaded, stores)) == [("1", 3, 3.0, 2.0)]
 
 
 def test_a_day_restated_and_restated_back_is_not_late(loaded: TotalsConnector, stores: Stores) -> None:
@@ -130,7 +135,7 @@ def test_days_never_loaded_are_late_inside_the_lookback(connector: TotalsConnect
 def test_without_earlier_totals_the_days_rows_are_the_measure(connector: TotalsConnector, stores: Stores) -> None:
     ingest(connector, REPORT, days(28, 0), stores, "campaigns alone")
     change(connector, "2", 7, spend="9.50")
-    assert look(connector, stores).late == [LateDay("2", ago(7), Reason.RESTATED, 8.0, 0.0)]
+    assert moved(look(connector, stores)) == [("2", 7, 8.0, 0.0)]
 
 
 def test_a_client_can_have_a_lookback_of_its_own(connector: TotalsConnector, stores: Stores, tmp_path: Path) -> None:
@@ -148,7 +153,8 @@ def test_a_client_can_have_a_lookback_of_its_own(connector: TotalsConnector, sto
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[datetime]]:
     """A clock that stands still until it is set."""
     now = [datetime.now(timezone.utc)]
-    monkeypatch.setattr(pull_module, "utc_now", lambda: now[0])
+    for module in (pull_module, lateness_module):
+        monkeypatch.setattr(module, "utc_now", lambda: now[0])
     yield now
 
 
@@ -191,3 +197,80 @@ def test_only_the_accounts_asked_for_are_pulled(loaded: TotalsConnector, stores:
     assert loaded.pulls == [("2", days(5, 4))]
     assert loaded.lookups == []
     assert list(result.accounts) == ["2"]
+
+
+def test_where_the_day_begins_before_utcs_a_settled_day_is_pulled_once(
+    connector: TotalsConnector, stores: Stores, clock: list[datetime]
+) -> None:
+    """In Berlin at twenty past midnight it is still yesterday in UTC, by which ages are counted."""
+    clock[0] = datetime.combine(TODAY - timedelta(days=1), time(23, 20), timezone.utc)
+    load(connector, stores, days(30, 0))
+    assert late(look(connector, stores)) == []
+    clock[0] += timedelta(hours=1)
+    assert late(look(connector, stores)) == [(account, 28, Reason.SETTLED) for account in ("1", "2")]
+    ingest(connector, REPORT, days(28, 28), stores, "reload")
+    assert late(look(connector, stores)) == []
+
+
+def test_days_before_the_first_are_not_asked_for(
+    connector: TotalsConnector, stores: Stores, clock: list[datetime]
+) -> None:
+    clock[0] -= timedelta(days=3)
+    load(connector, stores, days(31, 3))
+    clock[0] += timedelta(days=3)
+    load(connector, stores, days(2, 0))
+    assert {day.date for day in look(connector, stores, days(29, 0)).late} == {ago(29), ago(28)}
+
+
+def test_totals_that_were_answered_after_the_campaigns_were_pulled_are_news(
+    loaded: TotalsConnector, stores: Stores
+) -> None:
+    """The probe began first, but its answer is the newer word: the platform changed in between."""
+
+    class Slow(TotalsConnector):
+        def extract(self, report, account, window):  # type: ignore[no-untyped-def]
+            if report is TOTALS and account.account_id == "1":
+                ingest(loaded, REPORT, days(5, 5), stores, "overtakes", only={"1"})
+                change(loaded, "1", 5, spend="2.50")
+            yield from super().extract(report, account, window)
+
+    slow = Slow()
+    slow.rows = loaded.rows
+    assert moved(look(slow, stores)) == [("1", 5, 1.0, 0.0)]
+    assert moved(look(loaded, stores)) == [("1", 5, 1.0, 0.0)]
+
+
+def test_a_clock_that_was_set_back_hides_nothing(
+    connector: TotalsConnector, stores: Stores, clock: list[datetime]
+) -> None:
+    load(connector, stores, days(28, 0))
+    clock[0] -= timedelta(hours=1)
+    change(connector, "2", 4, spend="7.50")
+    assert moved(look(connector, stores)) == [("2", 4, 6.0, 0.0)]
+
+
+def test_one_accounts_rejected_totals_keep_no_other_from_being_probed(loaded: TotalsConnector, stores: Stores) -> None:
+    data = stores.clients.model_dump()
+    other = {
+        **data["clients"][0],
+        "id": "other",
+        "accounts": {"scripted": data["clients"][0]["accounts"]["scripted"][1:]},
+    }
+    data["clients"][0]["accounts"]["scripted"] = data["clients"][0]["accounts"]["scripted"][:1]
+    data["clients"].append({**other, "lookback_days": {"scripted": 20}})
+    stores = Stores(type(stores.clients).model_validate(data), stores.warehouse, stores.lake)
+    look(loaded, stores)
+
+    class Rubbish(TotalsConnector):
+        def extract(self, report, account, window):  # type: ignore[no-untyped-def]
+            yield from super().extract(report, account, window)
+            if account.account_id == "2":
+                rows = [{"day": str(ago(n)), "spend": "rubbish", "value": 0.0} for n in range(3)]
+                yield pa.RecordBatch.from_pylist(rows, report.schema)
+
+    rubbish = Rubbish()
+    rubbish.rows = loaded.rows
+    change(rubbish, "1", 5, spend="2.50")
+    probed = look(rubbish, stores)
+    assert moved(probed) == [("1", 5, 1.0, 0.0)]
+    assert [account.account_id for account in probed.result.failed] == ["2"]

@@ -102,3 +102,65 @@ def test_late_days_are_noticed_and_reloaded_alone(loaded: Platform) -> None:
 
     platform.probe()
     assert platform.tick("google_ads") == [] and platform.tick("meta_ads") == []
+
+
+def test_both_platforms_late_on_the_same_day_do_not_stop_each_other(loaded: Platform) -> None:
+    """Meta's raw rows are committed and its models not yet built when Google's run builds its own."""
+    platform = loaded
+    day = platform.a_day_with_rows(GOOGLE, 3)
+    assert any(row["account_id"] == META for row in platform.truth(DateWindow.of_days(day, day)).values())
+    platform.world.restate("google_ads", GOOGLE, day, factor=2)
+    platform.world.empty_day("meta_ads", META, day)
+    platform.probe()
+    google = next(r for r in platform.tick("google_ads") if r.tags[RANGE_START_TAG] == str(day))
+    platform.run(DateWindow.of_days(day, day), select="raw_meta_ads__campaign_daily")
+    platform.reload("google_ads", google)
+    platform.assert_mart_is_true(DateWindow.of_days(day, day))
+    rows = platform.warehouse.query(
+        "select verdict, count(*) as n from mdp_staging.int_account__reconciliation group by 1"
+    )
+    assert {row["verdict"] for row in rows.to_pylist()} <= {"matches", "explained"}
+
+
+def test_a_reload_of_one_account_leaves_the_verdict_on_the_others(loaded: Platform) -> None:
+    platform = loaded
+    table = "raw_google_ads__campaign_daily"
+    other = "3390417725"
+    platform.sandbox.faults.add("google_ads", "disabled_account", account_id=other)
+    window = days_ago(2, 1)
+    assert not platform.checks(platform.run(window))[table, "all_accounts_extracted"].passed
+
+    day = platform.a_day_with_rows(GOOGLE, 4)
+    platform.world.restate("google_ads", GOOGLE, day, factor=2)
+    platform.probe()
+    for request in platform.tick("google_ads"):
+        assert other not in request.tags[run_tags.ACCOUNTS]
+        check = platform.checks(platform.reload("google_ads", request))[table, "all_accounts_extracted"]
+        assert not check.passed
+        [failure] = check.metadata["failures"].value.records
+        assert failure.data["account_id"] == other
+
+    platform.sandbox.faults.clear()
+    assert platform.checks(platform.run(window))[table, "all_accounts_extracted"].passed
+
+
+def test_a_reload_job_is_everything_below_the_report_and_none_of_the_judgement(platform: Platform) -> None:
+    layer = platform.definitions.resolve_job_def("google_ads_late_data").asset_layer
+    assets = {key.to_user_string() for key in layer.executable_asset_keys}
+    assert assets == {
+        "raw_google_ads__campaign_daily",
+        "stg_google_ads__account_daily",
+        "stg_google_ads__campaign_daily",
+        "stg_meta_ads__account_daily",
+        "stg_meta_ads__campaign_daily",
+        "int_account__reconciliation",
+        "int_campaign__daily_unified",
+        "int_platform__daily_maturity",
+        "mart_campaign__daily",
+        "mart_campaign__restatements",
+        "mart_client__daily",
+        "mart_platform__maturity",
+    }
+    checks = {key.name for key in layer.asset_graph.asset_check_keys}
+    assert {"grain_unique", "rows_in_rows_out", "reconciles_int_account__reconciliation"} <= checks
+    assert not {name for name in checks if name.startswith(("kpi_", "volume"))}

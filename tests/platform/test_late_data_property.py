@@ -49,7 +49,8 @@ Step = tuple[str, DateWindow]
 
 
 class Dictionary(DataSourceConnector):
-    """``clicks[account][day][campaign]`` is the platform's word. ``meanwhile`` happens once, while it answers."""
+    """``clicks[account][day][campaign]`` is the platform's word. ``meanwhile`` happens once, while it answers: with
+    what was before, or, ``answers_late``, with what is after."""
 
     source = "google_ads"
     reports = (TOTALS, CAMPAIGNS)
@@ -58,22 +59,28 @@ class Dictionary(DataSourceConnector):
     def __init__(self) -> None:
         self.clicks: dict[str, dict[date, dict[int, int]]] = {}
         self.meanwhile: Callable[[], None] | None = None
+        self.answers_late = False
 
     def accounts(self, listed: Sequence[str]) -> tuple[list[PlatformAccount], list[AccountFailure]]:
         found = [PlatformAccount(self.source, a, a, f"Account {a}", "EUR", "Europe/Berlin") for a in listed]
         return found, []
 
     def extract(self, report: Report, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
-        rows = [
-            self._row(day, campaign, clicks, account.account_id)
-            for day, campaigns in self.clicks[account.account_id].items()
+        rows = self._rows(report, account.account_id, window)
+        happening, self.meanwhile = self.meanwhile, None
+        if happening:
+            late = self.answers_late
+            happening()
+            rows = self._rows(report, account.account_id, window) if late else rows
+        yield pa.RecordBatch.from_pylist(rows, report.schema)
+
+    def _rows(self, report: Report, account: str, window: DateWindow) -> list[dict[str, Any]]:
+        return [
+            self._row(day, campaign, clicks, account)
+            for day, campaigns in self.clicks[account].items()
             if day in window and campaigns
             for campaign, clicks in (campaigns if report is CAMPAIGNS else {0: sum(campaigns.values())}).items()
         ]
-        happening, self.meanwhile = self.meanwhile, None
-        if happening:
-            happening()
-        yield pa.RecordBatch.from_pylist(rows, report.schema)
 
     @staticmethod
     def _row(day: date, campaign: int, clicks: int, account: str) -> dict[str, Any]:
@@ -177,10 +184,14 @@ class Round:
             self._restate(names, window)
             self._pull(names, window)
 
-        self.connector.meanwhile = meanwhile
+        self.connector.meanwhile, self.connector.answers_late = meanwhile, self.random.random() < 0.5
         self._pull(names, self.random.choice(WINDOWS))
 
     def _probe(self, names: set[str], window: DateWindow) -> None:
+        """Half of them are overtaken as well, and half of what they ask for is never done."""
+        if self.random.random() < 0.5:
+            self.connector.meanwhile = lambda: self._restate(names, window) or self._pull(names, window)
+            self.connector.answers_late = self.random.random() < 0.5
         self.settle(obeyed=0.5)
 
     def settle(self, obeyed: float = 1.0) -> int:

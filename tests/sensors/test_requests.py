@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
 
 import pytest
@@ -22,8 +23,8 @@ def day(number: int) -> date:
     return date(2026, 11, number)
 
 
-def late(*days: tuple[int, str], spend: float = 1.0) -> LateDays:
-    found = tuple(LateDay(account, day(number), Reason.RESTATED, spend) for number, account in days)
+def late(*days: tuple[int, str], totals: str = "aa") -> LateDays:
+    found = tuple(LateDay(account, day(number), Reason.RESTATED, 1.0, 0.0, totals) for number, account in days)
     return LateDays(found, {"a": "EUR", "b": "USD"})
 
 
@@ -84,17 +85,42 @@ def test_a_run_of_other_accounts_covers_nothing() -> None:
     assert asked(decide(late((3, "b")), run(1, 8, "ab"))) == []
 
 
-def test_what_stays_late_is_asked_for_less_and_less_often() -> None:
-    """An account that can be probed but not pulled would otherwise be pulled every hour, for ever."""
-    memory, times = Memory(), []
-    for hour in range(72):
-        now = NOW + timedelta(hours=hour)
-        planned = decide(late((3, "a")), memory=memory, event=10 + hour, now=now)
+def asked_hours(days_of: Callable[[int], LateDays], hours: int) -> dict[str, list[int]]:
+    """In which hours each account is asked for, with a probe every hour that finds ``days_of(hour)``."""
+    memory, found = Memory(), {}
+    for hour in range(hours):
+        planned = decide(days_of(hour), memory=memory, event=10 + hour, now=NOW + timedelta(hours=hour))
         memory = Memory.load(planned.memory.dump())
-        times += [hour] * len(planned.requests)
-    assert times == [0, 1, 3, 7, 15, 31, 55]
-    # something new about the same day is asked for at once
-    assert asked(decide(late((3, "a"), spend=2.0), memory=memory, event=99, now=NOW + timedelta(hours=72)))
+        for account in {account for request in planned.requests for account in request.late.accounts()}:
+            found.setdefault(account, []).append(hour)
+    return found
+
+
+def test_what_stays_late_is_asked_for_less_and_less_often() -> None:
+    """For as long as it is late: a lookback is three months."""
+    hours = asked_hours(lambda hour: late((3, "a")), 24 * 90)["a"]
+    assert hours[:6] == [0, 1, 3, 7, 15, 31]
+    assert {after - before for before, after in zip(hours[5:], hours[6:], strict=False)} == {24}
+
+
+def test_news_about_a_day_is_asked_for_at_once() -> None:
+    """One conversion more each hour, or clicks alone, which leave spend and conversions as they are."""
+    assert asked_hours(lambda hour: late((3, "a"), totals=f"{hour:02}"), 30)["a"] == list(range(30))
+
+
+def test_an_account_that_cannot_be_loaded_does_not_drag_the_others_along() -> None:
+    """Account b has never been loadable; a has one late day, today, which changes every hour. b's days roll on."""
+
+    def days_of(hour: int) -> LateDays:
+        never = [
+            LateDay("b", date(2026, 8, 1) + timedelta(days=n + hour // 24), Reason.NEVER_LOADED) for n in range(90)
+        ]
+        return LateDays((*late((20, "a"), totals=f"{hour:02}").days, *never), {})
+
+    asked = asked_hours(days_of, 72)
+    assert asked["a"] == list(range(72))
+    # once more at midnight, when a day comes into the window: that day alone
+    assert asked["b"] == [0, 1, 3, 7, 15, 24, 25, 27, 31, 39, 48, 49, 51, 55, 63]
 
 
 @pytest.mark.parametrize("cursor", [None, "", "{", "[]", "7", '{"event": "x"}', '{"asked": {"a": 1}}'])
@@ -132,7 +158,7 @@ def test_every_late_day_is_asked_for_once_or_covered_or_waits(
 
 @given(days_of_accounts, st.sampled_from(list(Reason)))
 def test_the_event_says_the_late_days_and_can_be_read_back(days: set[tuple[int, str]], reason: Reason) -> None:
-    moved = (1.25, -3.0) if reason is Reason.RESTATED else ()
+    moved = (1.25, -3.0, "ab12") if reason is Reason.RESTATED else ()
     found = LateDays(
         tuple(LateDay(a, day(n), reason, *moved) for n, a in sorted(days)),
         {account: "EUR" for account in {a for _, a in days}},

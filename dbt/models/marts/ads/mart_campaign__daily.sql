@@ -29,7 +29,8 @@ joined as (
         campaigns.*,
         case
             when campaigns.is_final or maturity.completeness > 1 then cast(1 as {{ double_type() }})
-            else maturity.completeness
+            -- with nothing there at this age, nothing can be estimated from it
+            when maturity.completeness > 0 then maturity.completeness
         end as expected_completeness
     from campaigns
     left join maturity
