@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date
+from functools import partial
 
 import dagster as dg
 
@@ -12,9 +13,11 @@ from mdp_dagster.late_days import METADATA_KEY, LateDays
 from mdp_dagster.partitions import SINGLE_RUN, today
 from mdp_dagster.services import Services
 from mdp_dagster.transform.translator import OWNERS
+from mdp_dagster.warehouse.base import MARTS, Warehouse, in_window
 from mdp_dagster.window import DateWindow
 
 GROUP = "late_data"
+_MART = "mart_campaign__daily"
 
 
 def late_days_name(source: str) -> str:
@@ -45,7 +48,8 @@ def late_days_asset(totals: Report, report: Report) -> dg.AssetsDefinition:
         services: Services = context.resources.services
         days = DateWindow.of_days(services.settings.start_date, today(services.settings))
         connector = services.connector(report.source)
-        probed = probe(connector, totals, report, days, services.stores(), context.run.run_id)
+        shown = partial(_shown, services.warehouse, report.source)
+        probed = probe(connector, totals, report, days, services.stores(), context.run.run_id, shown)
         for account in probed.result.failed:
             context.log.warning(f"{account.account_id} {account.name}: {account.failure}")
         # one event for each day that changed, none for those that were looked at
@@ -57,6 +61,24 @@ def late_days_asset(totals: Report, report: Report) -> dg.AssetsDefinition:
             context.log.info("no late days: nothing is materialized")
 
     return late_days
+
+
+def _shown(warehouse: Warehouse, source: str, window: DateWindow) -> dict[tuple[str, date], set[str]]:
+    """Of which extract runs the campaigns' mart shows rows, by account and day."""
+    if (MARTS, _MART) not in warehouse.tables():
+        return {}
+    rows = warehouse.query(
+        f"""
+        select distinct account_id, date, extract_run_id
+        from {MARTS}.{_MART}
+        where {in_window(window)} and platform = $source
+        """,
+        {"source": source},
+    )
+    shown: dict[tuple[str, date], set[str]] = {}
+    for row in rows.to_pylist():
+        shown.setdefault((row["account_id"], row["date"]), set()).add(row["extract_run_id"])
+    return shown
 
 
 def _changed(probed: Probed) -> dict[date, list[str]]:

@@ -2,13 +2,13 @@
 
 The account totals (`account_daily`) are the probe: one cheap call per account for the whole lookback. A day is late
 when its totals are no longer those that stood beside the newest pull of the finer report (`campaign_daily`). It is
-judged by the ledger's state, not by what one probe saw: a reload that failed, or a probe that was killed after its
-commit, leaves the day late, and the next probe says so again.
+judged by the state of things, not by what one probe saw: a probe that was killed after its commit, a reload that failed
+before its pull, or after it, before the marts were written, leaves the day late, and the next probe says so again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import Enum
@@ -30,6 +30,7 @@ class Reason(Enum):
     RESTATED = "restated"
     NEVER_LOADED = "never loaded"
     SETTLED = "settled"
+    NOT_BUILT = "not built"
 
 
 @dataclass(frozen=True)
@@ -57,15 +58,25 @@ class WatchedAccount:
     conversion_action_type: str = ""
 
 
+Shown = Callable[[DateWindow], Mapping[tuple[str, date], set[str]]]
+"""The extract runs whose rows the marts show, by account and day, of a window."""
+
+
 def late_days(
-    warehouse: Warehouse, totals: Report, report: Report, accounts: Mapping[str, WatchedAccount], first_day: date
+    warehouse: Warehouse,
+    totals: Report,
+    report: Report,
+    accounts: Mapping[str, WatchedAccount],
+    first_day: date,
+    shown: Shown | None = None,
 ) -> list[LateDay]:
     """The days of ``report`` that are to be pulled, of these accounts, in order of account and day; none is before
     ``first_day``.
 
     *Restated*: the totals differ from those known when the day was pulled; or, if none were known then, from the sums
     of the day's own rows. *Never loaded*: inside the lookback, the totals have been pulled and the day never was.
-    *Settled*: the platform rewrites the day no more, and it hasn't been pulled since.
+    *Settled*: the platform rewrites the day no more, and it hasn't been pulled since. *Not built*: the marts show
+    (``shown``) another pull's rows than those that count.
     """
     if not accounts:
         return []
@@ -84,7 +95,21 @@ def late_days(
             found.append(LateDay(*key, Reason.RESTATED, *moved[key], (day.totals or "")[:8]))
         elif reason := _other_reason(accounts[day.account_id], day):
             found.append(LateDay(*key, reason))
-    return found
+    there = {(day.account_id, day.date) for day in found}
+    behind = _not_built(known, shown(window)) if shown else []
+    found += [
+        LateDay(day.account_id, day.date, Reason.NOT_BUILT)
+        for day in behind
+        if (day.account_id, day.date) not in there and day.date in accounts[day.account_id].window
+    ]
+    return sorted(found, key=lambda late: (late.account_id, late.date))
+
+
+def _not_built(known: Sequence[ComparedDay], shown: Mapping[tuple[str, date], set[str]]) -> Iterator[ComparedDay]:
+    for day in known:
+        runs = {day.rows_run} if day.row_count else set()
+        if day.pulled_at is not None and shown.get((day.account_id, day.date), set()) != runs:
+            yield day
 
 
 def _may_be_restated(account: WatchedAccount, day: ComparedDay) -> bool:

@@ -127,15 +127,16 @@ def has_days(warehouse: Warehouse, report: Report, window: DateWindow) -> bool:
 class ComparedDay:
     """A day of a report beside the totals of its account. Without a pull of the one or the other: None.
 
-    ``pulled_at``: when the report's newest pull began; its rows stand under ``rows_run``. ``totals``: digest of the
-    newest totals, under ``totals_run``. ``totals_before``, ``totals_before_run``: of those that had been received when
-    the report's pull began.
+    ``pulled_at``: when the report's newest pull began; its ``row_count`` rows stand under ``rows_run``. ``totals``:
+    digest of the newest totals, under ``totals_run``. ``totals_before``, ``totals_before_run``: of those that had been
+    received when the report's pull began.
     """
 
     account_id: str
     date: date
     pulled_at: datetime | None
     rows_run: str | None
+    row_count: int | None
     totals: str | None
     totals_run: str | None
     totals_before: str | None
@@ -148,7 +149,7 @@ def compared_days(warehouse: Warehouse, totals: Report, report: Report, window: 
         f"""
         with ledger as (
             select
-                report, account_id, date, extract_run_id, extracted_at, content_digest, effective_run_id,
+                report, account_id, date, extract_run_id, extracted_at, row_count, content_digest, effective_run_id,
                 coalesce(ingested_at, extracted_at) as received_at
             from {EXTRACTS.id}
             where {in_window(window)} and source = $source and report in ($totals, $report)
@@ -161,7 +162,7 @@ def compared_days(warehouse: Warehouse, totals: Report, report: Report, window: 
             ) = 1
         ),
         pulled as (
-            select account_id, date, extracted_at as pulled_at, effective_run_id as rows_run
+            select account_id, date, extracted_at as pulled_at, effective_run_id as rows_run, row_count
             from newest
             where report = $report
         ),
@@ -184,7 +185,7 @@ def compared_days(warehouse: Warehouse, totals: Report, report: Report, window: 
         )
         select
             coalesce(totals.account_id, pulled.account_id) as account_id, coalesce(totals.date, pulled.date) as date,
-            pulled_at, rows_run, totals, totals_run, totals_before, totals_before_run
+            pulled_at, rows_run, row_count, totals, totals_run, totals_before, totals_before_run
         from totals
         full outer join pulled on totals.account_id = pulled.account_id and totals.date = pulled.date
         left join before on pulled.account_id = before.account_id and pulled.date = before.date

@@ -8,9 +8,10 @@ from datetime import timedelta
 from uuid import uuid4
 
 from mdp_dagster.connectors.base import DataSourceConnector, PlatformAccount, Report
-from mdp_dagster.ingest.lateness import LateDay, WatchedAccount, late_days
+from mdp_dagster.ingest.clock import utc_now
+from mdp_dagster.ingest.lateness import LateDay, Shown, WatchedAccount, late_days
 from mdp_dagster.ingest.pull import Provenance
-from mdp_dagster.ingest.registry import known_accounts
+from mdp_dagster.ingest.registry import follow_clients_file, known_accounts
 from mdp_dagster.ingest.result import IngestError, IngestResult
 from mdp_dagster.ingest.run import Stores, listed_accounts, pull_and_commit
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
@@ -32,16 +33,19 @@ def probe(
     days: DateWindow,
     stores: Stores,
     dagster_run_id: str,
+    shown: Shown | None = None,
 ) -> Probed:
     """Pull ``totals`` of every account for its lookback, and compare with what stands of ``report``.
 
     ``days``: all days that MDP has, up to today; an account's window is the end of it, as long as its lookback. One
     request per account that is known already: only new ones, and managers, are looked up on the platform. The ledger
-    gets the days that changed, and no row of those that didn't: a look that found nothing leaves no trace.
+    gets the days that changed, and no row of those that didn't: a look that found nothing leaves no trace. ``shown``:
+    what the marts show, to find days that were pulled and not built; without it they aren't looked for.
 
     Raises ``IngestError`` when every account fails; ``PlatformError``, ``LakeError``, ``WarehouseError``.
     """
     stores.warehouse.prepare([*SHARED_TABLES, report_table(totals), report_table(report)])
+    follow_clients_file(stores.warehouse, stores.clients, dagster_run_id, utc_now())  # a new lookback, say
     provenance = Provenance(str(uuid4()), dagster_run_id)
     result = IngestResult(totals, days, provenance.extract_run_id)
     accounts = _accounts(connector, totals, stores, result)
@@ -60,7 +64,7 @@ def probe(
     result.require_an_account()
     for failed in result.failed:  # a reload would fail as well
         watched.pop(failed.account_id, None)
-    return Probed(result, late_days(stores.warehouse, totals, report, watched, days.start))
+    return Probed(result, late_days(stores.warehouse, totals, report, watched, days.start, shown))
 
 
 def _accounts(

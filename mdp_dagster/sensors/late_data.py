@@ -1,5 +1,6 @@
 """From the probe's event to runs: exactly the late days, one run for each range of them."""
 
+import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
@@ -22,6 +23,7 @@ _UNDER_WAY = [
     dg.DagsterRunStatus.STARTED,
 ]
 _SECONDS_BETWEEN_TICKS = 30
+_SILENT_SECONDS = 3600
 
 
 def late_data_job(totals: Report, report: Report) -> Any:
@@ -99,14 +101,15 @@ def _run_request(request: Request, probe_run_id: str) -> dg.RunRequest:
 
 
 def _runs_under_way(instance: dg.DagsterInstance, report: Report, job_name: str) -> Iterator[ActiveRun]:
-    """The queued and running runs that pull the report."""
+    """The queued and running runs that pull the report. A run whose machine died stays *started* in Dagster: one that
+    has said nothing for an hour isn't counted. At worst a day is pulled by two runs."""
     raw = dg.AssetKey(report.table)
     for record in instance.get_run_records(dg.RunsFilter(statuses=_UNDER_WAY)):
         run = record.dagster_run
         window = window_of_tags(run.tags)
         selected = run.asset_selection
         pulls = run.job_name in (JOB_NAME, job_name) if selected is None else raw in selected
-        if window is None or not pulls:
+        if window is None or not pulls or _is_silent(instance, run):
             continue
         accounts = run_tags.accounts_of(run.tags)
         yield ActiveRun(
@@ -115,3 +118,10 @@ def _runs_under_way(instance: dg.DagsterInstance, report: Report, job_name: str)
             None if accounts is None else frozenset(accounts),
             None if record.start_time is None else utc(record.start_time),
         )
+
+
+def _is_silent(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    if run.status is not dg.DagsterRunStatus.STARTED:
+        return False
+    newest = instance.get_records_for_run(run.run_id, limit=1, ascending=False).records
+    return bool(newest) and time.time() - newest[0].timestamp > _SILENT_SECONDS

@@ -14,7 +14,7 @@ from mdp_dagster.ingest.lateness import LateDay, Reason
 from mdp_dagster.late_days import LateDays
 from mdp_dagster.sensors import memory as asked_memory
 from mdp_dagster.sensors.memory import Asked, asked_now, paused_and_due
-from mdp_dagster.window import DateWindow
+from mdp_dagster.window import DateWindow, join_days
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,8 @@ def _uncovered(
 ) -> tuple[frozenset[date], set[date], list[str]]:
     """The days that nobody covers, those that wait for a run to end, and what is to be said of them."""
     restated = {day.date for day in due.days if day.reason is Reason.RESTATED}
-    free, waiting, said = set(), set(), []
+    free, waiting = set(), set()
+    covered: dict[str, list[date]] = {}
     for day, accounts in due.accounts_by_day().items():
         covering = [run for run in runs if run.covers(day, accounts)]
         if not covering:
@@ -118,7 +119,8 @@ def _uncovered(
         too_early = all(run.started_at is not None and run.started_at <= event_time for run in covering)
         if too_early and day in restated:
             waiting.add(day)
-        said.append(f"{day} is covered by run {covering[0].run_id[:8]}")
+        covered.setdefault(covering[0].run_id, []).append(day)
+    said = [f"{', '.join(map(str, join_days(days)))}: covered by run {run_id[:8]}" for run_id, days in covered.items()]
     return frozenset(free), waiting, said
 
 

@@ -164,3 +164,28 @@ def test_a_reload_job_is_everything_below_the_report_and_none_of_the_judgement(p
     checks = {key.name for key in layer.asset_graph.asset_check_keys}
     assert {"grain_unique", "rows_in_rows_out", "reconciles_int_account__reconciliation"} <= checks
     assert not {name for name in checks if name.startswith(("kpi_", "volume"))}
+
+
+def test_a_day_that_was_pulled_and_not_built_is_late(loaded: Platform) -> None:
+    """A reload that died, or failed, after its pull: the ledger is right, and the mart is not."""
+    platform = loaded
+    platform.probe()
+    for source in ("google_ads", "meta_ads"):
+        for request in platform.tick(source):
+            platform.reload(source, request)
+    day, gone = platform.a_day_with_rows(GOOGLE, 3), platform.a_day_with_rows(META, 2)
+    platform.world.restate("google_ads", GOOGLE, day, factor=2)
+    platform.world.empty_day("meta_ads", META, gone)
+    for source, late in (("google_ads", day), ("meta_ads", gone)):
+        for report in ("account_daily", "campaign_daily"):
+            platform.run(DateWindow.of_days(late, late), select=f"raw_{source}__{report}")
+    assert not platform.shows_truth(days_ago(11))
+    platform.probe()
+    for source, late in (("google_ads", day), ("meta_ads", gone)):
+        [request] = platform.tick(source)
+        assert windows([request]) == [f"{late}...{late}"]
+        assert request.tags[run_tags.REASON] == "not built: 1 day of 1 account"
+        platform.reload(source, request)
+    platform.assert_mart_is_true(days_ago(11))
+    platform.probe()
+    assert platform.tick("google_ads") == [] and platform.tick("meta_ads") == []

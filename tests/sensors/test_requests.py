@@ -64,7 +64,7 @@ def test_a_run_that_is_queued_or_began_after_the_probe_has_its_days(minutes: flo
     planned = decide(late((3, "a"), (4, "a")), run(4, 8, minutes_after_probe=minutes))
     assert asked(planned) == ["2026-11-03...2026-11-03"]
     assert not planned.memory.waiting
-    assert "2026-11-04 is covered by run run-1" in planned.said
+    assert "2026-11-04...2026-11-04: covered by run run-1" in planned.said
 
 
 def test_days_of_a_run_that_began_before_the_probe_wait_for_its_end() -> None:

@@ -16,6 +16,7 @@ from mdp_dagster.ingest.lateness import LateDay, Reason
 from mdp_dagster.late_days import METADATA_KEY, LateDays
 from mdp_dagster.partitions import range_tags
 from mdp_dagster.platforms import PROBES
+from mdp_dagster.sensors import late_data as late_data_module
 from mdp_dagster.sensors.late_data import late_data_job, late_data_sensor
 from mdp_dagster.window import DateWindow
 
@@ -107,4 +108,23 @@ def test_a_run_under_way_of_the_same_report_and_accounts_has_its_days(
     answer = tick(instance)
     assert len(answer.run_requests or []) == (0 if covered else 1)
     if covered:
-        assert answer.skip_reason is not None and "is covered by run" in str(answer.skip_reason.skip_message)
+        assert answer.skip_reason is not None and ": covered by run" in str(answer.skip_reason.skip_message)
+
+
+def test_a_run_that_has_said_nothing_for_an_hour_covers_nothing(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its machine died, and Dagster still says that it is running."""
+    run = dg.DagsterRun(
+        job_name="__ASSET_JOB",
+        status=dg.DagsterRunStatus.STARTED,
+        tags=range_tags(DateWindow.of_days(LAST - timedelta(days=9), LAST)),
+        asset_selection=frozenset([dg.AssetKey(REPORT.table)]),
+    )
+    instance.add_run(run)
+    instance.report_engine_event("the last that was heard of it", run)
+    report_late(instance, late_accounts(days=3, accounts=1))
+    assert not tick(instance).run_requests
+    now = time.time()
+    monkeypatch.setattr(late_data_module.time, "time", lambda: now + 4000)
+    assert len(tick(instance).run_requests or []) == 1

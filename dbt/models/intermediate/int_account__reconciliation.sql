@@ -144,11 +144,14 @@ joined as (
         {%- set lookback = lookback_of('days.platform', 'accounts.lookback_days') | indent(8) %}
         {{ age_days('days.date', 'campaign_days.pulled_at') }} < {{ lookback }} as changed_after_campaigns,
         {{ age_days('days.date', 'account_days.pulled_at') }} < {{ lookback }} as changed_after_total,
-        -- the totals are looked at every hour: within one, a day that is over hardly changes; one that is filling up does
-        (
+        -- the totals are looked at every hour: within one, a day that is over hardly changes; one that is filling up does,
+        -- but not between two pulls of one run. And a day has not one campaign for other reasons than that.
+        coalesce(unified.row_count, 0) > 0 and (
             {{ minutes_between('account_days.pulled_at', 'campaign_days.pulled_at') }} > 60
-            or {{ age_days('days.date', 'account_days.pulled_at') }} <= 1
-            or {{ age_days('days.date', 'campaign_days.pulled_at') }} <= 1
+            or (
+                {{ minutes_between('account_days.pulled_at', 'campaign_days.pulled_at') }} > 10
+                and {{ age_days('days.date', 'account_days.pulled_at') }} <= 1
+            )
         ) as pulled_apart,
         (
             days.platform in ('{{ var('conversion_type_by_row') | join("', '") }}')
