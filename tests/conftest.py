@@ -1,0 +1,12 @@
+"""What concerns all tests."""
+
+from __future__ import annotations
+
+import pytest
+
+# They take from half a minute to two, mostly waiting: begun first, they don't keep one of two workers at the end.
+LONG = ("test_daemon", "test_processes", "test_late_data_property", "test_backfill", "test_as_of", "test_properties")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
