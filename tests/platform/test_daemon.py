@@ -24,7 +24,7 @@ from .conftest import TODAY, Platform, days_ago
 
 ROOT = Path(__file__).parents[2]
 GOOGLE, META = "4123087751", "301400000000101"
-_SECONDS = 270
+_SECONDS = 480
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def daemon(home: Path) -> Iterator[subprocess.Popen[bytes]]:
         log.close()
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_a_change_at_the_platform_reaches_the_mart_by_itself(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:

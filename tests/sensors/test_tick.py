@@ -74,7 +74,7 @@ def test_five_hundred_days_of_fifty_accounts_are_one_quick_tick(instance: dg.Dag
         answer = tick(instance)
         seconds.append(time.perf_counter() - began)
     print(f"a tick with 500 days x 50 accounts: {min(seconds):.3f} s")
-    assert min(seconds) < 0.5  # 0.3 on an idle machine; a query or a request each would take many times that
+    assert min(seconds) < 1  # 0.2 on two cores; a query or a request for each would take many times that
     assert answer.run_requests is not None
     assert 15 < len(answer.run_requests) < 19  # a gap in each month
     assert all(len(request.tags[run_tags.ACCOUNTS].split(",")) == 50 for request in answer.run_requests)
