@@ -2,12 +2,12 @@
 
 import dagster as dg
 
+from mdp_dagster.checks.campaigns import MART
 from mdp_dagster.partitions import daily_window, window_of_tags
 from mdp_dagster.services import Services
 from mdp_dagster.warehouse.base import MARTS, STAGING, in_window
 from mdp_dagster.window import DateWindow
 
-MART = "mart_campaign__daily"
 ROWS = "rows_in_rows_out"
 
 # Each step by platform; the first is what the platform answered, by the ledger.

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from mdp_dagster.cli.place import choose_place
+from mdp_dagster.ingest.tables import EXTRACTS
 from mdp_dagster.settings import Settings
 from mdp_dagster.transform.as_of import AsOf, build_as_of
 from mdp_dagster.warehouse.base import MARTS, Warehouse
@@ -77,7 +78,7 @@ def _known_days(warehouse: Warehouse, as_of: AsOf) -> DateWindow:
             min(extracted_at) as first_pull,
             min(date) filter (where extracted_at <= timestamp '{as_of.moment}') as first_day,
             max(date) filter (where extracted_at <= timestamp '{as_of.moment}') as last_day
-        from mdp_raw.raw__extracts
+        from {EXTRACTS.id}
         """
     ).to_pylist()
     if row["first_pull"] is None:
@@ -108,10 +109,11 @@ def _report(warehouse: Warehouse, as_of: AsOf, said: str, settings: Settings) ->
     print(f"""
 What has changed since then, for instance:
 
-  select date, client_id, platform, past.spend as spend_then, present.spend as spend_now
+  select date, client_id, platform, past.spend as spend_then, present.spend as spend_now,
+      past.conversions as conversions_then, present.conversions as conversions_now
   from {marts}.mart_client__daily as past
   full join {MARTS}.mart_client__daily as present using (date, client_id, platform)
-  where past.spend is distinct from present.spend
+  where past.spend is distinct from present.spend or past.conversions is distinct from present.conversions
   order by date desc
 
 In {settings.duckdb_path}. To remove it again: make as-of AT="{said}" DROP=1""")

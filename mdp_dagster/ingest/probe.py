@@ -46,7 +46,7 @@ def probe(
     """
     stores.warehouse.prepare([*SHARED_TABLES, report_table(totals), report_table(report)])
     follow_clients_file(stores.warehouse, stores.clients, dagster_run_id, utc_now())  # a new lookback, say
-    provenance = Provenance(str(uuid4()), dagster_run_id)
+    provenance = Provenance(str(uuid4()), dagster_run_id, keep_unchanged=False)
     result = IngestResult(totals, days, provenance.extract_run_id)
     accounts = _accounts(connector, totals, stores, result)
     result.expect(accounts)
@@ -58,7 +58,7 @@ def probe(
     for window, group in groups.items():
         for chunk in window.chunks(totals.max_days_per_extract):
             try:
-                pull_and_commit(connector, totals, group, chunk, stores, provenance, result, keep_unchanged=False)
+                pull_and_commit(connector, totals, group, chunk, stores, provenance, result)
             except IngestError as error:  # too many rejects among these accounts: no reason to miss the others' days
                 result.refuse(group, str(error))
     result.require_an_account()

@@ -27,10 +27,12 @@ MAX_REJECTED_SHARE_OF_ACCOUNT = 0.5
 
 @dataclass(frozen=True)
 class Provenance:
-    """Which run pulls."""
+    """Which run pulls, and what it leaves of days that are as they were: ``keep_unchanged``, a row in the ledger;
+    otherwise nothing, and an extract that changed nothing isn't landed."""
 
     extract_run_id: str
     dagster_run_id: str
+    keep_unchanged: bool = True
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,8 @@ def pull(
     current: CurrentDays,
     lake: Lake,
     provenance: Provenance,
-    keep_unchanged: bool = True,
 ) -> Pulled:
-    """Pull and land; nothing is visible in the warehouse yet. Without ``keep_unchanged`` the extract is about the days
-    that changed only, and one that changed nothing isn't landed.
+    """Pull and land; nothing is visible in the warehouse yet.
 
     Raises what the connector raises, and ``LakeError``.
     """
@@ -83,7 +83,7 @@ def pull(
     good, rejects = validate(report, received, window)
     judged, restated = _judge_days(report, account.account_id, window, day_contents(good), current, provenance)
     loaded = [day.date for day in judged if day.status == LOADED]
-    days = judged if keep_unchanged else tuple(day for day in judged if day.status == LOADED)
+    days = judged if provenance.keep_unchanged else tuple(day for day in judged if day.status == LOADED)
     extract = Extract(
         source=report.source,
         report=report.name,

@@ -104,11 +104,9 @@ def pull_and_commit(
     stores: Stores,
     provenance: Provenance,
     result: IngestResult,
-    keep_unchanged: bool = True,
 ) -> list[Pulled]:
-    """Pull the accounts side by side, then commit. ``keep_unchanged``: the ledger gets a row of every day that was
-    looked at; without it, of those that changed."""
-    pulls = _pull_side_by_side(connector, report, accounts, window, stores, provenance, result, keep_unchanged)
+    """Pull the accounts side by side, then commit."""
+    pulls = _pull_side_by_side(connector, report, accounts, window, stores, provenance, result)
     _commit(report, window, pulls, stores)
     return pulls
 
@@ -121,7 +119,6 @@ def _pull_side_by_side(
     stores: Stores,
     provenance: Provenance,
     result: IngestResult,
-    keep_unchanged: bool,
 ) -> list[Pulled]:
     current = current_days(stores.warehouse, report, window)
     registry = registry_rows(stores.clients, accounts)
@@ -138,7 +135,6 @@ def _pull_side_by_side(
                 current,
                 stores.lake,
                 provenance,
-                keep_unchanged,
             ): account
             for account in accounts
         }
