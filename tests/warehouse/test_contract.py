@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
@@ -297,6 +296,7 @@ def test_any_history_of_good_and_failing_writes_ends_as_it_should(
 # ---- values and queries ----------------------------------------------------------------------------------------------
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=12)
+INDIA = timezone(timedelta(hours=5, minutes=30))
 values = st.fixed_dictionaries(
     {
         "date": st.none() | st.dates(date(1, 1, 1)),
@@ -304,7 +304,8 @@ values = st.fixed_dictionaries(
         "version": st.none() | st.integers(-(2**31), 2**31 - 1),
         "spend": st.none() | st.floats(allow_nan=False),
         "is_paused": st.none() | st.booleans(),
-        "seen_at": st.none() | st.datetimes(timezones=st.sampled_from([timezone.utc, ZoneInfo("Asia/Kolkata")])),
+        # of a fixed offset: Python takes an hour that a zone had twice for unequal to itself in another zone
+        "seen_at": st.none() | st.datetimes(datetime(1, 1, 2), timezones=st.sampled_from([timezone.utc, INDIA])),
         "order": st.none() | texts | st.sampled_from(["'", '"', "$x", "null", "--", "\n", ";"]),
     }
 )
