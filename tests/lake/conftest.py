@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.emulators.google_cloud import GoogleCloud
+
+from .places import Bucket, Folder, Place
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def place(request: pytest.FixtureRequest) -> Place:
+    """Both kinds of places: what a test shows here holds for each."""
+    found: Place = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path / "lake")
+
+
+@pytest.fixture
+def bucket(google_cloud: GoogleCloud) -> Iterator[Bucket]:
+    bucket = Bucket(google_cloud)
+    bucket.faults.clear()
+    yield bucket
+    bucket.faults.clear()

@@ -1,0 +1,200 @@
+"""The lake keeps what it was given, whole, and says so when it can't: in a folder and in a bucket alike."""
+
+from __future__ import annotations
+
+import io
+import os
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timezone
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mdp_dagster.lake import Lake, LakeError
+
+from .places import Place
+from .rows import METADATA, ROWS, SCHEMA, same_rows
+
+in_one_place = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+
+
+def test_what_was_written_is_read_back(place: Place) -> None:
+    address = place.lake.write("google_ads/campaign_daily/run/1.parquet", ROWS, METADATA)
+    assert address == f"{place.lake.uri}/google_ads/campaign_daily/run/1.parquet"
+    assert same_rows(place.lake.read(address), ROWS)
+    assert place.lake.metadata("google_ads/campaign_daily/run/1.parquet") == METADATA
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+rows = st.lists(
+    st.fixed_dictionaries(
+        {
+            "campaign": st.none() | st.text(st.characters(exclude_categories=["Cs"])),
+            "clicks": st.none() | st.integers(-(2**63), 2**63 - 1),
+            "value": st.none() | st.floats(allow_nan=False),
+            "date": st.none() | st.dates(),
+            "at": st.none() | st.datetimes(timezones=st.just(timezone.utc)),
+        }
+    ),
+    max_size=20,
+)
+numbers = iter(range(1_000_000))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=in_one_place)
+@given(rows, st.dictionaries(st.text(max_size=5), json_values, max_size=4))
+def test_any_rows_and_any_metadata_are_read_back(
+    place: Place, written: list[dict[str, Any]], metadata: dict[str, Any]
+) -> None:
+    """No rows at all, too: a day restated to nothing."""
+    table, path = pa.Table.from_pylist(written, SCHEMA), f"{next(numbers)}.parquet"
+    address = place.lake.write(path, table, metadata)
+    assert same_rows(place.lake.read(address), table)
+    assert place.lake.metadata(path) == metadata
+
+
+def test_a_file_tells_its_columns_by_path_and_by_address(place: Place) -> None:
+    address = place.lake.write("s/r/1.parquet", ROWS, METADATA)
+    assert place.lake.schema("s/r/1.parquet") == place.lake.schema(address) == SCHEMA
+    assert place.lake.schema(address).metadata is None
+    empty = place.lake.write("s/r/2.parquet", SCHEMA.empty_table().select(["date", "clicks"]), {})
+    assert place.lake.schema(empty) == pa.schema([("date", pa.date32()), ("clicks", pa.int64())])
+
+
+def test_files_are_listed_below_a_prefix_and_in_order(place: Place) -> None:
+    assert list(place.lake.files()) == [], "a lake that is not there yet"
+    written = ["b/2/x.parquet", "a/1/y ü.parquet", "a/10/z.parquet", "ab/v.parquet", "refused/a/w.parquet"]
+    for path in written:
+        place.lake.write(path, ROWS, {})
+    place.put("b/notes.txt", b"not ours")
+    place.put("b/folder.parquet/notes.txt", b"not ours")
+    assert list(place.lake.files()) == sorted(written)
+    assert list(place.lake.files("a")) == list(place.lake.files("a/")) == ["a/1/y ü.parquet", "a/10/z.parquet"]
+    assert list(place.lake.files("nowhere")) == []
+
+
+def test_threads_write_side_by_side(place: Place) -> None:
+    """More files than Cloud Storage lists at a time, too."""
+    paths = [f"s/r/run/{n}.parquet" for n in range(120)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda path: place.lake.write(path, ROWS, {"path": path}), paths))
+    assert list(place.lake.files()) == sorted(paths)
+    assert all(place.lake.metadata(path) == {"path": path} for path in paths[::10])
+
+
+# ---- moving ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_moved_file_lies_in_its_new_place_alone(place: Place) -> None:
+    place.lake.write("s/r/1.parquet", ROWS, METADATA)
+    place.lake.move("s/r/1.parquet", "refused/s/r/1.parquet")
+    assert place.names() == ["refused/s/r/1.parquet"]
+    assert same_rows(place.lake.read(f"{place.lake.uri}/refused/s/r/1.parquet"), ROWS)
+    assert place.lake.metadata("refused/s/r/1.parquet") == METADATA
+
+
+def test_a_move_may_be_repeated(place: Place) -> None:
+    place.lake.write("a.parquet", ROWS, METADATA)
+    for _ in range(3):
+        place.lake.move("a.parquet", "b.parquet")
+    assert place.names() == ["b.parquet"]
+
+
+def test_a_file_that_is_nowhere_can_not_be_moved(place: Place) -> None:
+    with pytest.raises(LakeError, match=r"gone.parquet can't be moved to b.parquet: .* → move it by hand"):
+        place.lake.move("gone.parquet", "b.parquet")
+    assert place.names() == []
+
+
+# ---- damage ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"PAR1", b"hello world", os.urandom(99_000), b"PAR1" + b"\x00" * 500 + b"PAR1", b"\xff" * 99_000 + b"PAR1"],
+    ids=["empty", "short", "text", "noise", "zeros", "footer beyond its beginning"],
+)
+def test_a_file_that_is_no_extract_is_named(place: Place, content: bytes) -> None:
+    place.put("s/bad.parquet", content)
+    with pytest.raises(LakeError, match=r"(?s)s/bad.parquet is no extract of MDP, or is damaged.* → move it out"):
+        place.lake.metadata("s/bad.parquet")
+    with pytest.raises(LakeError, match=r"(?s)s/bad.parquet can't be read.* → pull its days again"):
+        place.lake.read(f"{place.lake.uri}/s/bad.parquet")
+    with pytest.raises(LakeError, match=r"(?s)s/bad.parquet can't be read.* → pull its days again"):
+        place.lake.schema("s/bad.parquet")
+
+
+def test_somebody_elses_parquet_is_no_extract(place: Place) -> None:
+    foreign = io.BytesIO()
+    pq.write_table(ROWS, foreign)
+    place.put("s/foreign.parquet", foreign.getvalue())
+    with pytest.raises(LakeError, match=r"s/foreign.parquet is no extract of MDP"):
+        place.lake.metadata("s/foreign.parquet")
+
+
+def test_a_file_that_is_gone_is_named(place: Place) -> None:
+    with pytest.raises(LakeError, match="gone.parquet can't be read.* → pull its days again"):
+        place.lake.read(f"{place.lake.uri}/gone.parquet")
+    with pytest.raises(LakeError, match="gone.parquet can't be read.* → pull its days again"):
+        place.lake.schema("gone.parquet")
+    with pytest.raises(LakeError, match="gone.parquet is no extract"):
+        place.lake.metadata("gone.parquet")
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=in_one_place)
+@given(st.data())
+def test_a_file_that_was_cut_off_is_named(place: Place, data: st.DataObject) -> None:
+    path = f"{next(numbers)}.parquet"
+    address = place.lake.write(path, ROWS, METADATA)
+    content = place.content(path)
+    place.put(path, content[: data.draw(st.integers(0, len(content) - 1))])
+    with pytest.raises(LakeError, match=path):
+        place.lake.read(address)
+    with pytest.raises(LakeError, match=path):
+        place.lake.metadata(path)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=in_one_place)
+@given(st.data())
+def test_a_bit_turned_over_among_the_rows_is_noticed_or_harmless(place: Place, data: st.DataObject) -> None:
+    """It never changes a number in silence."""
+    path = f"{next(numbers)}.parquet"
+    address = place.lake.write(path, ROWS, METADATA)
+    content = bytearray(place.content(path))
+    end_of_rows = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    position, bit = data.draw(st.integers(4, end_of_rows - 1)), data.draw(st.integers(0, 7))
+    content[position] ^= 1 << bit
+    place.put(path, bytes(content))
+    try:
+        read = place.lake.read(address)
+    except LakeError as error:
+        assert path in str(error)
+    else:
+        assert same_rows(read, ROWS)
+
+
+# ---- addresses -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://example.com/lake", "s3://bucket/x", "azure://x", "file://host/lake", "file:///", "://",
+        "gs://", "gs:///", "gs:///x", "gs:/bucket/x", "gs:bucket", "GS://bucket/x", "gs://B", "gs://my bucket/x",
+        "gs://-bucket/x", "gs://bucket//x", "gs://bucket/x//y", "gs://bucket/../x", "gs://bucket/./x",
+        "gs://bucket/a*", "gs://bucket/a?b", "gs://bucket/a#b", "gs://bucket/[a]", "gs://bucket/a\nb",
+    ],
+)  # fmt: skip
+def test_an_address_that_can_not_be_a_lake_is_refused_with_the_remedy(uri: str) -> None:
+    with pytest.raises(LakeError) as error:
+        Lake(uri)
+    assert str(error.value).startswith(f"{uri} can't be a lake: ")
+    assert "→ set MDP_LAKE_URI to a folder, file:///a/folder or gs://bucket/prefix" in str(error.value)

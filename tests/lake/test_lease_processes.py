@@ -1,0 +1,148 @@
+"""A lease between real processes, of which some are killed and some stand still."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing.connection import Connection
+from typing import Any
+
+import pytest
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import storage
+
+from mdp_dagster.lake.lease import BucketLease, LeaseLost, LeaseTimeout
+from tests.emulators.google_cloud import GoogleCloud
+
+from .places import Bucket
+
+processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload(["mdp_dagster.lake.lease", "mdp_dagster.warehouse.duckdb"])
+
+PATIENCE = 60.0
+
+
+def client(endpoint: str) -> storage.Client:
+    return storage.Client(project="p", credentials=AnonymousCredentials(), client_options={"api_endpoint": endpoint})
+
+
+def lease(uri: str, endpoint: str, duration: float) -> BucketLease:
+    return BucketLease(uri, partial(client, endpoint), "build", PATIENCE, duration)
+
+
+@contextmanager
+def process(target: Callable[..., None], *arguments: Any) -> Iterator[tuple[Any, Connection]]:
+    """A process of its own, and a pipe to it."""
+    ours, theirs = processes.Pipe()
+    running = processes.Process(target=target, args=(*arguments, theirs))
+    running.start()
+    theirs.close()
+    try:
+        yield running, ours
+    finally:
+        running.kill()
+        running.join()
+        ours.close()
+
+
+def answer(pipe: Connection) -> Any:
+    assert pipe.poll(PATIENCE), "no answer"
+    return pipe.recv()
+
+
+def _count(uri: str, endpoint: str, times: int, pipe: Connection) -> None:
+    """Adds to a number in the bucket as nobody should who isn't alone: it is read, and written a moment later."""
+    objects = client(endpoint).bucket(uri.removeprefix("gs://").split("/")[0])
+    one = lease(uri, endpoint, 5.0)
+    pipe.recv()
+    for _ in range(times):
+        with one.held():
+            found = int(objects.blob("number").download_as_bytes())
+            time.sleep(0.01)
+            objects.blob("number").upload_from_string(str(found + 1))
+    pipe.send("done")
+
+
+def test_processes_take_turns(bucket: Bucket, google_cloud: GoogleCloud) -> None:
+    objects = bucket.storage_client().bucket(bucket.name)
+    objects.blob("number").upload_from_string("0")
+    counting = partial(process, _count, bucket.uri, google_cloud.storage_url, 5)
+    with counting() as (_, one), counting() as (_, two), counting() as (_, three):
+        for pipe in (one, two, three):
+            pipe.send("go")
+        assert [answer(pipe) for pipe in (one, two, three)] == ["done"] * 3
+    assert objects.blob("number").download_as_bytes() == b"15"
+
+
+def _hold(uri: str, endpoint: str, duration: float, pipe: Connection) -> None:
+    one = lease(uri, endpoint, duration)
+    try:
+        with one.held():
+            pipe.send("held")
+            pipe.recv()
+            one.check()
+    except LeaseLost as error:
+        pipe.send(f"lost: {error}")
+    else:
+        pipe.send("kept")
+
+
+def test_work_that_takes_longer_than_the_lease_keeps_it(bucket: Bucket, google_cloud: GoogleCloud) -> None:
+    with process(_hold, bucket.uri, google_cloud.storage_url, 1.5) as (_, pipe):
+        assert answer(pipe) == "held"
+        impatient = BucketLease(bucket.uri, bucket.storage_client, "build", 3.5, 1.5)
+        with pytest.raises(LeaseTimeout, match=r"is held by process \d+ on "):
+            impatient.held().__enter__()
+        pipe.send("end")
+        assert answer(pipe) == "kept"
+
+
+def test_a_killed_holder_is_followed_when_its_lease_has_run_out(
+    bucket: Bucket, google_cloud: GoogleCloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    with process(_hold, bucket.uri, google_cloud.storage_url, 1.5) as (holder, pipe):
+        assert answer(pipe) == "held"
+        holder.kill()
+        holder.join()
+        killed = time.monotonic()
+        with caplog.at_level(logging.WARNING), lease(bucket.uri, google_cloud.storage_url, 60.0).held():
+            assert time.monotonic() - killed > 1.5, "by its duration, not by ours"
+    assert f"taken over from process {holder.pid} on " in caplog.text
+
+
+def test_a_holder_that_stood_still_learns_that_another_has_taken_its_place(
+    bucket: Bucket, google_cloud: GoogleCloud
+) -> None:
+    with process(_hold, bucket.uri, google_cloud.storage_url, 1.5) as (holder, pipe):
+        assert answer(pipe) == "held"
+        os.kill(holder.pid, signal.SIGSTOP)
+        pipe.send("end")
+        with lease(bucket.uri, google_cloud.storage_url, 60.0).held():
+            os.kill(holder.pid, signal.SIGCONT)
+            assert answer(pipe).startswith(f"lost: {bucket.uri}/_leases/build.json was held by this process, and ")
+            holder.join()
+        # and it took nothing from its successor, which would have raised
+
+
+def _stand_still(uri: str, endpoint: str, duration: float, pipe: Connection) -> None:
+    with lease(uri, endpoint, duration).held():
+        pipe.send("held")
+        pipe.recv()
+    pipe.send("kept")
+
+
+def test_a_holder_that_stood_still_unnoticed_keeps_its_lease(bucket: Bucket, google_cloud: GoogleCloud) -> None:
+    """A machine that slept, with nobody waiting."""
+    with process(_stand_still, bucket.uri, google_cloud.storage_url, 0.5) as (holder, pipe):
+        assert answer(pipe) == "held"
+        os.kill(holder.pid, signal.SIGSTOP)
+        time.sleep(0.8)
+        os.kill(holder.pid, signal.SIGCONT)
+        pipe.send("end")
+        assert answer(pipe) == "kept"
