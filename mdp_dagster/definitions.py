@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import dagster as dg
 
@@ -17,7 +18,7 @@ from mdp_dagster.platforms import PROBES, REPORTS
 from mdp_dagster.schedules import ads_daily_job, ads_daily_schedule, probe_job, probe_schedule
 from mdp_dagster.sensors.late_data import late_data_job, late_data_sensor
 from mdp_dagster.services import services_resource
-from mdp_dagster.settings import Settings, load_settings
+from mdp_dagster.settings import Settings, load_google_cloud_settings, load_settings
 from mdp_dagster.transform.project import parsed_project
 
 
@@ -35,10 +36,19 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         jobs=[daily, probe, *reloads.values()],
         sensors=[late_data_sensor(report, job) for report, job in reloads.items()],
         schedules=[ads_daily_schedule(settings, daily), probe_schedule(settings, probe)],
-        resources={"services": services_resource},
+        resources={"services": services_resource, **_google_cloud(settings)},
         # One process per run: the steps share the connectors, the parsed project and the one writer that DuckDB has.
         executor=dg.in_process_executor,
     )
+
+
+def _google_cloud(settings: Settings) -> dict[str, Any]:
+    """BigQuery's client as a resource, for assets that people add."""
+    if settings.target == "duckdb":
+        return {}
+    from mdp_dagster.google_cloud import bigquery_resource
+
+    return {"bigquery": bigquery_resource(load_google_cloud_settings())}
 
 
 # Backfill policies are "beta" in Dagster's words, and the whole of MDP stands on one; say it here, not in every log.

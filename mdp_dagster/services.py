@@ -1,6 +1,8 @@
 """What assets and checks work with, made from the settings when it is first asked for, and kept for one run."""
 
+from contextlib import AbstractContextManager
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -13,9 +15,14 @@ from mdp_dagster.ingest.run import Stores
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
 from mdp_dagster.lake import Lake
 from mdp_dagster.platforms import AD_PLATFORMS, REPORTS, SOURCES
-from mdp_dagster.settings import Settings, load_settings
+from mdp_dagster.settings import GoogleCloudSettings, Settings, load_google_cloud_settings, load_settings
 from mdp_dagster.warehouse.base import Warehouse
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
+
+if TYPE_CHECKING:
+    from google.cloud import storage
+
+    from mdp_dagster.lake.lease import BucketLease
 
 
 class Services:
@@ -24,6 +31,7 @@ class Services:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._connectors: dict[str, DataSourceConnector] = {}
+        self._leases: dict[str, BucketLease] = {}
         self.unfinished: dict[str, IngestResult] = {}
         """What a step has of its report while it waits for a quota, by raw table."""
 
@@ -33,11 +41,44 @@ class Services:
 
     @cached_property
     def warehouse(self) -> Warehouse:
-        return DuckDBWarehouse(self.settings.duckdb_path, self.settings.lock_timeout_seconds)
+        if self.settings.target == "duckdb":
+            return DuckDBWarehouse(self.settings.duckdb_path, self.settings.lock_timeout_seconds)
+        # loaded by whom it concerns: Google's libraries take a second
+        from mdp_dagster.google_cloud import bigquery_client
+        from mdp_dagster.warehouse.bigquery.catalog import DatasetOptions
+        from mdp_dagster.warehouse.bigquery.warehouse import BigQueryWarehouse
+
+        cloud = self._google_cloud
+        return BigQueryWarehouse(
+            lambda: bigquery_client(cloud),
+            self._lease,
+            DatasetOptions(
+                cloud.location, self.settings.bigquery_labels, self.settings.bigquery_partition_expiration_days
+            ),
+            self.settings.bigquery_max_bytes_per_query,
+        )
 
     @cached_property
     def lake(self) -> Lake:
-        return Lake(self.settings.lake_uri)
+        return Lake(self.settings.lake_uri, self._storage_client)
+
+    @cached_property
+    def _google_cloud(self) -> GoogleCloudSettings:
+        return load_google_cloud_settings()
+
+    def _storage_client(self) -> "storage.Client":
+        from mdp_dagster.google_cloud import storage_client
+
+        return storage_client(self._google_cloud)
+
+    def _lease(self, name: str) -> AbstractContextManager[None]:
+        """Held by one process at a time, on whichever machine; a lock file can't be seen by two."""
+        from mdp_dagster.lake.lease import BucketLease
+
+        if name not in self._leases:
+            timeout = self.settings.lock_timeout_seconds
+            self._leases[name] = BucketLease(self.settings.lake_uri, self._storage_client, name, timeout)
+        return self._leases[name].held()
 
     def stores(self) -> Stores:
         return Stores(self.clients, self.warehouse, self.lake)

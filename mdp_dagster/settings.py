@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 S = TypeVar("S", bound=BaseSettings)
 
@@ -62,14 +63,27 @@ class MetaAdsSettings(BaseSettings):
     api_version: str | None = None  # None: the version that the installed SDK was made for
 
 
+class GoogleCloudSettings(BaseSettings):
+    """Where BigQuery and Cloud Storage are, under the names that Google's own libraries read. Who asks is told by
+    application default credentials: a key file (GOOGLE_APPLICATION_CREDENTIALS), workload identity, gcloud's login."""
+
+    model_config = _config("")
+
+    project: str = Field(alias="GOOGLE_CLOUD_PROJECT", pattern=r"^[a-z0-9.:-]{4,}$")
+    location: str = Field(alias="BIGQUERY_LOCATION")  # without a default: a dataset can't be moved later
+    impersonate_service_account: str | None = Field(default=None, alias="MDP_GOOGLE_IMPERSONATE_SERVICE_ACCOUNT")
+    bigquery_emulator_host: str | None = Field(default=None, alias="BIGQUERY_EMULATOR_HOST")
+    storage_emulator_host: str | None = Field(default=None, alias="STORAGE_EMULATOR_HOST")
+
+
 class Settings(BaseSettings):
     """MDP's own settings (``MDP_*``)."""
 
     model_config = _config("MDP_")
 
-    target: Literal["duckdb"] = "duckdb"
+    target: Literal["duckdb", "bigquery"] = "duckdb"
     duckdb_path: Path = STATE_DIR / "warehouse.duckdb"
-    lake_uri: str = str(STATE_DIR / "lake")
+    lake_uri: str = Field(default=str(STATE_DIR / "lake"), validate_default=True)
     clients_file: Path = PROJECT_ROOT / "config" / "clients.yaml"
     start_date: date = date(2024, 1, 1)
     timezone: str = "UTC"
@@ -77,6 +91,12 @@ class Settings(BaseSettings):
     parallel_accounts: int = Field(default=4, ge=1, le=32)
     lock_timeout_seconds: float = Field(default=1800, gt=0)
     dbt_execution: Literal["in_process", "cli"] = "in_process"
+    bigquery_labels: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict)
+    # Shorter than a year, and what late data and the checks compare with would be gone.
+    bigquery_partition_expiration_days: int | None = Field(default=None, ge=400)
+    bigquery_as_of_expiration_days: int = Field(default=30, ge=1)
+    bigquery_max_bytes_per_query: int | None = Field(default=None, gt=0)
+    bigquery_max_bytes_per_run: int | None = Field(default=None, gt=0)
 
     _home = field_validator("duckdb_path", "lake_uri", "clients_file")(_expand_home)
 
@@ -86,6 +106,26 @@ class Settings(BaseSettings):
         # DuckDB names a database after its file, and can't tell `mdp_raw.t` in `mdp_raw` from `t` in `mdp_raw.mdp_raw`
         if value.stem in ("mdp_raw", "mdp_staging", "mdp_marts", "main", "temp", "system"):
             raise ValueError("the file can't be called like a dataset of DuckDB's → call it warehouse.duckdb, say")
+        return value
+
+    @field_validator("bigquery_labels", mode="before")
+    @classmethod
+    def _labels(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        labels = {}
+        for pair in filter(None, (part.strip() for part in value.split(","))):
+            key, _, label = pair.partition("=")
+            if not re.fullmatch(r"[a-z][a-z0-9_-]{0,62}", key) or not re.fullmatch(r"[a-z0-9_-]{0,63}", label):
+                raise ValueError(f"{pair!r} is no label → small letters, digits, - and _, like team=marketing,env=prod")
+            labels[key] = label
+        return labels
+
+    @field_validator("lake_uri")
+    @classmethod
+    def _in_a_bucket_for_bigquery(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("target") == "bigquery" and not value.startswith("gs://"):
+            raise ValueError("BigQuery loads from a bucket → gs://bucket/prefix, or MDP_TARGET=duckdb")
         return value
 
     @field_validator("timezone")
@@ -114,6 +154,11 @@ def load_meta_ads_settings() -> MetaAdsSettings:
     return _load(MetaAdsSettings, "META_")
 
 
+def load_google_cloud_settings() -> GoogleCloudSettings:
+    """Raises ``SettingsError`` where the project or the location is missing."""
+    return _load(GoogleCloudSettings, "")
+
+
 def _load(kind: type[S], prefix: str) -> S:
     named = os.environ.get("MDP_ENV_FILE")
     if named and not os.path.exists(named):
@@ -124,8 +169,11 @@ def _load(kind: type[S], prefix: str) -> S:
     except (UnicodeDecodeError, OSError) as error:
         raise SettingsError(f"{env_file} can't be read: {error} → save it as UTF-8 text") from error
     except ValidationError as error:
-        lines = [
-            f"{prefix}{'_'.join(str(part) for part in e['loc']).upper()}={e.get('input')!r}: {e['msg']}"
-            for e in error.errors()
-        ]
+        lines = [_wrong(prefix + "_".join(str(part) for part in e["loc"]).upper(), e) for e in error.errors()]
         raise SettingsError("; ".join(lines) + " → correct it in the environment or in .env") from error
+
+
+def _wrong(variable: str, error: Any) -> str:
+    if error["type"] == "missing":
+        return f"{variable} is not set"
+    return f"{variable}={error.get('input')!r}: {error['msg']}"

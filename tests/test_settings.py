@@ -15,10 +15,12 @@ from pydantic_settings import BaseSettings
 from mdp_dagster.settings import (
     PROJECT_ROOT,
     GoogleAdsSettings,
+    GoogleCloudSettings,
     MetaAdsSettings,
     Settings,
     SettingsError,
     load_google_ads_settings,
+    load_google_cloud_settings,
     load_meta_ads_settings,
     load_settings,
 )
@@ -36,20 +38,30 @@ SECRETS = [
     "META_ACCESS_TOKEN",
     "META_APP_SECRET",
 ]
-VARIABLES = [prefix + name.upper() for prefix, kind in KINDS.items() for name in kind.model_fields]
+CLOUD = {str(field.alias): name for name, field in GoogleCloudSettings.model_fields.items()}
+VARIABLES = [prefix + name.upper() for prefix, kind in KINDS.items() for name in kind.model_fields] + list(CLOUD)
+REQUIRED = {"GOOGLE_CLOUD_PROJECT": "a-project", "BIGQUERY_LOCATION": "EU"}
 
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.upper().startswith(tuple(KINDS))]:
+    for name in [name for name in os.environ if name.upper().startswith(tuple(KINDS)) or name in CLOUD]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
 
 
 def value_of(variable: str) -> Any:
+    if variable in CLOUD:
+        missing = {name: value for name, value in REQUIRED.items() if name != variable}
+        with pytest.MonkeyPatch.context() as patch:
+            for name, given in missing.items():
+                patch.setenv(name, given)
+            return getattr(load_google_cloud_settings(), CLOUD[variable])
     prefix = next(prefix for prefix in KINDS if variable.startswith(prefix))
     value = getattr(LOADERS[prefix](), variable.removeprefix(prefix).lower())
     value = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if isinstance(value, dict):
+        return ",".join(f"{key}={label}" for key, label in value.items())
     return str(value).lower() if isinstance(value, bool) else value
 
 
@@ -62,19 +74,26 @@ def a_value(variable: str) -> str:
         "MDP_PARALLEL_ACCOUNTS": "7",
         "MDP_LOCK_TIMEOUT_SECONDS": "12.5",
         "MDP_DBT_EXECUTION": "cli",
+        "MDP_BIGQUERY_LABELS": "team=marketing,env=prod",
+        "MDP_BIGQUERY_PARTITION_EXPIRATION_DAYS": "730",
+        "MDP_BIGQUERY_AS_OF_EXPIRATION_DAYS": "7",
+        "MDP_BIGQUERY_MAX_BYTES_PER_QUERY": "1000000000",
+        "MDP_BIGQUERY_MAX_BYTES_PER_RUN": "20000000000",
+        "GOOGLE_CLOUD_PROJECT": "another-project",
+        "BIGQUERY_LOCATION": "europe-west3",
         "GOOGLE_ADS_USE_APPLICATION_DEFAULT_CREDENTIALS": "true",
     }.get(variable, f"/value/of/{variable.lower()}")
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
 def test_each_variable_is_read_from_the_environment(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    default = value_of(variable)
+    default = None if variable in REQUIRED else value_of(variable)
     monkeypatch.setenv(variable, a_value(variable))
     assert str(value_of(variable)) == a_value(variable)
     assert variable == "MDP_TARGET" or value_of(variable) != default
 
 
-@pytest.mark.parametrize("variable", VARIABLES)
+@pytest.mark.parametrize("variable", [name for name in VARIABLES if name not in REQUIRED])
 def test_empty_counts_as_unset(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     default = value_of(variable)
     monkeypatch.setenv(variable, "")
@@ -92,6 +111,8 @@ def test_the_environment_beats_the_env_file_unless_it_is_empty(variable: str, mo
     assert str(value_of(variable)) == a_value(variable)
     other = {"duckdb": "duckdb", "7": "8", "12.5": "13.5", "cli": "in_process", "true": "false"}
     other |= {"2025-06-07": "2025-06-08", "Pacific/Auckland": "America/Denver"}
+    other |= {"team=marketing,env=prod": "env=test", "730": "731", "1000000000": "5", "20000000000": "6"}
+    other |= {"another-project": "a-third-project"}
     environment = other.get(a_value(variable), "/from/the/environment")
     monkeypatch.setenv(variable, environment)
     assert str(value_of(variable)) == environment
@@ -152,6 +173,11 @@ def test_a_missing_env_file_in_the_working_directory_is_no_fault() -> None:
         ("MDP_LOCK_TIMEOUT_SECONDS", "0"),
         ("MDP_LOCK_TIMEOUT_SECONDS", "nan"),
         ("MDP_DBT_EXECUTION", "thread"),
+        ("MDP_BIGQUERY_LABELS", "Team=Marketing"),
+        ("MDP_BIGQUERY_LABELS", "=marketing"),
+        ("MDP_BIGQUERY_PARTITION_EXPIRATION_DAYS", "90"),
+        ("MDP_BIGQUERY_MAX_BYTES_PER_RUN", "-1"),
+        ("GOOGLE_CLOUD_PROJECT", "Not A Project"),
         ("GOOGLE_ADS_USE_APPLICATION_DEFAULT_CREDENTIALS", "perhaps"),
     ],
 )
@@ -165,6 +191,23 @@ def test_a_wrong_value_names_its_variable(variable: str, value: str, monkeypatch
     while error is not None:
         assert "hush-" not in str(error) and "hush-" not in repr(error)
         error = error.__cause__ or error.__context__
+
+
+def test_bigquery_needs_a_lake_in_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MDP_TARGET", "bigquery")
+    with pytest.raises(SettingsError, match="MDP_LAKE_URI='.*lake'.*BigQuery loads from a bucket → gs://bucket/prefix"):
+        load_settings()
+    monkeypatch.setenv("MDP_LAKE_URI", "gs://bucket/mdp")
+    assert load_settings().target == "bigquery"
+
+
+@pytest.mark.parametrize("variable", REQUIRED)
+def test_google_cloud_needs_a_project_and_a_location(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in REQUIRED.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv(variable, "")
+    with pytest.raises(SettingsError, match=f"^{variable} is not set → "):
+        load_google_cloud_settings()
 
 
 def test_all_wrong_values_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

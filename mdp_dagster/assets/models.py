@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DbtCliResource, dbt_assets
 
+from mdp_dagster.assets.cost import Estimate, costs
 from mdp_dagster.assets.failing_rows import failing_rows, with_failing_rows
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.registry import follow_clients_file
@@ -45,8 +46,9 @@ def dbt_models(project: ParsedProject, partitions: dg.DailyPartitionsDefinition)
             "recent_start": recent.start.isoformat(),
             "recent_end": recent.end.isoformat(),
         }
-        with services.warehouse.exclusive():
+        with services.warehouse.building():
             first = project.to_make_first(_selected(context), services.warehouse.tables())
+            estimated = _estimate(context, services, project, translator, variables, first)
             if first:
                 # a selection on a new warehouse, or one with a gap: what it reads from must be there, and not be stale
                 context.log.info(f"making {', '.join(first)}, which the selection reads from")
@@ -55,10 +57,12 @@ def dbt_models(project: ParsedProject, partitions: dg.DailyPartitionsDefinition)
                 yield from _stock_dbt(context, variables)
                 return
             built = in_process.build(context, project, translator, variables)
-            totals = _totals(services, project, built.events, window)
+            told = _totals(services, project, built.events, window)
+            for model, metadata in costs(project, estimated, built.responses).items():
+                told.setdefault(model, {}).update(metadata)
             found = {test: failing_rows(services.warehouse, sql) for test, sql in built.missed_tests.items()}
         for event in built.events:
-            yield with_failing_rows(_with_totals(event, totals), found)
+            yield with_failing_rows(_with_metadata(event, told), found)
         if built.errors:
             raise DbtError(built.errors)
 
@@ -67,6 +71,24 @@ def dbt_models(project: ParsedProject, partitions: dg.DailyPartitionsDefinition)
 
 def _selected(context: dg.AssetExecutionContext) -> set[str]:
     return {key.to_user_string() for key in context.selected_asset_keys}
+
+
+def _estimate(
+    context: dg.AssetExecutionContext,
+    services: Services,
+    project: ParsedProject,
+    translator: MdpDbtTranslator,
+    variables: dict[str, str],
+    first: list[str],
+) -> Estimate | None:
+    """What the build would read; None where that costs nothing. Raises ``dagster.Failure`` if it is too much."""
+    if not services.warehouse.charges_for_reading:
+        return None
+    statements = in_process.statements(context, project, translator, variables, first)
+    estimated = Estimate(services.warehouse.estimated_bytes(statements, window_of(context)))
+    context.log.info(f"to be read: {estimated}")
+    estimated.require_within(services.settings.bigquery_max_bytes_per_run, window_of(context))
+    return estimated
 
 
 def _stock_dbt(context: dg.AssetExecutionContext, variables: dict[str, str]) -> Iterator[Any]:
@@ -109,7 +131,7 @@ def _totals_query(node: Mapping[str, Any], window: DateWindow) -> str:
     )
 
 
-def _with_totals(event: Any, totals: dict[str, dict[str, dg.MetadataValue]]) -> Any:
+def _with_metadata(event: Any, told: dict[str, dict[str, dg.MetadataValue]]) -> Any:
     if not isinstance(event, dg.Output):
         return event
-    return dg.Output(None, event.output_name, metadata={**event.metadata, **totals.get(event.output_name, {})})
+    return dg.Output(None, event.output_name, metadata={**event.metadata, **told.get(event.output_name, {})})

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from mdp_dagster.cli.place import choose_place
 from mdp_dagster.ingest.tables import EXTRACTS
-from mdp_dagster.settings import Settings
+from mdp_dagster.partitions import today
 from mdp_dagster.transform.as_of import AsOf, build_as_of
-from mdp_dagster.warehouse.base import MARTS, Warehouse
+from mdp_dagster.warehouse.base import MARTS, Warehouse, in_window
 from mdp_dagster.window import DateWindow
 
 
@@ -34,20 +34,20 @@ def _run(options: argparse.Namespace) -> int:
 
     settings = choose_place(options.demo).settings()
     as_of = AsOf(parse_instant(options.instant, settings.timezone))
-    if not settings.duckdb_path.exists():
+    if settings.target == "duckdb" and not settings.duckdb_path.exists():
         raise AsOfError(f"{settings.duckdb_path} is not there yet → pull something first, then look back at it")
     services = Services(settings)
     if options.drop:
         dropped = services.warehouse.drop_as_of(as_of.suffix)
         print(f"Removed: {', '.join(dropped)}" if dropped else f"Nothing to remove: no schema ends with {as_of.suffix}")
         return 0
-    with services.warehouse.exclusive():
+    with services.warehouse.building():
         services.prepare_raw()
-        known = _known_days(services.warehouse, as_of)
+        known = _known_days(services.warehouse, as_of, DateWindow.of_days(settings.start_date, today(settings)))
         window = _window(options.days) if options.days else known
         print(f"As of {as_of.moment} UTC: {window} ({len(window)} days)", flush=True)
         build_as_of(settings, as_of, window)
-        _report(services.warehouse, as_of, options.instant, settings)
+        _report(services.warehouse, as_of, window, options.instant)
     return 0
 
 
@@ -70,15 +70,16 @@ def parse_instant(text: str, zone: str) -> datetime:
     return instant
 
 
-def _known_days(warehouse: Warehouse, as_of: AsOf) -> DateWindow:
+def _known_days(warehouse: Warehouse, as_of: AsOf, days: DateWindow) -> DateWindow:
     """The days of which anything had been pulled by then."""
     [row] = warehouse.query(
         f"""
         select
             min(extracted_at) as first_pull,
-            min(date) filter (where extracted_at <= timestamp '{as_of.moment}') as first_day,
-            max(date) filter (where extracted_at <= timestamp '{as_of.moment}') as last_day
+            min(case when extracted_at <= timestamp '{as_of.moment}' then date end) as first_day,
+            max(case when extracted_at <= timestamp '{as_of.moment}' then date end) as last_day
         from {EXTRACTS.id}
+        where {in_window(days)}
         """
     ).to_pylist()
     if row["first_pull"] is None:
@@ -99,11 +100,12 @@ def _window(days: list[str]) -> DateWindow:
         raise AsOfError(f"{' '.join(days)}: {error} → a first and a last day, e.g. 2026-10-01 2026-10-31") from error
 
 
-def _report(warehouse: Warehouse, as_of: AsOf, said: str, settings: Settings) -> None:
+def _report(warehouse: Warehouse, as_of: AsOf, window: DateWindow, said: str) -> None:
     for dataset in as_of.datasets:
         print(f"\n{dataset}")
         for name in sorted(name for there, name in warehouse.tables() if there == dataset):
-            [counted] = warehouse.query(f"select count(*) as n from {dataset}.{name}").to_pylist()
+            counting = f"select count(*) as n from {dataset}.{name} where {in_window(window)}"
+            [counted] = warehouse.query(counting).to_pylist()
             print(f"  {name:32} {counted['n']:>12,} rows")
     marts = as_of.datasets[1]
     print(f"""
@@ -116,4 +118,4 @@ What has changed since then, for instance:
   where past.spend is distinct from present.spend or past.conversions is distinct from present.conversions
   order by date desc
 
-In {settings.duckdb_path}. To remove it again: make as-of AT="{said}" DROP=1""")
+In {warehouse.place}. To remove it again: make as-of AT="{said}" DROP=1""")

@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 
 from mdp_dagster.cli.place import choose_place
-from mdp_dagster.settings import load_settings
+from mdp_dagster.settings import Settings, load_settings
 from mdp_dagster.transform.project import parsed_project
 from mdp_dagster.warehouse.base import WarehouseError
 
@@ -30,7 +30,7 @@ def _rebuild_raw(_: argparse.Namespace) -> int:
 
     services = Services(choose_place().settings())
     rebuilt = services.rebuild_raw()
-    print(f"mdp_raw in {services.settings.duckdb_path} rebuilt from {services.lake.uri}: {rebuilt.extracts} extracts")
+    print(f"mdp_raw in {services.warehouse.place} rebuilt from {services.lake.uri}: {rebuilt.extracts} extracts")
     if rebuilt.refused:
         print(f"  {rebuilt.refused} refused extracts gave only their rejected rows (raw__rejects)")
     if rebuilt.foreign:
@@ -53,7 +53,10 @@ def _check_clients(_: argparse.Namespace) -> int:
 
 
 def _query(options: argparse.Namespace) -> int:
-    path = choose_place().settings().duckdb_path
+    settings = choose_place().settings()
+    if settings.target == "bigquery":
+        return _query_bigquery(settings, options.sql)
+    path = settings.duckdb_path
     if not path.exists():
         raise WarehouseError(f"{path} is not there yet → run `make demo`, or materialize something")
     try:
@@ -63,6 +66,15 @@ def _query(options: argparse.Namespace) -> int:
                 answer.show(max_width=200)
     except duckdb.Error as error:
         raise WarehouseError(f"{path}: {error}") from error
+    return 0
+
+
+def _query_bigquery(settings: Settings, sql: str) -> int:
+    """The answer as DuckDB shows one: on a terminal, tables look alike, wherever they come from."""
+    from mdp_dagster.services import Services
+
+    answer = Services(settings).warehouse.query(sql)
+    duckdb.from_arrow(answer).show(max_width=200)
     return 0
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from mdp_dagster.cli.demo_world import DEMO_FOLDER, DemoWorld, running_sandbox
 from mdp_dagster.settings import PROJECT_ROOT, STATE_DIR, Settings, load_settings
 
-_OWN = ("MDP_ENV_FILE", "MDP_DUCKDB_PATH", "MDP_LAKE_URI")
+_OWN = ("MDP_ENV_FILE", "MDP_DUCKDB_PATH", "MDP_LAKE_URI", "MDP_TARGET")
 
 
 @dataclass(frozen=True)

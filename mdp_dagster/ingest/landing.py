@@ -14,7 +14,7 @@ from mdp_dagster.ingest.digest import DayContent
 from mdp_dagster.ingest.tables import EXTRACTS, REJECTS, report_table
 from mdp_dagster.ingest.validate import Reject
 from mdp_dagster.lake import Lake
-from mdp_dagster.warehouse.base import Append, Unit
+from mdp_dagster.warehouse.base import Append, LandedRows, Unit
 from mdp_dagster.window import DateWindow
 
 LOADED = "loaded"
@@ -38,7 +38,7 @@ class Extract:
     """One pull of one report for one account and window. ``account``: its registry row at the time.
 
     ``extracted_at``: when the pull began. ``days``: every day of the window; the rows of those that are ``loaded``
-    lie at ``landing_uri``.
+    lie at ``landing_uri``. ``exact``: the file has the columns that the report has now.
     """
 
     source: str
@@ -54,6 +54,7 @@ class Extract:
     days: tuple[Day, ...]
     rejects: tuple[Reject, ...] = ()
     landing_uri: str = ""
+    exact: bool = True
 
     @property
     def path(self) -> str:
@@ -96,7 +97,7 @@ def landed(lake: Lake, path: str) -> Extract:
 def _write(lake: Lake, path: str, report: Report, extract: Extract, rows: pa.Table) -> str:
     """The rejects first: when the extract's own file appears, it is whole."""
     if extract.rejects:
-        lake.write(_rejects_of(path), _rejected_rows(extract).rows, {"kind": "rejects"})
+        lake.write(_rejects_of(path), _rejected_rows(extract).read(), {"kind": "rejects"})
     return lake.write(path, _with_metadata(report, extract, rows), _dump(extract))
 
 
@@ -107,7 +108,12 @@ def _rejects_of(path: str) -> str:
 def unit(lake: Lake, report: Report, extract: Extract) -> Unit:
     """What the warehouse appends for an extract: rows, rejects, then the ledger. Once, however often it is committed:
     a rebuild from the lake may have been faster."""
-    rows = Append(report_table(report), _with_new_columns(lake.read(extract.landing_uri), report))
+
+    def read() -> pa.Table:
+        return _with_new_columns(lake.read(extract.landing_uri), report)
+
+    loaded = sum(day.content.row_count for day in extract.days if day.status == LOADED)
+    rows = Append(report_table(report), LandedRows(extract.landing_uri, loaded, read, extract.exact))
     ledger = Append(EXTRACTS, _ledger_rows(extract))
     return Unit([rows, _rejected_rows(extract), ledger], once={"landing_uri": extract.landing_uri})
 

@@ -90,14 +90,18 @@ def accounts_committed(
     What an earlier run committed counts unless it has aged: a day that the platform was still rewriting when it was
     pulled counts for a day only. Or a run that is continued a week later would show a half-filled day as done.
     """
+    earlier = {f"earlier_{n}": run for n, run in enumerate(earlier_run_ids)}
     rows = warehouse.query(
         f"""
         select account_id
         from {EXTRACTS.id}
         where {in_window(window)} and source = $source and report = $report
             and (dagster_run_id = $run or (
-                list_contains($earlier, dagster_run_id)
-                and (extracted_at >= $fresh or date_diff('day', date, cast(extracted_at as date)) >= $lookback)
+                dagster_run_id in ({", ".join(f"${name}" for name in earlier) or "''"})
+                and (
+                    extracted_at >= $fresh
+                    or extracted_at >= cast(date as timestamp) + interval {report.lookback_days} day
+                )
             ))
         group by account_id
         having count(distinct date) = {len(window)}
@@ -106,9 +110,8 @@ def accounts_committed(
             "source": report.source,
             "report": report.name,
             "run": run_id,
-            "earlier": list(earlier_run_ids) or [""],
             "fresh": (utc_now() - _FRESH).replace(tzinfo=None),
-            "lookback": report.lookback_days,
+            **earlier,
         },
     )
     return set(rows.column("account_id").to_pylist())

@@ -11,7 +11,7 @@ from mdp_dagster.connectors.base import Report
 from mdp_dagster.ingest.landing import LOADED, REFUSED_FOLDER, Extract, landed, landed_paths, rejects_unit, unit
 from mdp_dagster.ingest.tables import ACCOUNTS, SHARED_TABLES, report_table
 from mdp_dagster.lake import Lake, LakeError
-from mdp_dagster.warehouse.base import Append, Unit, Warehouse
+from mdp_dagster.warehouse.base import Append, Unit, Warehouse, same_columns
 
 Reports = Mapping[tuple[str, str], Report]
 
@@ -61,7 +61,8 @@ def _read_lake(lake: Lake, reports: Reports) -> _Found:
         elif path.startswith(f"{REFUSED_FOLDER}/"):
             found.refused.append(extract)
         else:
-            found.taken.append(extract)
+            table = report_table(reports[extract.source, extract.report])
+            found.taken.append(replace(extract, exact=same_columns(lake.schema(path), table.schema)))
     found.taken.sort(key=lambda extract: extract.extracted_at)
     return found
 

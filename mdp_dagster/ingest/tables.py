@@ -44,6 +44,7 @@ EXTRACTS = Table(
     ),
     partition_column="date",
     cluster_columns=("source", "report", "account_id"),
+    require_partition_filter=True,
 )
 
 REJECTS = Table(
@@ -64,6 +65,8 @@ REJECTS = Table(
             ("payload", pa.string()),
         ]
     ),
+    partition_column="date",
+    cluster_columns=("source", "report", "account_id"),
 )
 
 ACCOUNTS = Table(
@@ -91,6 +94,7 @@ ACCOUNTS = Table(
             ("ingested_at", UTC),
         ]
     ),
+    cluster_columns=("source", "account_id"),
 )
 
 SHARED_TABLES = (EXTRACTS, REJECTS, ACCOUNTS)
@@ -104,4 +108,5 @@ def report_table(report: Report) -> Table:
         schema=pa.schema(_ROW_METADATA + list(report.schema)),
         partition_column="date",
         cluster_columns=("account_id",),
+        require_partition_filter=True,
     )

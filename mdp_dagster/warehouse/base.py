@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -31,9 +31,17 @@ def in_window(window: DateWindow, column: str = "date") -> str:
     return f"{column} >= date '{window.start}' and {column} < date '{window.end}'"
 
 
+def same_columns(one: pa.Schema, other: pa.Schema) -> bool:
+    """Whether both have the same names and types, in whatever order."""
+    return {field.name: field.type for field in one} == {field.name: field.type for field in other}
+
+
 @dataclass(frozen=True)
 class Table:
-    """A raw table: append-only. ``partition_column`` and ``cluster_columns`` matter where the engine has them."""
+    """A raw table: append-only. What follows the schema matters where the engine has it.
+
+    ``require_partition_filter``: refuse statements that would read every day there is.
+    """
 
     name: str
     description: str
@@ -41,6 +49,7 @@ class Table:
     partition_column: str | None = None
     cluster_columns: tuple[str, ...] = ()
     dataset: str = RAW
+    require_partition_filter: bool = False
 
     @property
     def id(self) -> str:
@@ -48,11 +57,29 @@ class Table:
 
 
 @dataclass(frozen=True)
+class LandedRows:
+    """Rows in a Parquet file of the lake. ``exact``: it has the table's columns and no others, so that an engine which
+    reaches the file may load it as it is; what ``read`` gives has them in any case."""
+
+    address: str
+    count: int
+    read: Callable[[], pa.Table]
+    exact: bool = True
+
+
+@dataclass(frozen=True)
 class Append:
-    """Rows for one table."""
+    """Rows for one table: at hand, or landed."""
 
     table: Table
-    rows: pa.Table
+    rows: pa.Table | LandedRows
+
+    @property
+    def count(self) -> int:
+        return self.rows.count if isinstance(self.rows, LandedRows) else int(self.rows.num_rows)
+
+    def read(self) -> pa.Table:
+        return self.rows.read() if isinstance(self.rows, LandedRows) else self.rows
 
 
 @dataclass(frozen=True)
@@ -67,8 +94,24 @@ class Unit:
     once: Mapping[str, Any] | None = None
 
 
+@dataclass(frozen=True)
+class Statement:
+    """A statement that is going to be sent. ``reads``: dataset and name of the tables in it."""
+
+    sql: str
+    reads: Sequence[tuple[str, str]] = ()
+
+
 class Warehouse(ABC):
-    """Timestamps go in and come out in UTC."""
+    """Timestamps go in and come out in UTC; they come out without their zone, as naive datetimes.
+
+    Every method raises ``WarehouseError``.
+    """
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """Where it is, in words for people."""
 
     @abstractmethod
     def prepare(self, tables: Sequence[Table]) -> None:
@@ -80,7 +123,7 @@ class Warehouse(ABC):
 
     @abstractmethod
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
-        """Read. Parameters are written ``$name`` in the SQL."""
+        """Read. Parameters are written ``$name`` in the SQL, which all engines must understand."""
 
     @abstractmethod
     def tables(self) -> set[tuple[str, str]]:
@@ -99,4 +142,24 @@ class Warehouse(ABC):
 
     @abstractmethod
     def exclusive(self) -> AbstractContextManager[None]:
-        """Keep other MDP processes from writing meanwhile, where an engine has one writer. Reentrant."""
+        """Keep every other MDP process from writing meanwhile. Reentrant."""
+
+    @abstractmethod
+    def building(self) -> AbstractContextManager[None]:
+        """Keep every other MDP process from building models meanwhile: of two builds of a day, the one that read raw
+        last must write last. Where an engine has one writer, from writing at all. Reentrant."""
+
+    charges_for_reading = False
+    """Whether statements are paid for by the bytes that they read."""
+
+    def estimated_bytes(self, statements: Mapping[str, Statement], window: DateWindow) -> Mapping[str, int | None]:
+        """What each statement over the window would read; None for one whose table isn't there yet. Costs nothing, and
+        reads nothing. Nothing is told where an engine doesn't charge for it."""
+        return {}
+
+
+def as_of_datasets(suffix: str) -> tuple[str, str]:
+    """The datasets of a past instant. Raises ``WarehouseError`` for a suffix that isn't an instant's."""
+    if not AS_OF_SUFFIX.fullmatch(suffix):
+        raise WarehouseError(f"{suffix!r} is no past instant's → one like as_of_20261101t060000z")
+    return f"{STAGING}_{suffix}", f"{MARTS}_{suffix}"

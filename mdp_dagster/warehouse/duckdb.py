@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from mdp_dagster.warehouse.base import AS_OF_SUFFIX, MARTS, STAGING, Table, Unit, Warehouse, WarehouseError
+from mdp_dagster.warehouse.base import Table, Unit, Warehouse, WarehouseError, as_of_datasets
 from mdp_dagster.warehouse.lock import FileLock, LockTimeout
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,10 @@ class DuckDBWarehouse(Warehouse):
         self.path = path.resolve()
         self._timeout = lock_timeout_seconds
         self._lock = FileLock(self.path.with_name(self.path.name + ".lock"), lock_timeout_seconds)
+
+    @property
+    def place(self) -> str:
+        return str(self.path)
 
     def prepare(self, tables: Sequence[Table]) -> None:
         with self._connection() as connection:
@@ -82,17 +86,19 @@ class DuckDBWarehouse(Warehouse):
             return set(found.fetchall())
 
     def drop_as_of(self, suffix: str) -> list[str]:
-        if not AS_OF_SUFFIX.fullmatch(suffix):
-            raise WarehouseError(f"{suffix!r} is no past instant's → one like as_of_20261101t060000z")
+        datasets = as_of_datasets(suffix)
         with self._connection() as connection:
             there = {name for (name,) in connection.execute("select schema_name from duckdb_schemas()").fetchall()}
-            dropped = [name for name in (f"{STAGING}_{suffix}", f"{MARTS}_{suffix}") if name in there]
+            dropped = [name for name in datasets if name in there]
             for name in dropped:
                 connection.execute(f"drop schema {name} cascade")
         return dropped
 
     def exclusive(self) -> AbstractContextManager[None]:
         return self._exclusive()
+
+    def building(self) -> AbstractContextManager[None]:
+        return self._exclusive()  # dbt is a writer like any other
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
@@ -171,9 +177,9 @@ def _append(connection: duckdb.DuckDBPyConnection, unit: Unit) -> None:
     if unit.once and _is_there(connection, unit.appends[-1].table, unit.once):
         return
     for append in unit.appends:
-        if append.rows.num_rows == 0:
+        if append.count == 0:
             continue
-        connection.register("incoming", append.rows)
+        connection.register("incoming", append.read())
         columns = ", ".join(f'"{field.name}"' for field in append.table.schema)
         connection.execute(f"insert into {append.table.id} ({columns}) select {columns} from incoming")
         connection.unregister("incoming")

@@ -15,8 +15,8 @@ from mdp_dagster.definitions import build_definitions
 from mdp_dagster.partitions import range_tags
 from mdp_dagster.sandbox import Sandbox, World
 from mdp_dagster.schedules import JOB_NAME, PROBE_JOB_NAME
+from mdp_dagster.services import Services
 from mdp_dagster.settings import load_settings
-from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from mdp_dagster.window import DateWindow
 
 # Noon of today, so that the test's partitions are Dagster's, whenever it runs.
@@ -47,7 +47,7 @@ class Platform:
         self.world = sandbox.world
         self.folder = folder
         self.instance = instance
-        self.warehouse = DuckDBWarehouse(folder / "warehouse.duckdb", 60)
+        self.warehouse = Services(load_settings()).warehouse
         self.definitions = build_definitions(load_settings())
         self.cursors: dict[str, str | None] = {}
         self.skipped = ""

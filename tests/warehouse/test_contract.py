@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from mdp_dagster.warehouse.base import MARTS, RAW, Append, Table, Unit, Warehouse, WarehouseError, in_window
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from mdp_dagster.window import DateWindow
+from tests.emulators.google_cloud import GoogleCloud
+from tests.warehouse.bigquery_support import bigquery_warehouse
 
-WAREHOUSES: dict[str, Callable[[Path], Warehouse]] = {
-    "duckdb": lambda folder: DuckDBWarehouse(folder / "warehouse.duckdb", lock_timeout_seconds=30),
-}
+WAREHOUSES = ("duckdb", "bigquery")
+Make = Callable[[Path], Warehouse]
 
 UTC = pa.timestamp("us", tz="UTC")
 SPEND = Table(
@@ -47,8 +48,17 @@ Row = dict[str, Any]
 
 
 @pytest.fixture(params=WAREHOUSES)
-def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
-    made = WAREHOUSES[request.param](tmp_path)
+def make(request: pytest.FixtureRequest) -> Make:
+    """A new warehouse, with nothing in it."""
+    if request.param == "duckdb":
+        return lambda folder: DuckDBWarehouse(folder / "warehouse.duckdb", lock_timeout_seconds=30)
+    cloud: GoogleCloud = request.getfixturevalue("google_cloud")
+    return lambda _: bigquery_warehouse(cloud)
+
+
+@pytest.fixture
+def warehouse(make: Make, tmp_path: Path) -> Warehouse:
+    made = make(tmp_path)
     made.prepare(TABLES)
     return made
 
@@ -256,16 +266,15 @@ steps = st.lists(
 )
 
 
-@pytest.mark.parametrize("name", WAREHOUSES)
 def test_any_history_of_good_and_failing_writes_ends_as_it_should(
-    name: str, tmp_path_factory: pytest.TempPathFactory
+    make: Make, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Against a model in memory: a list of runs. A unit fails when its last number is 0."""
 
     @settings(max_examples=10, deadline=None)
     @given(steps)
     def check(history: list[tuple[str, list[tuple[str, int, int]]]]) -> None:
-        warehouse = WAREHOUSES[name](tmp_path_factory.mktemp("history"))
+        warehouse = make(tmp_path_factory.mktemp("history"))
         warehouse.prepare(TABLES)
         model: list[str] = []
         for step, contents in history:
@@ -311,11 +320,7 @@ values = st.fixed_dictionaries(
 )
 
 
-@pytest.mark.parametrize("name", WAREHOUSES)
-def test_values_come_back_as_they_went_in(name: str, tmp_path: Path) -> None:
-    warehouse = WAREHOUSES[name](tmp_path)
-    warehouse.prepare(TABLES)
-
+def test_values_come_back_as_they_went_in(warehouse: Warehouse) -> None:
     @settings(max_examples=15, deadline=None)
     @given(st.lists(values, min_size=1, max_size=30))
     def check(rows: list[Row]) -> None:

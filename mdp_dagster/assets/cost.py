@@ -1,0 +1,78 @@
+"""What a run would read, told before it does, and refused if that is too much. Where an engine charges for reading."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from mdp_dagster.transform.project import ParsedProject
+from mdp_dagster.window import DateWindow
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes by statement of a build; None for one that can't be told before the tables that it reads are made."""
+
+    by_statement: Mapping[str, int | None]
+
+    @property
+    def total(self) -> int:
+        return sum(filter(None, self.by_statement.values()))
+
+    def __str__(self) -> str:
+        unknown = sum(found is None for found in self.by_statement.values())
+        without = f", without {unknown} on tables that aren't there yet" if unknown else ""
+        return f"{in_units(self.total)} in {len(self.by_statement)} statements{without}"
+
+    def require_within(self, limit: int | None, window: DateWindow) -> None:
+        """Raises ``dagster.Failure``, before anything is read, for a build that would read more than ``limit``."""
+        if limit is None or self.total <= limit:
+            return
+        worst = sorted(self.by_statement.items(), key=lambda item: item[1] or 0, reverse=True)[:5]
+        raise dg.Failure(
+            f"The models and tests of {window} would read {self}, more than MDP_BIGQUERY_MAX_BYTES_PER_RUN "
+            f"({in_units(limit)}). Nothing was read → a shorter range, or a higher limit. Most of it: "
+            + ", ".join(f"{_name(statement)} {in_units(read or 0)}" for statement, read in worst),
+            metadata={"estimated_bytes": self.total, "limit_bytes": limit},
+            allow_retries=False,
+        )
+
+
+def _name(statement: str) -> str:
+    """Of `model.mdp.mart_client__daily (replaced)` what people know it by."""
+    return statement.split(".")[2]
+
+
+def in_units(count: int) -> str:
+    """In binary units, as Google bills."""
+    size = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:,.1f} TiB"
+
+
+def costs(
+    project: ParsedProject, estimated: Estimate | None, responses: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, dg.MetadataValue]]:
+    """By model: what it and its tests were expected to read, and what they were billed, as dbt says (``responses``)."""
+    if estimated is None:
+        return {}
+    nodes = project.manifest["nodes"]
+    counted: dict[str, Counter[str]] = defaultdict(Counter)
+    for statement, read in estimated.by_statement.items():
+        node = statement.split(" ")[0]
+        # a test's reading is on the account of the model that it tests
+        model = nodes[nodes[node].get("attached_node") or node]["name"]
+        counted[model]["estimated_bytes"] += read or 0
+        if statement == node:
+            counted[model]["billed_bytes"] += int(responses.get(node, {}).get("bytes_billed") or 0)
+    return {
+        model: {name: dg.MetadataValue.int(bytes_) for name, bytes_ in counts.items()}
+        for model, counts in counted.items()
+    }

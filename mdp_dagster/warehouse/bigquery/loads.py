@@ -1,0 +1,156 @@
+"""Load jobs that load once. A job's id is derived from what it loads: whoever sends it again, because an answer was
+lost or a process died, finds the job that was there.
+
+An id is taken for good, also by a job that failed: then the next attempt has the next number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from google.api_core.exceptions import Conflict, GoogleAPICallError
+from google.cloud import bigquery
+
+from mdp_dagster.warehouse.base import Append, LandedRows, Table
+from mdp_dagster.warehouse.bigquery.conform import conform
+from mdp_dagster.warehouse.bigquery.schema import fields
+
+log = logging.getLogger(__name__)
+
+_MAX_FILES = 5_000
+"""Of one job; BigQuery takes 10,000."""
+_MAX_ROWS_AT_HAND = 500_000
+_MAX_ATTEMPTS = 5
+_PASSING = ("backendError", "internalError", "jobBackendError", "jobInternalError", "rateLimitExceeded", "stopped")
+
+
+@dataclass(frozen=True)
+class Load:
+    """One load job: ``files`` of the lake, or ``rows``. It appends to ``destination``."""
+
+    table: Table
+    destination: bigquery.TableReference
+    files: Sequence[str] = ()
+    rows: pa.Table | None = None
+    salt: str = ""
+    """Sets jobs apart that load the same on purpose."""
+    labels: dict[str, str] = field(default_factory=dict)
+
+    def job_id(self, attempt: int) -> str:
+        digest = hashlib.blake2b(digest_size=16)
+        for part in (self.destination.dataset_id, self.destination.table_id, self.salt, *self.files):
+            digest.update(part.encode() + b"\0")
+        if self.rows is not None:
+            digest.update(_content(self.rows))
+        return f"mdp_{self.table.name}_{digest.hexdigest()}_{attempt}"
+
+
+def loads(
+    appends: Iterable[Append],
+    destination: Callable[[Table], bigquery.TableReference],
+    salt: Callable[[Table], str],
+    labels: dict[str, str] | None = None,
+) -> Iterator[Load]:
+    """As few jobs as can be: a table takes 1,500 a day."""
+    files: dict[Table, list[str]] = {}
+    at_hand: dict[Table, list[Append]] = {}
+    for append in appends:
+        if append.count == 0:
+            continue
+        if isinstance(append.rows, LandedRows) and append.rows.exact:
+            files.setdefault(append.table, []).append(append.rows.address)
+        else:
+            at_hand.setdefault(append.table, []).append(append)
+    for table, addresses in files.items():
+        # in order, whichever account was the fastest: the same files are the same job
+        for part in _parts(sorted(addresses), _MAX_FILES):
+            yield Load(table, destination(table), files=part, salt=salt(table), labels=labels or {})
+    for table, some in at_hand.items():
+        for rows in _batches(table, some):
+            yield Load(table, destination(table), rows=rows, salt=salt(table), labels=labels or {})
+
+
+def _parts(addresses: list[str], size: int) -> Iterator[list[str]]:
+    for start in range(0, len(addresses), size):
+        yield addresses[start : start + size]
+
+
+def _batches(table: Table, appends: Sequence[Append]) -> Iterator[pa.Table]:
+    batch: list[pa.Table] = []
+    for append in appends:
+        batch.append(conform(append.read(), table))
+        if sum(rows.num_rows for rows in batch) >= _MAX_ROWS_AT_HAND:
+            yield pa.concat_tables(batch)
+            batch = []
+    if batch:
+        yield pa.concat_tables(batch)
+
+
+def _content(rows: pa.Table) -> bytes:
+    """The same bytes for the same rows, however they are cut into chunks."""
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_table(rows.combine_chunks())
+    return sink.getvalue()
+
+
+def run(client: bigquery.Client, todo: Iterable[Load]) -> None:
+    """Returns when all is loaded. Files are loaded side by side. Raises what the client raises."""
+    started = []
+    for load in todo:
+        job, attempt = _begin(client, load, attempt=1)
+        if load.rows is None:
+            started.append((load, job, attempt))
+        else:
+            _finish(client, load, job, attempt)  # or all rows would be held until the last is through
+    for load, job, attempt in started:
+        _finish(client, load, job, attempt)
+
+
+def _begin(client: bigquery.Client, load: Load, attempt: int) -> tuple[bigquery.LoadJob, int]:
+    """The running job, or the one that has done it already."""
+    while True:
+        job_id = load.job_id(attempt)
+        try:
+            return _insert(client, load, job_id), attempt
+        except Conflict:
+            job = client.get_job(job_id)
+            if not job.done() or job.error_result is None or attempt == _MAX_ATTEMPTS:
+                log.info("%s was sent before: %s", job_id, job.state)
+                return job, attempt
+            attempt += 1  # that one failed, and loaded nothing
+
+
+def _finish(client: bigquery.Client, load: Load, job: bigquery.LoadJob, attempt: int) -> None:
+    while True:
+        try:
+            job.result()
+            return
+        except GoogleAPICallError:
+            reason = (job.error_result or {}).get("reason")
+            if reason not in _PASSING or attempt >= _MAX_ATTEMPTS:
+                raise
+        log.warning("%s failed (%s), and is sent again", job.job_id, reason)
+        job, attempt = _begin(client, load, attempt + 1)
+
+
+def _insert(client: bigquery.Client, load: Load, job_id: str) -> bigquery.LoadJob:
+    config = bigquery.LoadJobConfig(
+        schema=fields(load.table.schema),
+        source_format=bigquery.SourceFormat.PARQUET,
+        # prepare() makes the table, with its partitions; a job that made one would make it without
+        create_disposition=bigquery.CreateDisposition.CREATE_NEVER,
+        write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
+        labels=load.labels,
+    )
+    if load.rows is None:
+        return client.load_table_from_uri(list(load.files), load.destination, job_id=job_id, job_config=config)
+    sink = io.BytesIO()
+    pq.write_table(load.rows, sink, compression="zstd")
+    return client.load_table_from_file(sink, load.destination, rewind=True, job_id=job_id, job_config=config)
