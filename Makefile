@@ -7,8 +7,15 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
+# The stand-ins for Google's services in the tests: an environment of their own, and Python >= 3.11.
+EMULATORS_PYTHON ?= $(shell for p in $(PYTHON) python3.12 python3.11 python3.13 python3.14 python3; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& { echo $$p; break; }; done)
+EMULATORS := .venv-emulators
+EMULATORS_INSTALLED := $(EMULATORS)/.installed
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev backfill as-of test check fix query rebuild-raw lock clean
+.PHONY: help setup demo dev backfill as-of test test-bigquery check fix query rebuild-raw lock clean emulators
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -23,6 +30,19 @@ $(INSTALLED): requirements.lock
 	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(RUN) -m pip install --quiet --quiet --require-hashes --no-deps -r requirements.lock
 	@touch $@
 
+emulators: $(EMULATORS_INSTALLED)  ## install what stands in for Google in the tests into .venv-emulators
+
+$(EMULATORS_INSTALLED): tests/emulators/requirements.lock
+	@test -n "$(EMULATORS_PYTHON)" || { echo "error: no Python >= 3.11 found, which the emulators of the tests need" \
+		"(MDP itself runs on 3.10); install one beside it, or say make EMULATORS_PYTHON=/path/to/python3"; exit 1; }
+	@echo "==> Setting up $(EMULATORS) with $$($(EMULATORS_PYTHON) --version) (half a minute)"
+	@test -x $(EMULATORS)/bin/python || $(EMULATORS_PYTHON) -m venv $(EMULATORS) || { rm -rf $(EMULATORS); \
+		echo "error: $(EMULATORS_PYTHON) can't make a virtual environment; on Debian: apt-get install python3-venv"; \
+		exit 1; }
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(EMULATORS)/bin/python -m pip install --quiet --quiet --require-hashes --no-deps \
+		-r tests/emulators/requirements.lock
+	@touch $@
+
 demo: setup  ## the last 60 days of the sandbox's accounts: extract, model, check
 	@$(RUN) -m mdp_dagster demo
 
@@ -35,8 +55,11 @@ backfill: setup  ## pull and model FROM=2024-01-01 TO=2024-12-31 [SELECT="kind:d
 as-of: setup  ## the marts as they stood AT="2026-11-01 06:00" [FROM=... TO=...], beside the current ones [DROP=1]
 	@$(RUN) -m mdp_dagster as-of "$(AT)" $(FROM) $(TO) $(if $(DROP),--drop)
 
-test: setup  ## the tests
+test: setup emulators  ## the tests
 	$(RUN) -m pytest -n 2 --dist worksteal
+
+test-bigquery: setup emulators  ## what only the real service shows, in a project of yours (tests/bigquery/test_real.py)
+	$(RUN) -m pytest -m real_bigquery -s tests/bigquery/test_real.py
 
 check: setup  ## style, types, import contracts, definitions, dbt
 	$(VENV)/bin/ruff check .
@@ -59,6 +82,12 @@ rebuild-raw: setup  ## empty mdp_raw and fill it from the lake alone
 lock: setup  ## pin the dependencies anew (needs uv)
 	uv pip compile --universal --no-strip-extras --python-version 3.10 --generate-hashes --no-emit-index-url \
 		--no-header --group dev pyproject.toml -o requirements.lock
+	uv pip compile --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header -c requirements.lock pyproject.toml deploy/requirements.in -o deploy/requirements.lock
+	uv pip compile --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header tests/emulators/requirements.in -o tests/emulators/requirements.lock
+	uv pip compile --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header tests/emulators/requirements.in -o tests/emulators/requirements.lock
 
-clean:  ## remove the demo's data, the environment and all caches (not your warehouse or lake)
-	rm -rf $(VENV) .mdp/demo dbt/target .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+clean:  ## remove the demo's data, the environments and all caches (not your warehouse or lake)
+	rm -rf $(VENV) $(EMULATORS) .mdp/demo dbt/target .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import pytest
 
+from tests.emulators.fixtures import google_cloud  # noqa: F401
+
 # They take from half a minute to two, mostly waiting: begun first, they don't keep one of two workers at the end.
-LONG = ("test_daemon", "test_processes", "test_late_data_property", "test_backfill", "test_as_of", "test_properties")
+LONG = (
+    "test_history",
+    "test_daemon",
+    "test_compose_on_postgres",
+    "test_processes", 
+    "test_late_data_property",
+    "test_backfill",
+    "test_as_of",
+    "test_properties",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -15,7 +15,7 @@ from mdp_dagster.cli import demo, dev, maintenance
 from mdp_dagster.definitions import build_definitions
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
 from mdp_dagster.platforms import REPORTS
-from mdp_dagster.settings import GoogleAdsSettings, MetaAdsSettings, Settings
+from mdp_dagster.settings import GoogleAdsSettings, GoogleCloudSettings, MetaAdsSettings, Settings
 from mdp_dagster.transform.project import parsed_project
 from mdp_dagster.warehouse.base import MARTS, STAGING
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
@@ -36,7 +36,7 @@ DOCS = [
 MADE = re.compile(r"^(\.mdp|\.venv|dbt/target|\.env$|config/my_)")
 FILE_OF_THE_ROOT = re.compile(r"^(\.env\.example|\.gitignore|Makefile|LICENSE|[A-Z]+\.md|[a-z_]+\.(yaml|toml|lock))$")
 RAW_METADATA = ["source", "account_id", "date", "extract_run_id", "ingested_at"]
-OTHER_VARIABLES = {"MDP_ENV_FILE", "GOOGLE_ADS_USE_PROTO_PLUS"}
+OTHER_VARIABLES = {"MDP_ENV_FILE", "GOOGLE_ADS_USE_PROTO_PLUS", "MDP_TEST_BUCKET"}
 
 docs = pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
 
@@ -182,6 +182,7 @@ def test_every_variable_exists(path: Path) -> None:
     known = set(OTHER_VARIABLES)
     for prefix, kind in (("MDP", Settings), ("GOOGLE_ADS", GoogleAdsSettings), ("META", MetaAdsSettings)):
         known |= {f"{prefix}_{name.upper()}" for name in kind.model_fields}
+    known |= {str(field.alias) for field in GoogleCloudSettings.model_fields.values()}
     named = re.findall(r"\b(?:MDP|GOOGLE_ADS|META)_[A-Z_]*[A-Z]\b", path.read_text())
     assert set(named) <= known
 

@@ -1,0 +1,89 @@
+"""What the compose file promises: who can be reached, who has secrets, and that what it mounts is there."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from .services import DEPLOY, ROOT, compose
+
+SERVICES: dict[str, Any] = compose({"DAGSTER_POSTGRES_PASSWORD": "of-the-test"})["services"]
+OURS = sorted(name for name, service in SERVICES.items() if service["image"].startswith("mdp"))
+
+
+def mounts(service: str) -> dict[str, str]:
+    """Folders and files of the machine, by where the container sees them."""
+    volumes = [volume for volume in SERVICES[service].get("volumes", []) if isinstance(volume, dict)]
+    assert all(volume["type"] == "bind" and volume["read_only"] for volume in volumes)
+    return {volume["target"]: volume["source"] for volume in volumes}
+
+
+def test_the_web_ui_can_be_reached_from_this_machine_only_and_nothing_else_at_all() -> None:
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert published.pop("webserver") == ["127.0.0.1:3000:3000"]
+    # with a login, and only when it is asked for
+    assert SERVICES["proxy"]["profiles"] == ["proxy"]
+    assert set(published) == {"proxy"}
+    assert "basic_auth" in (DEPLOY / "Caddyfile").read_text()
+
+
+def test_a_password_is_asked_for_and_none_is_written_down() -> None:
+    with pytest.raises(KeyError, match="DAGSTER_POSTGRES_PASSWORD"):
+        compose({})
+    given = re.findall(
+        r"^\w*(?:PASSWORD|TOKEN|SECRET|KEY)\w*=(.*)$", (DEPLOY / "compose.env.example").read_text(), re.M
+    )
+    assert given == ["", "''"]
+
+
+def test_only_the_code_location_has_mdps_settings_and_keys() -> None:
+    with_secrets = {name for name in SERVICES if any("secrets" in source for source in mounts(name).values())}
+    assert with_secrets == {"code"}
+    assert SERVICES["code"]["environment"]["MDP_ENV_FILE"] == "/run/mdp-secrets/mdp.env"
+    assert not any("env_file" in service for service in SERVICES.values()), "`docker inspect` would show it"
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_containers_can_write_where_they_must_and_nowhere_else(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in service and "user" not in service
+    assert not any("docker.sock" in source for source in mounts(name).values())
+    writable = [volume.partition(":")[2] for volume in service.get("volumes", []) if isinstance(volume, str)]
+    assert writable == (["/opt/mdp/.mdp", "/opt/mdp/dbt/target"] if name == "code" else [])
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_what_a_container_sees_of_the_repository_is_there(name: str) -> None:
+    for source in mounts(name).values():
+        assert (DEPLOY / source).exists(), source
+    assert "/opt/mdp/.mdp/dagster/dagster.yaml" in mounts(name)
+
+
+def test_services_wait_for_what_they_need() -> None:
+    needs = {name: service.get("depends_on", {}) for name, service in SERVICES.items()}
+    assert needs["migrate"] == {"postgres": {"condition": "service_healthy"}}
+    assert needs["code"] == {"migrate": {"condition": "service_completed_successfully"}}
+    assert needs["daemon"] == needs["webserver"] == {"code": {"condition": "service_healthy"}}
+    for name in set(SERVICES) - {"migrate", "proxy"}:
+        assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
+        assert SERVICES[name]["restart"] == "unless-stopped"
+
+
+def test_postgres_and_its_password_stay_on_a_network_without_a_way_out() -> None:
+    networks = compose({"DAGSTER_POSTGRES_PASSWORD": "x"})["networks"]
+    assert networks["storage"] == {"internal": True}
+    assert SERVICES["postgres"]["networks"] == ["storage"]
+    assert set(SERVICES["postgres"]["environment"]) == {"POSTGRES_DB", "POSTGRES_USER", "POSTGRES_PASSWORD"}
+
+
+def test_the_instance_is_the_repositorys_but_for_storage_and_place() -> None:
+    here, production = (yaml.safe_load((folder / "dagster.yaml").read_text()) for folder in (ROOT, DEPLOY))
+    own = {"storage", "run_launcher", "compute_logs"}
+    assert {name: value for name, value in production.items() if name not in own} == here
+    assert production["storage"]["postgres"]["postgres_db"]["scheme"] == "postgresql+psycopg2"
