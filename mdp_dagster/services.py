@@ -1,6 +1,5 @@
 """What assets and checks work with, made from the settings when it is first asked for, and kept for one run."""
 
-from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -31,7 +30,6 @@ class Services:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._connectors: dict[str, DataSourceConnector] = {}
-        self._leases: dict[str, BucketLease] = {}
         self.unfinished: dict[str, IngestResult] = {}
         """What a step has of its report while it waits for a quota, by raw table."""
 
@@ -56,6 +54,7 @@ class Services:
                 cloud.location, self.settings.bigquery_labels, self.settings.bigquery_partition_expiration_days
             ),
             self.settings.bigquery_max_bytes_per_query,
+            emulated=cloud.bigquery_emulator_host is not None,
         )
 
     @cached_property
@@ -71,14 +70,13 @@ class Services:
 
         return storage_client(self._google_cloud)
 
-    def _lease(self, name: str) -> AbstractContextManager[None]:
+    @cached_property
+    def _lease(self) -> "BucketLease":
         """Held by one process at a time, on whichever machine; a lock file can't be seen by two."""
         from mdp_dagster.lake.lease import BucketLease
 
-        if name not in self._leases:
-            timeout = self.settings.lock_timeout_seconds
-            self._leases[name] = BucketLease(self.settings.lake_uri, self._storage_client, name, timeout)
-        return self._leases[name].held()
+        timeout = self.settings.lock_timeout_seconds
+        return BucketLease(self.settings.lake_uri, self._storage_client, "warehouse", timeout)
 
     def stores(self) -> Stores:
         return Stores(self.clients, self.warehouse, self.lake)

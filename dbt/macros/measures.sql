@@ -47,5 +47,5 @@
 
 {#- Null for a denominator that is null or zero. In floating point on every engine: their exact division rounds apart. -#}
 {% macro safe_divide(numerator, denominator) -%}
-    cast({{ numerator }} as {{ double_type() }}) / nullif(cast({{ denominator }} as {{ double_type() }}), 0)
+    {{ to_double(numerator) }} / nullif({{ to_double(denominator) }}, 0)
 {%- endmacro %}

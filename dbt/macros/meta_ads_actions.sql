@@ -48,13 +48,15 @@
     from_json(try_cast({{ json_text }} as json), '[{"action_type": "VARCHAR", "value": "VARCHAR"}]')
 {%- endmacro %}
 
+{#- The list is asked for twice: an engine may look into the text of all rows before it looks which ones are meant. -#}
 {% macro bigquery__parse_actions(json_text) -%}
+    {%- set is_list = "json_type(safe.parse_json(" ~ json_text ~ ", wide_number_mode => 'round')) = 'array'" -%}
     case
-        when json_type(safe.parse_json({{ json_text }}, wide_number_mode => 'round')) = 'array' then array(
+        when {{ is_list }} then array(
             select as struct
                 json_value(entry, '$.action_type') as action_type,
                 json_value(entry, '$.value') as value
-            from unnest(json_query_array({{ json_text }})) as entry
+            from unnest(json_query_array(case when {{ is_list }} then {{ json_text }} end)) as entry
         )
     end
 {%- endmacro %}

@@ -55,19 +55,41 @@
 {%- endmacro %}
 
 
+{#- A double of something exact: the nearest. -#}
+{% macro to_double(expression) -%}
+    {{ adapter.dispatch('to_double', 'mdp')(expression) }}
+{%- endmacro %}
+
+{% macro duckdb__to_double(expression) -%}
+    cast({{ expression }} as {{ double_type() }})
+{%- endmacro %}
+
+{#- By way of text: straight from NUMERIC, BigQuery gives the neighbour of the nearest now and then. -#}
+{% macro bigquery__to_double(expression) -%}
+    cast(cast({{ expression }} as string) as {{ double_type() }})
+{%- endmacro %}
+
+
 {#-
     A whole number out of text; 30.0 is one. The pattern is there because DuckDB would round '1.5' to 2 where BigQuery
     says null.
 -#}
 {% macro text_to_integer(text) -%}
     case
-        when {{ matches(text, '^-?[0-9]+([.]0+)?$') }} then {{ safe_cast_as(text_to_numeric(text), 'bigint') }}
+        when {{ matches(text, '^-?[0-9]+([.]0+)?$') }} then {{ safe_cast_as(safe_cast_as(text, numeric_type()), 'bigint') }}
     end
 {%- endmacro %}
 
 
+{#-
+    A decimal number out of text. The pattern is there because engines differ in what else they take for one: DuckDB reads
+    1_000 and 1e5. too.
+-#}
 {% macro text_to_numeric(text) -%}
-    {{ safe_cast_as(text, numeric_type()) }}
+    case
+        when {{ matches(text, '^\\s*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?\\s*$') }}
+            then {{ safe_cast_as(text, numeric_type()) }}
+    end
 {%- endmacro %}
 
 
@@ -77,7 +99,26 @@
     infinity become null.
 -#}
 {% macro double_to_numeric(expression) -%}
-    {{ safe_cast_as('cast(' ~ expression ~ ' as string)', numeric_type()) }}
+    {{ safe_cast_as(double_to_text(expression), numeric_type()) }}
+{%- endmacro %}
+
+{% macro double_to_text(expression) -%}
+    {{ adapter.dispatch('double_to_text', 'mdp')(expression) }}
+{%- endmacro %}
+
+{% macro duckdb__double_to_text(expression) -%}
+    cast({{ expression }} as string)
+{%- endmacro %}
+
+{#- BigQuery's own cast knows 15 digits and 17, but not 16: 12345678.12345679 would end in …6791. -#}
+{% macro bigquery__double_to_text(expression) -%}
+    case
+        {%- for digits in [15, 16] %}
+        when cast(format('%.{{ digits }}g', {{ expression }}) as float64) = {{ expression }}
+            then format('%.{{ digits }}g', {{ expression }})
+        {%- endfor %}
+        else format('%.17g', {{ expression }})
+    end
 {%- endmacro %}
 
 
@@ -106,10 +147,11 @@
     {{ adapter.dispatch('minutes_between', 'mdp')(one, other) }}
 {%- endmacro %}
 
+{#- Not date_diff, which counts how often the clock's minute changed: BigQuery has no such count of timestamps. -#}
 {% macro duckdb__minutes_between(one, other) -%}
-    abs(date_diff('minute', {{ one }}, {{ other }}))
+    abs(date_sub('minute', {{ one }}, {{ other }}))
 {%- endmacro %}
 
 {% macro bigquery__minutes_between(one, other) -%}
-    abs(timestamp_diff({{ one }}, {{ other }}, minute))
+    div(abs(timestamp_diff({{ one }}, {{ other }}, microsecond)), 60000000)
 {%- endmacro %}

@@ -32,6 +32,22 @@
 {%- endmacro %}
 
 
+{#- The days of the window, each as a literal. -#}
+{% macro days_in_window() -%}
+    {%- set days = [] -%}
+    {%- if execute -%}
+        {%- do in_window('date') -%}
+        {%- set parsed = modules.datetime.datetime.strptime -%}
+        {%- set start = parsed(window_day('window_start') | trim, '%Y-%m-%d') -%}
+        {%- set end = parsed(window_day('window_end') | trim, '%Y-%m-%d') -%}
+        {%- for number in range((end - start).days) -%}
+            {%- do days.append("date '" ~ (start + modules.datetime.timedelta(days=number)).strftime('%Y-%m-%d') ~ "'") -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(days) }}
+{%- endmacro %}
+
+
 {#- `date` in the window or on one of the `days` days before it, with literal days as well. -#}
 {% macro in_window_or_before(column, days) -%}
     {%- set start = window_day('window_start') | trim -%}

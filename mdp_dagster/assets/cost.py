@@ -1,4 +1,4 @@
-"""What a run would read, told before it does, and refused if that is too much. Where an engine charges for reading."""
+"""What a run would be billed for reading, told before it reads, and refused if it is too much."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def _run(options: argparse.Namespace) -> int:
         dropped = services.warehouse.drop_as_of(as_of.suffix)
         print(f"Removed: {', '.join(dropped)}" if dropped else f"Nothing to remove: no schema ends with {as_of.suffix}")
         return 0
-    with services.warehouse.building():
+    with services.warehouse.exclusive():
         services.prepare_raw()
         known = _known_days(services.warehouse, as_of, DateWindow.of_days(settings.start_date, today(settings)))
         window = _window(options.days) if options.days else known

@@ -19,6 +19,8 @@ from requests import RequestException
 from requests.exceptions import ChunkedEncodingError, ConnectionError, Timeout
 from urllib3.exceptions import HTTPError
 
+from mdp_dagster.google_words import words_of
+
 RETRY_SECONDS = 120.0
 """For how long one request is tried again when the network or the service fails."""
 TIMEOUT = (10.0, 60.0)
@@ -104,7 +106,7 @@ class BucketPlace:
         cause = error.cause if isinstance(error, RetryError) and error.cause else error
         status = None if (response := _response(cause)) is None else int(response.status_code)
         passing = status in _PASSING_STATUS or isinstance(error, _PASSING) or bool(getattr(cause, "retryable", False))
-        words = _words(cause)
+        words = words_of(cause, _response(cause))
         if error is not cause:
             words += f" (tried again for {RETRY_SECONDS:.0f} s)"
         return BucketError(words, self._remedy(cause, status, words, passing), status, passing)
@@ -141,15 +143,3 @@ def retry() -> Retry:
 def _response(error: Exception) -> Any:
     """The answer that is the error. (A damaged transfer has one that says it went well.)"""
     return None if isinstance(error, DataCorruption) else getattr(error, "response", None)
-
-
-def _words(error: Exception) -> str:
-    if (response := _response(error)) is not None:
-        try:
-            said = response.json()["error"]["message"]
-        except (ValueError, KeyError, TypeError):
-            said = response.text  # downloads are answered in plain text
-        return f"{response.status_code} {said.strip()[:500]}"
-    if isinstance(error, GoogleAuthError):
-        error = Exception(error.args[0] if error.args else type(error).__name__)  # what follows is the whole answer
-    return re.sub(r"https?://\S+|\burl: \S+", "…", str(error))[:500]

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mdp_dagster.settings import Settings
+from mdp_dagster.transform.connections import let_go
+from mdp_dagster.transform.lost_answers import find_jobs_of_lost_answers
 from mdp_dagster.transform.project import DbtError, common_flags, use_environment
 from mdp_dagster.warehouse.base import MARTS, STAGING
 from mdp_dagster.window import DateWindow
@@ -41,12 +43,11 @@ class AsOf:
 
 
 def build_as_of(settings: Settings, as_of: AsOf, window: DateWindow) -> None:
-    """Make the models of the window, to be called under the warehouse's lock. The current ones aren't touched.
+    """Make the models of the window, to be called while nobody else builds. The current ones aren't touched.
 
     dbt settles the datasets' names while it parses, so the project is parsed anew, in a folder of its own.
     Raises ``DbtError``.
     """
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
     said: list[str] = []
@@ -62,12 +63,13 @@ def build_as_of(settings: Settings, as_of: AsOf, window: DateWindow) -> None:
         "window_end": window.end.isoformat(),
     }
     use_environment(settings)
+    if settings.target == "bigquery":
+        find_jobs_of_lost_answers()
     with tempfile.TemporaryDirectory(prefix="mdp-dbt-as-of-") as target:
         command = ["--quiet", "run", *common_flags(Path(target)), "--vars", json.dumps(variables)]
         try:
             result = dbtRunner(callbacks=[listen]).invoke(command)
         finally:
-            # or this process keeps the database open, and no other can write
-            DuckDBConnectionManager.close_all_connections()
+            let_go()
     if not result.success:
         raise DbtError("\n".join(said) or f"dbt could not build as of {as_of.moment}: {result.exception}")

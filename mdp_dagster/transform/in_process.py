@@ -2,8 +2,9 @@
 
 dagster-dbt starts dbt as a process (twice), and changed ``--vars`` make that dbt parse the project anew. Here dbt gets
 the parsed manifest, and its events become Dagster's by dagster-dbt's own converter. That leans on API that isn't
-promised: ``Manifest.from_msgpack``, ``DbtCoreCliEventMessage``, ``DuckDBConnectionManager.close_all_connections``. A
-test compares it with the stock command, which is one setting away (``MDP_DBT_EXECUTION=cli``).
+promised: ``Manifest.from_msgpack``, ``DbtCoreCliEventMessage``, what ``connections.py`` closes, what
+``lost_answers.py`` changes. A test compares it with the stock command, which is one setting away
+(``MDP_DBT_EXECUTION=cli``).
 
 Not to be run twice at the same time in one process: dbt keeps its state in globals.
 """
@@ -15,6 +16,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,11 @@ from dagster_dbt.asset_utils import get_updated_cli_invocation_params_for_contex
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 from google.protobuf.json_format import MessageToDict
 
+from mdp_dagster.transform.connections import let_go
+from mdp_dagster.transform.lost_answers import find_jobs_of_lost_answers
 from mdp_dagster.transform.project import DbtError, ParsedProject, common_flags
+from mdp_dagster.warehouse.base import Statement, in_window
+from mdp_dagster.window import DateWindow
 
 _one_at_a_time = threading.Lock()
 _SAID = {"LogModelResult", "LogTestResult"}
@@ -33,12 +39,14 @@ _SAID = {"LogModelResult", "LogTestResult"}
 
 @dataclass(frozen=True)
 class Built:
-    """What came of a build: the Dagster events, dbt's error text (empty on success), and the SQL of the tests that
-    found rows, by unique id."""
+    """What came of a build: the Dagster events, dbt's error text (empty on success), and by unique id the SQL of the
+    tests that found rows, and what the engine said of each model's and test's statement: on BigQuery ``job_id``,
+    ``bytes_processed``, ``bytes_billed``, ``slot_ms``, ``rows_affected``."""
 
     events: list[Any]
     errors: str
     missed_tests: dict[str, str]
+    responses: dict[str, dict[str, Any]]
 
 
 def build(
@@ -48,7 +56,6 @@ def build(
     variables: Mapping[str, Any],
 ) -> Built:
     """``dbt build`` of what the run selects. Raises ``DbtError`` when dbt could not begin."""
-    selection = get_updated_cli_invocation_params_for_context(context, project.manifest, translator)
     raw_events: list[dict[str, Any]] = []
 
     def listen(message: Any) -> None:
@@ -60,14 +67,56 @@ def build(
         if name in _SAID or message.info.level == "error":
             raw_events.append(MessageToDict(message, preserving_proto_field_name=True))
 
-    indirect = ["--indirect-selection", selection.indirect_selection] if selection.indirect_selection else []
-    command = ["build", "--exclude-resource-type", "unit_test", *indirect, *selection.selection_args]
+    command = ["build", "--exclude-resource-type", "unit_test", *_selection(context, project, translator)]
     result = _invoke(project, command, variables, [listen])
     return Built(
         events=list(_dagster_events(raw_events, project, translator, context)),
         errors="" if result.success else _errors(raw_events),
         missed_tests=dict(_missed_tests(result)),
+        responses={each.node.unique_id: each.adapter_response for each in _results(result) if each.adapter_response},
     )
+
+
+def statements(
+    context: dg.AssetExecutionContext | None,
+    project: ParsedProject,
+    translator: DagsterDbtTranslator,
+    variables: Mapping[str, Any],
+    first: Sequence[str] = (),
+) -> dict[str, Statement]:
+    """What ``build`` of what the run selects would read (without a run: of everything), and ``make`` of the models
+    ``first``; nothing is sent.
+
+    By unique id. A model has a second one, ``<unique id> (replaced)``: the days that it replaces are read with all
+    their columns. Raises ``DbtError`` when dbt could not begin.
+    """
+    selections = [_selection(context, project, translator), *([["--select", *first]] if first else [])]
+    found: dict[str, Statement] = {}
+    for selection in selections:
+        result = _invoke(project, ["compile", "--no-populate-cache", *selection], variables, [])
+        for each in _results(result):
+            if each.node.resource_type in ("model", "test"):
+                found.update(_statements_of(each.node, project, variables))
+    return found
+
+
+def _statements_of(node: Any, project: ParsedProject, variables: Mapping[str, Any]) -> Iterator[tuple[str, Statement]]:
+    known = {**project.manifest["nodes"], **project.manifest["sources"]}
+    parents = [known[unique_id] for unique_id in node.depends_on.nodes]
+    yield node.unique_id, Statement(node.compiled_code, [(parent["schema"], parent["name"]) for parent in parents])
+    if node.resource_type == "model":
+        window = DateWindow(*(date.fromisoformat(variables[name]) for name in ("window_start", "window_end")))
+        replaced = f"select * from {node.schema}.{node.name} where {in_window(window)}"
+        yield f"{node.unique_id} (replaced)", Statement(replaced, [(node.schema, node.name)])
+
+
+def _selection(
+    context: dg.AssetExecutionContext | None, project: ParsedProject, translator: DagsterDbtTranslator
+) -> list[str]:
+    """dbt's arguments for what the run selects."""
+    given = get_updated_cli_invocation_params_for_context(context, project.manifest, translator)
+    indirect = ["--indirect-selection", given.indirect_selection] if given.indirect_selection else []
+    return [*indirect, *given.selection_args]
 
 
 def make(project: ParsedProject, models: Sequence[str], variables: Mapping[str, Any]) -> None:
@@ -88,9 +137,10 @@ def _invoke(
     variables: Mapping[str, Any],
     callbacks: list[Callable[[Any], None]],
 ) -> Any:
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
+    if project.manifest["metadata"]["adapter_type"] == "bigquery":
+        find_jobs_of_lost_answers()
     with _one_at_a_time, tempfile.TemporaryDirectory(prefix="mdp-dbt-") as target:
         flags = [*common_flags(Path(target)), "--no-write-json", "--vars", json.dumps(dict(variables))]
         try:
@@ -98,17 +148,21 @@ def _invoke(
                 ["--quiet", command[0], *flags, *command[1:]]
             )
         finally:
-            # or this process keeps the database open, and no other can write
-            DuckDBConnectionManager.close_all_connections()
+            let_go()
     if result.exception is not None:
         raise DbtError(f"dbt could not {command[0]}: {result.exception}") from result.exception
     return result
 
 
 def _missed_tests(result: Any) -> Iterator[tuple[str, str]]:
-    for node_result in getattr(result.result, "results", ()):
+    for node_result in _results(result):
         if node_result.node.resource_type == "test" and node_result.status in ("fail", "warn"):
             yield node_result.node.unique_id, node_result.node.compiled_code
+
+
+def _results(result: Any) -> Sequence[Any]:
+    """dbt's result for each node; none where it didn't get so far."""
+    return getattr(result.result, "results", ())
 
 
 @lru_cache(maxsize=2)

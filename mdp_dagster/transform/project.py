@@ -9,10 +9,11 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from mdp_dagster.settings import PROJECT_ROOT, Settings
+from mdp_dagster.settings import PROJECT_ROOT, Settings, load_google_cloud_settings
 
 DBT_DIR = PROJECT_ROOT / "dbt"
 _TARGET = DBT_DIR / "target"
@@ -90,18 +91,55 @@ def parsed_project(settings: Settings) -> ParsedProject:
 
 
 def use_environment(settings: Settings) -> None:
-    """dbt's profile reads the environment; give it what the settings resolved."""
-    os.environ["MDP_DUCKDB_PATH"] = str(settings.duckdb_path.resolve())
-    os.environ["MDP_TARGET"] = settings.target
-    os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
+    """dbt's profile and project read the environment; give them what the settings resolved. No secret is among it.
+
+    Raises ``SettingsError`` where BigQuery's project or location is missing.
+    """
+    for name, value in _environment(settings).items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def _environment(settings: Settings) -> dict[str, str | None]:
+    """What dbt/profiles.yml, dbt/dbt_project.yml and dbt/macros read. None: not set."""
+    common: dict[str, str | None] = {"MDP_TARGET": settings.target, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+    if settings.target == "duckdb":
+        # labels are BigQuery's
+        return {**common, "MDP_DUCKDB_PATH": str(settings.duckdb_path.resolve()), "MDP_DBT_LABELS": None}
+    cloud = load_google_cloud_settings()
+    return {
+        **common,
+        "GOOGLE_CLOUD_PROJECT": cloud.project,
+        "BIGQUERY_LOCATION": cloud.location,
+        "BIGQUERY_EMULATOR_HOST": cloud.bigquery_emulator_host,
+        "MDP_GOOGLE_IMPERSONATE_SERVICE_ACCOUNT": cloud.impersonate_service_account,
+        "MDP_BIGQUERY_MAX_BYTES_PER_QUERY": _text(settings.bigquery_max_bytes_per_query),
+        "MDP_DBT_LABELS": _labels(settings),
+        "MDP_DBT_PARTITION_EXPIRATION_DAYS": _text(settings.bigquery_partition_expiration_days),
+        "MDP_DBT_AS_OF_EXPIRATION_DAYS": _text(settings.bigquery_as_of_expiration_days),
+    }
+
+
+def _text(number: int | None) -> str | None:
+    return None if number is None else str(number)
+
+
+def _labels(settings: Settings) -> str:
+    return json.dumps(settings.bigquery_labels, sort_keys=True)
 
 
 def _fingerprint(settings: Settings) -> str:
-    from dbt.version import __version__ as dbt_version
-
     digest = hashlib.blake2b(digest_size=8)
-    # dbt writes the database's name, which DuckDB takes from the file's, into every relation it parses
-    for part in (dbt_version, settings.target, settings.duckdb_path.stem):
+    # dbt and the adapter write their own macros into the parsed project
+    parts = [settings.target, *(version(name) for name in ("dbt-core", "dbt-adapters", f"dbt-{settings.target}"))]
+    # ... and into every relation the database's name: DuckDB takes it from the file's, BigQuery's is the project
+    if settings.target == "duckdb":
+        parts.append(settings.duckdb_path.stem)
+    else:
+        parts += [load_google_cloud_settings().project, _labels(settings)]
+    for part in parts:
         digest.update(part.encode() + b"\0")
     files = (path for pattern in _SOURCES for path in DBT_DIR.rglob(pattern) if _TARGET not in path.parents)
     for path in sorted(files):

@@ -142,19 +142,14 @@ class Warehouse(ABC):
 
     @abstractmethod
     def exclusive(self) -> AbstractContextManager[None]:
-        """Keep every other MDP process from writing meanwhile. Reentrant."""
-
-    @abstractmethod
-    def building(self) -> AbstractContextManager[None]:
-        """Keep every other MDP process from building models meanwhile: of two builds of a day, the one that read raw
-        last must write last. Where an engine has one writer, from writing at all. Reentrant."""
+        """Keep every other MDP process from writing meanwhile, raw and models alike. Reentrant."""
 
     charges_for_reading = False
     """Whether statements are paid for by the bytes that they read."""
 
     def estimated_bytes(self, statements: Mapping[str, Statement], window: DateWindow) -> Mapping[str, int | None]:
-        """What each statement over the window would read; None for one whose table isn't there yet. Costs nothing, and
-        reads nothing. Nothing is told where an engine doesn't charge for it."""
+        """What each statement over the window would be billed for; None for one whose table isn't there yet. Costs
+        nothing, and reads nothing. Nothing is told where an engine doesn't charge for it."""
         return {}
 
 

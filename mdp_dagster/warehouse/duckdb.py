@@ -97,9 +97,6 @@ class DuckDBWarehouse(Warehouse):
     def exclusive(self) -> AbstractContextManager[None]:
         return self._exclusive()
 
-    def building(self) -> AbstractContextManager[None]:
-        return self._exclusive()  # dbt is a writer like any other
-
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
         with ExitStack() as held:

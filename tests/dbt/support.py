@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
@@ -55,6 +57,7 @@ class Warehouse:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._open: duckdb.DuckDBPyConnection | None = None
         DuckDBWarehouse(path).prepare(RAW_TABLES)
 
     def query(self, sql: str) -> list[Row]:
@@ -63,13 +66,24 @@ class Warehouse:
             names = [column[0] for column in result.description or []]
             return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """What is inserted meanwhile is one transaction: for hundreds of rows."""
+        with duckdb.connect(str(self.path)) as self._open:
+            self._open.begin()
+            yield
+            self._open.commit()
+        self._open = None
+
     def insert(self, table: str, rows: Iterable[Row]) -> None:
-        with duckdb.connect(str(self.path)) as connection:
-            for row in rows:
-                connection.execute(
-                    f"insert into mdp_raw.{table} ({', '.join(row)}) values ({', '.join('?' * len(row))})",
-                    list(row.values()),
-                )
+        if self._open is None:
+            with self.at_once():
+                return self.insert(table, rows)
+        for row in rows:
+            self._open.execute(
+                f"insert into mdp_raw.{table} ({', '.join(row)}) values ({', '.join('?' * len(row))})",
+                list(row.values()),
+            )
 
     def extract(
         self,
@@ -101,17 +115,20 @@ class Warehouse:
 
 
 class Dbt:
-    """dbt in this process. The project is parsed once; a window is only needed to run it."""
+    """dbt in this process. The project is parsed once; a window is only needed to run it. ``environment``: what the
+    profile reads, beside what is set."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, environment: Mapping[str, str] | None = None) -> None:
         self._state = state
+        self._environment = environment or {}
         self._options = [
             *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
             *("--target-path", str(state / "target"), "--log-path", str(state / "logs"), "--quiet"),
         ]
         self.parse_warnings: list[str] = []
-        parsed = dbtRunner(callbacks=[self._collect_warning]).invoke(
-            ["parse", "--no-partial-parse", "--show-all-deprecations", *self._options]
+        parsed = self._invoke(
+            ["parse", "--no-partial-parse", "--show-all-deprecations", *self._options],
+            dbtRunner(callbacks=[self._collect_warning]),
         )
         assert parsed.success, parsed.exception
         assert isinstance(parsed.result, Manifest)
@@ -124,17 +141,30 @@ class Dbt:
 
     def __call__(self, *command: str, window: tuple[str, str] | None = None, **more: str) -> dbtRunnerResult:
         variables = {"window_start": window[0], "window_end": window[1], **more} if window else more
-        return dbtRunner(manifest=self._manifest).invoke([*command, "--vars", json.dumps(variables), *self._options])
+        runner = dbtRunner(manifest=self._manifest)
+        return self._invoke([*command, "--vars", json.dumps(variables), *self._options], runner)
+
+    def _invoke(self, command: list[str], runner: dbtRunner) -> dbtRunnerResult:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self._environment.items():
+                patch.setenv(name, value)
+            return runner.invoke(command)
 
     def build(self, window: tuple[str, str]) -> dbtRunnerResult:
         """What a scheduled run does: models and data tests, no unit tests."""
         return self("build", "--exclude-resource-type", "unit_test", window=window)
 
     def build_as_of(self, window: tuple[str, str], instant: str, schema: str) -> dbtRunnerResult:
-        """The same as of an instant, into schemas of its own: the project is parsed anew, with the variables."""
+        """The same as of an instant, into schemas of its own."""
+        return self.as_of(
+            "build", "--exclude-resource-type", "unit_test", window=window, instant=instant, schema=schema
+        )
+
+    def as_of(self, *command: str, window: tuple[str, str], instant: str, schema: str) -> dbtRunnerResult:
+        """The project is parsed anew, with the variables."""
         variables = {"window_start": window[0], "window_end": window[1], "as_of": instant, "as_of_schema": schema}
-        command = ["build", "--exclude-resource-type", "unit_test", "--vars", json.dumps(variables), *self._options]
-        return dbtRunner().invoke([*command, "--target-path", str(self._state / schema)])
+        options = [*self._options, "--vars", json.dumps(variables), "--target-path", str(self._state / schema)]
+        return self._invoke([*command, *options], dbtRunner())
 
     def nodes(self, kind: str) -> dict[str, dict[str, Any]]:
         """The manifest's nodes of a resource type, by name."""
@@ -146,6 +176,11 @@ def node_results(result: dbtRunnerResult) -> list[Any]:
     """dbt's result for each node that was to run."""
     assert isinstance(result.result, RunExecutionResult), result.exception
     return list(result.result)
+
+
+def compiled(result: dbtRunnerResult) -> dict[str, str]:
+    """The SQL of each node, after `dbt compile`."""
+    return {r.node.name: r.node.compiled_code for r in node_results(result)}
 
 
 def outcomes(result: dbtRunnerResult, *statuses: str) -> dict[str, str]:

@@ -90,7 +90,7 @@ def test_every_data_test_reads_the_window(dbt: Dbt) -> None:
         if test["config"]["severity"].lower() == "warn":
             assert where == "__in_recent_window__", name
         elif name.startswith("reconciles_"):  # it does both
-            assert re.findall(r"__\w+__", where) == ["__in_window__", "__in_recent_window__"]
+            assert re.findall(r"__\w+__", where) == ["__in_recent_window__", "__in_window__"]
         else:
             assert where == "__in_window__", name
     tested = {test["attached_node"].rpartition(".")[2] for test in tests.values()}

@@ -12,6 +12,7 @@ import pytest
 from google.cloud import bigquery
 
 from mdp_dagster.ingest.tables import ACCOUNTS, EXTRACTS, REJECTS
+from mdp_dagster.lake import LakeError
 from mdp_dagster.warehouse.base import Append, LandedRows, Table, Unit, WarehouseError
 from mdp_dagster.warehouse.bigquery.catalog import DatasetOptions
 from tests.bigquery.partition_filters import unpruned
@@ -34,6 +35,8 @@ LEDGER = Table(
     partition_column="date",
     require_partition_filter=True,
 )
+
+OTHER = Table("raw_test__other", "Beside.", pa.schema([("n", pa.int64())]))
 
 
 class Place:
@@ -96,6 +99,7 @@ def test_datasets_and_tables_are_made_as_the_settings_say(google_cloud: GoogleCl
     dataset = place.client.get_dataset("mdp_raw")
     assert (dataset.location.lower(), dataset.labels) == (LOCATION, {"team": "marketing"})
     assert dataset.default_partition_expiration_ms == 730 * 24 * 3600 * 1000
+    assert place.client.get_table(EXTRACTS.id).time_partitioning.expiration_ms == 730 * 24 * 3600 * 1000
     found = {table.name: place.client.get_table(f"mdp_raw.{table.name}") for table in [EXTRACTS, REJECTS, ACCOUNTS]}
     assert [found[name].time_partitioning and found[name].time_partitioning.field for name in found] == [
         "date",
@@ -211,12 +215,14 @@ def test_rows_at_hand_without_identity_come_as_often_as_they_are_sent(place: Pla
 
 def test_a_rebuild_is_copied_over_with_the_ledger_last_and_leaves_nothing_beside(place: Place) -> None:
     place.warehouse.commit([place.unit("a"), place.unit("gone")])
-    place.warehouse.replace([place.unit("a"), place.unit("b")], [LEDGER, SPEND])
+    place.warehouse.prepare([OTHER])
+    other = Unit([Append(OTHER, pa.table({"n": [1]}))])  # the registry comes so, without identity
+    place.warehouse.replace([place.unit("a"), place.unit("b"), other], [LEDGER, OTHER, SPEND])
     assert (place.rows(), place.ledger()) == ({"a": 2, "b": 2}, {"a": 1, "b": 1})
     copies = [job for job in place.cloud.statements(place.project) if job.kind == "copy"]
     targets = [job.configuration["copy"]["destinationTable"]["tableId"] for job in copies]
-    assert targets == [SPEND.name, LEDGER.name]
-    assert place.warehouse.tables() == {("mdp_raw", SPEND.name), ("mdp_raw", LEDGER.name)}
+    assert targets == [OTHER.name, SPEND.name, LEDGER.name]
+    assert place.warehouse.tables() == {("mdp_raw", name) for name in targets}
     assert place.client.get_table(SPEND.id).require_partition_filter is True
 
 
@@ -257,23 +263,54 @@ def test_rows_of_an_older_contract_come_by_way_of_memory(place: Place) -> None:
 # ---- one at a time ---------------------------------------------------------------------------------------------------
 
 
-def test_a_commit_waits_for_a_rebuild_and_not_for_a_build_of_models(place: Place) -> None:
+def test_a_commit_waits_for_a_rebuild_or_a_build_of_models(place: Place) -> None:
     committed = threading.Event()
 
-    def commit(run: str) -> None:
-        place.warehouse.commit([place.unit(run)])
+    def commit() -> None:
+        place.warehouse.commit([place.unit("a")])
         committed.set()
 
-    with place.warehouse.building():
-        threading.Thread(target=commit, args=("a",)).start()
-        assert committed.wait(20)
-    committed.clear()
     with place.warehouse.exclusive():
-        waiting = threading.Thread(target=commit, args=("b",))
+        waiting = threading.Thread(target=commit)
         waiting.start()
         assert not committed.wait(0.5)
     waiting.join(20)
-    assert place.ledger() == {"a": 1, "b": 1}
+    assert place.ledger() == {"a": 1}
+
+
+@pytest.mark.parametrize("write", ["commit", "replace"])
+def test_who_may_have_lost_its_turn_sends_nothing_more(place: Place, write: str) -> None:
+    """It stood still, a sleeping laptop's process, and another one has written since."""
+
+    class Lost(LakeError):
+        pass
+
+    def lost() -> None:
+        raise Lost("somebody else's turn")
+
+    place.warehouse.commit([place.unit("a")])
+    place.warehouse._lease.check = lost  # type: ignore[method-assign]
+    sent = len(place.cloud.statements(place.project))
+    with pytest.raises(Lost):
+        if write == "commit":
+            place.warehouse.commit([place.unit("b")])
+        else:
+            place.warehouse.replace([place.unit("b")], [SPEND, LEDGER])
+    later = place.cloud.statements(place.project)[sent:]
+    assert [job for job in later if job.kind != "query"] == []
+    assert (place.rows(), place.ledger()) == ({"a": 2}, {"a": 1})
+
+
+def test_a_rebuild_waits_for_the_load_of_a_process_that_died(place: Place) -> None:
+    place.cloud.delay(1.5, project=place.project, kind="load", table=SPEND.id)
+    orphan = threading.Thread(target=place.warehouse.commit, args=([place.unit("a")],))
+    orphan.start()
+    while not place.loads(SPEND):
+        pass
+    other = bigquery_warehouse(place.cloud, place.project)  # with a lease of its own, as if the first were dead
+    other.replace([place.unit("a")], [SPEND, LEDGER])
+    orphan.join()
+    assert place.rows() == {"a": 2}
 
 
 # ---- queries ---------------------------------------------------------------------------------------------------------
@@ -314,7 +351,7 @@ def test_a_dollar_that_is_no_parameter_stays(place: Place) -> None:
 
 def test_only_datasets_of_an_instant_are_dropped(place: Place) -> None:
     for name in ("mdp_marts_as_of_20261101t060000z", "mdp_marts", "mdp_staging_as_of_20261102t060000z"):
-        place.client.create_dataset(name)
+        place.client.create_dataset(name, exists_ok=True)
         place.client.create_table(bigquery.Table(f"{place.project}.{name}.t", [bigquery.SchemaField("n", "INT64")]))
     assert place.warehouse.drop_as_of("as_of_20261101t060000z") == ["mdp_marts_as_of_20261101t060000z"]
     with pytest.raises(WarehouseError, match="no past instant's"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from google.api_core.exceptions import NotFound
+from google.api_core.exceptions import NotFound, PreconditionFailed
 from google.cloud import bigquery
 
 from mdp_dagster.warehouse.base import MARTS, RAW, STAGING, Table, WarehouseError
@@ -13,6 +13,7 @@ from mdp_dagster.warehouse.bigquery.schema import described, fields
 
 _DAY_MS = 24 * 60 * 60 * 1000
 _GENERATION = "mdp_generation"
+_ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class Catalog:
         self._options = options
         self._prepared: set[Table] = set()
 
+    @property
+    def labels(self) -> dict[str, str]:
+        return self._options.labels
+
     def reference(self, table: Table) -> bigquery.TableReference:
         return bigquery.DatasetReference(self._client.project, table.dataset).table(table.name)
 
@@ -49,7 +54,9 @@ class Catalog:
 
     def create(self, table: Table, reference: bigquery.TableReference) -> bigquery.Table:
         """Raises nothing if somebody else was faster."""
-        return self._client.create_table(described(table, reference, self._options.labels), exists_ok=True)
+        return self._client.create_table(
+            described(table, reference, self._options.labels, self._expiration), exists_ok=True
+        )
 
     def generation(self, table: Table) -> str:
         """Changes when the table is made anew, or filled anew: what was loaded before then isn't in it any more."""
@@ -63,6 +70,11 @@ class Catalog:
         if found.time_partitioning:
             found.require_partition_filter = table.require_partition_filter
         self._client.update_table(found, ["labels", "require_partition_filter"])
+
+    @property
+    def _expiration(self) -> int | None:
+        days = self._options.partition_expiration_days
+        return None if days is None else days * _DAY_MS
 
     def tables(self) -> Iterator[tuple[str, str]]:
         """Of MDP's datasets; the others are none of its business."""
@@ -87,8 +99,7 @@ class Catalog:
             made = bigquery.Dataset(reference)
             made.location = self._options.location
             made.labels = self._options.labels
-            if self._options.partition_expiration_days:
-                made.default_partition_expiration_ms = self._options.partition_expiration_days * _DAY_MS
+            made.default_partition_expiration_ms = self._expiration
             found = self._client.create_dataset(made, exists_ok=True)
         if found.location and found.location.lower() != self._options.location.lower():
             raise WarehouseError(
@@ -97,12 +108,26 @@ class Catalog:
             )
 
     def _prepare_table(self, table: Table) -> None:
+        for attempt in range(_ATTEMPTS):
+            try:
+                return self._match(table)
+            except PreconditionFailed:  # somebody else is at it, too
+                if attempt == _ATTEMPTS - 1:
+                    raise
+
+    def _match(self, table: Table) -> None:
         try:
             found = self._client.get_table(self.reference(table))
         except NotFound:
             found = self.create(table, self.reference(table))
         there = {column.name for column in found.schema}
         new = [column for column in fields(table.schema) if column.name not in there]
+        changed = []
         if new:
             found.schema = [*found.schema, *new]
-            self._client.update_table(found, ["schema"])
+            changed.append("schema")
+        if found.time_partitioning and bool(found.require_partition_filter) != table.require_partition_filter:
+            found.require_partition_filter = table.require_partition_filter
+            changed.append("require_partition_filter")
+        if changed:
+            self._client.update_table(found, changed)

@@ -9,6 +9,7 @@ from google.api_core.exceptions import BadRequest, Forbidden, GoogleAPIError, No
 from google.auth.exceptions import GoogleAuthError
 from requests.exceptions import RequestException
 
+from mdp_dagster.google_words import words_of
 from mdp_dagster.warehouse.base import WarehouseError
 
 _QUOTA = ("quotaExceeded", "rateLimitExceeded", "Quota exceeded", "Exceeded rate limits")
@@ -20,21 +21,22 @@ _RIGHTS = (
 
 @contextmanager
 def explained(place: str) -> Iterator[None]:
-    """Raises ``WarehouseError`` for everything that Google's client raises."""
+    """Raises ``WarehouseError`` for everything that Google's client raises. Not chained: its exception holds the
+    request."""
     try:
         yield
     except (GoogleAPIError, GoogleAuthError, RequestException) as error:
-        raise WarehouseError(f"{place}: {message_of(error)} → {_remedy(error)}") from error
+        raise WarehouseError(f"{place}: {message_of(error)} → {_remedy(error)}") from None
 
 
 def message_of(error: Exception) -> str:
     """Without the address and the statement, which the client puts around it."""
-    if isinstance(error, RetryError) and error.cause is not None:
-        return f"{error.message}: {error.cause}"
+    if isinstance(error, RetryError) and isinstance(error.cause, Exception):
+        return f"{error.message}: {message_of(error.cause)}"
     said = getattr(error, "errors", None)
     if said and isinstance(said[0], dict) and said[0].get("message"):
         return str(said[0]["message"])
-    return str(getattr(error, "message", "") or error).split("\n")[0]
+    return words_of(error).split("\n")[0]
 
 
 def _remedy(error: Exception) -> str:
@@ -45,7 +47,7 @@ def _remedy(error: Exception) -> str:
             "`gcloud auth application-default login`"
         )
     if any(sign in text for sign in _QUOTA):
-        return "wait, or ask Google for more quota; nothing of this was committed, the next run does it again"
+        return "wait, or ask Google for more quota; then run again: what was committed isn't pulled twice"
     if "bytesBilledLimitExceeded" in text or "bytes billed" in text:
         return "a shorter window, or a higher MDP_BIGQUERY_MAX_BYTES_PER_QUERY"
     if isinstance(error, Forbidden):
@@ -53,5 +55,5 @@ def _remedy(error: Exception) -> str:
     if isinstance(error, NotFound):
         return "check GOOGLE_CLOUD_PROJECT, BIGQUERY_LOCATION and that the lake's bucket is in that location"
     if isinstance(error, BadRequest):
-        return "see the message; nothing of this was committed"
-    return "check the network and Google's status page; nothing of this was committed, the next run does it again"
+        return "see the message"
+    return "check the network and Google's status page, then run again: what was committed isn't pulled twice"

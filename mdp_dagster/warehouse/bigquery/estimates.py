@@ -1,6 +1,7 @@
-"""What statements would read, before they are sent: by dry runs, which are exact and free.
+"""What statements would be billed, before they are sent: by dry runs, which are free, and of clustered tables say the
+most that it can be.
 
-An emulator's dry runs say 0. There, tables' metadata is asked instead: the rows of the window's partitions.
+An emulator's dry runs may say 0. There, tables' metadata is asked instead: the rows of the window's partitions.
 """
 
 from __future__ import annotations
@@ -10,15 +11,19 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
-from google.api_core.exceptions import BadRequest, Forbidden, NotFound
+from google.api_core.exceptions import GoogleAPICallError, NotFound
 from google.cloud import bigquery
 
 from mdp_dagster.warehouse.base import Statement
+from mdp_dagster.warehouse.bigquery.errors import message_of
+from mdp_dagster.warehouse.bigquery.loads import TIMEOUT
 from mdp_dagster.window import DateWindow
 
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 8
+_BILLED_AT_LEAST = 10 * 1024**2
+"""For each table in a statement (https://cloud.google.com/bigquery/pricing): with little data, most of the bill."""
 _WIDTHS = {"BOOLEAN": 1, "BOOL": 1, "NUMERIC": 16, "STRING": 24}
 """Logical bytes of a value, as BigQuery counts them; a string has two more than its length. Others have eight."""
 
@@ -26,28 +31,39 @@ Query = Callable[[str], pa.Table]
 
 
 def estimated_bytes(
-    client: bigquery.Client, query: Query, statements: Mapping[str, Statement], window: DateWindow
+    client: bigquery.Client,
+    query: Query,
+    statements: Mapping[str, Statement],
+    window: DateWindow,
+    labels: dict[str, str],
+    emulated: bool,
 ) -> dict[str, int | None]:
-    """Bytes by statement; None for one that can't be tried, as its table isn't there yet."""
+    """Bytes by statement; None for one that can't be tried, as what it reads isn't there yet."""
+
+    def dry_run(name: str) -> int | None:
+        config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False, labels=labels)
+        try:
+            job = client.query(statements[name].sql, job_config=config, timeout=TIMEOUT)
+            return int(job.total_bytes_processed or 0)
+        except NotFound:
+            return None
+        except GoogleAPICallError as error:  # the build will meet it, and say more
+            log.warning("no estimate of %s: %s", name, message_of(error))
+            return None
+
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        tried = dict(zip(statements, pool.map(lambda one: _dry_run(client, one.sql), statements.values()), strict=True))
-    if any(tried.values()):
-        return tried
-    there = {table for name, one in statements.items() if tried[name] is not None for table in one.reads}
-    by_table = _window_bytes(client, query, there, window)
-    return {
-        name: None if tried[name] is None else sum(by_table.get(table, 0) for table in one.reads)
-        for name, one in statements.items()
-    }
+        read = dict(zip(statements, pool.map(dry_run, statements), strict=True))
+    if emulated and not any(read.values()):
+        there = {table for name, one in statements.items() if read[name] is not None for table in one.reads}
+        by_table = _window_bytes(client, query, there, window)
+        for name, one in statements.items():
+            if read[name] is not None:
+                read[name] = sum(by_table.get(table, 0) for table in one.reads)
+    return {name: _billed(read[name], one) for name, one in statements.items()}
 
 
-def _dry_run(client: bigquery.Client, sql: str) -> int | None:
-    config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False)
-    try:
-        return int(client.query(sql, job_config=config).total_bytes_processed or 0)
-    except (NotFound, Forbidden, BadRequest) as error:  # a missing table looks like one that mustn't be read
-        log.debug("no estimate: %s", error)
-        return None
+def _billed(read: int | None, statement: Statement) -> int | None:
+    return read and max(read, _BILLED_AT_LEAST * len(statement.reads))
 
 
 def _window_bytes(

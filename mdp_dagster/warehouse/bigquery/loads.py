@@ -1,5 +1,5 @@
-"""Load jobs that load once. A job's id is derived from what it loads: whoever sends it again, because an answer was
-lost or a process died, finds the job that was there.
+"""Load jobs that load once. A job's id is derived from what it loads: who sends it again, because the answer was lost,
+finds the job that was there; so does another process that commits the same once more.
 
 An id is taken for good, also by a job that failed: then the next attempt has the next number.
 """
@@ -9,12 +9,15 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import random
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from google.api_core.exceptions import Conflict, GoogleAPICallError
+from google.api_core.exceptions import Conflict, Forbidden, GoogleAPICallError
 from google.cloud import bigquery
 
 from mdp_dagster.warehouse.base import Append, LandedRows, Table
@@ -27,7 +30,11 @@ _MAX_FILES = 5_000
 """Of one job; BigQuery takes 10,000."""
 _MAX_ROWS_AT_HAND = 500_000
 _MAX_ATTEMPTS = 5
-_PASSING = ("backendError", "internalError", "jobBackendError", "jobInternalError", "rateLimitExceeded", "stopped")
+_PASSING = ("backendError", "internalError", "jobBackendError", "jobInternalError", "rateLimitExceeded")
+_PAUSE_SECONDS = 0.5
+_MAX_SECONDS = 3600
+TIMEOUT = 120
+"""Seconds for the answer to one request. Without it, a connection that died in silence would be waited for for ever."""
 
 
 @dataclass(frozen=True)
@@ -100,44 +107,58 @@ def _content(rows: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def run(client: bigquery.Client, todo: Iterable[Load]) -> None:
-    """Returns when all is loaded. Files are loaded side by side. Raises what the client raises."""
-    started = []
-    for load in todo:
-        job, attempt = _begin(client, load, attempt=1)
-        if load.rows is None:
-            started.append((load, job, attempt))
-        else:
-            _finish(client, load, job, attempt)  # or all rows would be held until the last is through
-    for load, job, attempt in started:
-        _finish(client, load, job, attempt)
+def run(client: bigquery.Client, todo: Iterable[Load], check: Callable[[], None]) -> None:
+    """Returns when all is loaded. Files are loaded side by side. ``check``: is asked before a job is sent, and raises
+    when it must not be. Raises what the client raises, when no job is under way any more."""
+    started: list[tuple[Load, bigquery.LoadJob, int]] = []
+    with ExitStack() as under_way:
+        for load in todo:
+            job, attempt = _begin(client, load, 1, check)
+            if load.rows is None:
+                started.append((load, job, attempt))
+                under_way.callback(_wait, job)  # a job that goes on alone could load into a table that was made anew
+            else:
+                _finish(client, load, job, attempt, check)  # or all rows would be held until the last is through
+        for load, job, attempt in started:
+            _finish(client, load, job, attempt, check)
 
 
-def _begin(client: bigquery.Client, load: Load, attempt: int) -> tuple[bigquery.LoadJob, int]:
+def _wait(job: bigquery.LoadJob) -> None:
+    with suppress(GoogleAPICallError):  # it has been told, or another one has
+        job.result(timeout=_MAX_SECONDS)
+
+
+def _begin(
+    client: bigquery.Client, load: Load, attempt: int, check: Callable[[], None]
+) -> tuple[bigquery.LoadJob, int]:
     """The running job, or the one that has done it already."""
     while True:
         job_id = load.job_id(attempt)
         try:
+            check()
             return _insert(client, load, job_id), attempt
         except Conflict:
-            job = client.get_job(job_id)
-            if not job.done() or job.error_result is None or attempt == _MAX_ATTEMPTS:
+            job = client.get_job(job_id, timeout=TIMEOUT)
+            if not job.done(timeout=TIMEOUT) or job.error_result is None or attempt == _MAX_ATTEMPTS:
                 log.info("%s was sent before: %s", job_id, job.state)
                 return job, attempt
             attempt += 1  # that one failed, and loaded nothing
 
 
-def _finish(client: bigquery.Client, load: Load, job: bigquery.LoadJob, attempt: int) -> None:
+def _finish(
+    client: bigquery.Client, load: Load, job: bigquery.LoadJob, attempt: int, check: Callable[[], None]
+) -> None:
     while True:
         try:
-            job.result()
+            job.result(timeout=_MAX_SECONDS)
             return
         except GoogleAPICallError:
             reason = (job.error_result or {}).get("reason")
             if reason not in _PASSING or attempt >= _MAX_ATTEMPTS:
                 raise
         log.warning("%s failed (%s), and is sent again", job.job_id, reason)
-        job, attempt = _begin(client, load, attempt + 1)
+        time.sleep(_PAUSE_SECONDS * 2**attempt * random.uniform(0.5, 1.5))
+        job, attempt = _begin(client, load, attempt + 1, check)
 
 
 def _insert(client: bigquery.Client, load: Load, job_id: str) -> bigquery.LoadJob:
@@ -149,8 +170,27 @@ def _insert(client: bigquery.Client, load: Load, job_id: str) -> bigquery.LoadJo
         write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
         labels=load.labels,
     )
+    known = {"job_id": job_id, "job_config": config, "timeout": TIMEOUT}
     if load.rows is None:
-        return client.load_table_from_uri(list(load.files), load.destination, job_id=job_id, job_config=config)
+        return client.load_table_from_uri(list(load.files), load.destination, **known)
     sink = io.BytesIO()
     pq.write_table(load.rows, sink, compression="zstd")
-    return client.load_table_from_file(sink, load.destination, rewind=True, job_id=job_id, job_config=config)
+    return client.load_table_from_file(sink, load.destination, rewind=True, **known)
+
+
+def wait_for_others(client: bigquery.Client, dataset: str) -> None:
+    """Until no load of MDP's into the dataset is under way: a job goes on when its process has died."""
+    try:
+        jobs = [
+            job for state in ("pending", "running") for job in client.list_jobs(state_filter=state, timeout=TIMEOUT)
+        ]
+    except Forbidden:
+        log.warning(
+            "whether a dead process's load is still under way can't be seen without bigquery.jobs.list → if one was "
+            "killed in the last minutes, rebuild once more"
+        )
+        return
+    for job in jobs:
+        if job.job_type == "load" and job.job_id.startswith("mdp_") and job.destination.dataset_id == dataset:
+            log.info("waiting for %s, which somebody began", job.job_id)
+            _wait(job)

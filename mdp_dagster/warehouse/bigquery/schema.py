@@ -26,13 +26,17 @@ def _type(type_: pa.DataType) -> str:
     return "TIMESTAMP" if pa.types.is_timestamp(type_) else _TYPES[type_]
 
 
-def described(table: Table, reference: bigquery.TableReference, labels: dict[str, str]) -> bigquery.Table:
-    """The table as it is to be created."""
+def described(
+    table: Table, reference: bigquery.TableReference, labels: dict[str, str], expiration_ms: int | None
+) -> bigquery.Table:
+    """The table as it is to be created. ``expiration_ms``: of a day's partition, from that day on."""
     made = bigquery.Table(reference, schema=fields(table.schema))
     made.description = table.description
     made.labels = labels
     if table.partition_column:
-        made.time_partitioning = bigquery.TimePartitioning(field=table.partition_column)  # by day
+        made.time_partitioning = bigquery.TimePartitioning(  # by day
+            field=table.partition_column, expiration_ms=expiration_ms
+        )
         made.require_partition_filter = table.require_partition_filter
     if table.cluster_columns:
         made.clustering_fields = list(table.cluster_columns)

@@ -6,7 +6,7 @@ come from the lake under the same extract_run_id.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from uuid import uuid4
 
@@ -14,25 +14,34 @@ from google.cloud import bigquery
 
 from mdp_dagster.warehouse.base import Append, Table, Unit
 from mdp_dagster.warehouse.bigquery.catalog import Catalog
-from mdp_dagster.warehouse.bigquery.loads import loads, run
+from mdp_dagster.warehouse.bigquery.loads import TIMEOUT, loads, run, wait_for_others
 
 _MARK = "__rebuilt_"
 
 
-def swap_in(client: bigquery.Client, catalog: Catalog, units: Sequence[Unit], tables: Sequence[Table]) -> None:
-    """Whoever reads meanwhile sees the old rows of a table or the new ones."""
+def swap_in(
+    client: bigquery.Client,
+    catalog: Catalog,
+    units: Sequence[Unit],
+    tables: Sequence[Table],
+    check: Callable[[], None],
+) -> None:
+    """Whoever reads meanwhile sees the old rows of a table or the new ones. ``check``: see ``loads.run``."""
     nonce = uuid4().hex[:12]
     beside = {table.name: _beside(catalog, table, nonce) for table in tables}
     _drop_leftovers(client, catalog, tables)
     try:
         for table in tables:
-            # unprotected: they are read by nobody, and a copy must not carry the protection where there was none
-            catalog.create(replace(table, require_partition_filter=False), beside[table.name])
+            catalog.create(table, beside[table.name])
         appends = [append for unit in units for append in unit.appends]
-        run(client, loads(_of(tables, appends), lambda table: beside[table.name], lambda _: nonce))
-        last = {unit.appends[-1].table.name for unit in units if unit.appends}
-        for table in sorted(tables, key=lambda table: table.name in last):
-            _copy_over(client, beside[table.name], catalog.reference(table))
+        todo = loads(_of(tables, appends), lambda table: beside[table.name], lambda _: nonce, catalog.labels)
+        run(client, todo, check)
+        commit_points = {unit.appends[-1].table.name for unit in units if unit.once}
+        for dataset in {table.dataset for table in tables}:
+            wait_for_others(client, dataset)
+        for table in sorted(tables, key=lambda table: table.name in commit_points):
+            check()
+            _copy_over(client, beside[table.name], catalog.reference(table), catalog.labels)
             catalog.begin_generation(table, nonce)
     finally:
         for reference in beside.values():
@@ -56,6 +65,11 @@ def _drop_leftovers(client: bigquery.Client, catalog: Catalog, tables: Sequence[
             client.delete_table(f"{client.project}.{dataset}.{name}", not_found_ok=True)
 
 
-def _copy_over(client: bigquery.Client, source: bigquery.TableReference, target: bigquery.TableReference) -> None:
-    config = bigquery.CopyJobConfig(write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE)
-    client.copy_table(source, target, job_config=config).result()
+def _copy_over(
+    client: bigquery.Client,
+    source: bigquery.TableReference,
+    target: bigquery.TableReference,
+    labels: dict[str, str],
+) -> None:
+    config = bigquery.CopyJobConfig(write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE, labels=labels)
+    client.copy_table(source, target, job_config=config, timeout=TIMEOUT).result()

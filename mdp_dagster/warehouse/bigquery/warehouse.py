@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 import pyarrow as pa
@@ -16,38 +16,47 @@ from mdp_dagster.warehouse.bigquery.catalog import Catalog, DatasetOptions
 from mdp_dagster.warehouse.bigquery.conform import sound
 from mdp_dagster.warehouse.bigquery.errors import explained
 from mdp_dagster.warehouse.bigquery.estimates import estimated_bytes
-from mdp_dagster.warehouse.bigquery.loads import loads, run
+from mdp_dagster.warehouse.bigquery.loads import TIMEOUT, loads, run
 from mdp_dagster.warehouse.bigquery.once import each_once, not_there_yet
 from mdp_dagster.warehouse.bigquery.parameters import in_bigquerys_words, typed
 from mdp_dagster.warehouse.bigquery.swap import swap_in
 from mdp_dagster.window import DateWindow
 
-Leases = Callable[[str], AbstractContextManager[None]]
-"""Gives, by name, what one process holds at a time, on whichever machine."""
+_MAX_SECONDS = 3600
 
-_RAW = "raw"
-_MODELS = "models"
+
+class Lease(Protocol):
+    """What one process holds at a time, on whichever machine. Reentrant."""
+
+    def held(self) -> AbstractContextManager[None]: ...
+
+    def check(self) -> None:
+        """Within ``held``: raises if another process may hold it by now."""
 
 
 class BigQueryWarehouse(Warehouse):
     """Rows go first, the ledger last: what stands in the ledger is the commit point. Both by load jobs, which are whole
     or not at all, and load once (``loads.py``).
 
-    ``leases``: two builds of models, or a commit and a rebuild of raw, must not overlap, and there is no other lock
-    that two machines share. ``options``: of datasets that are made here. Those that are there stay as they are.
+    ``lease``: commits, rebuilds of raw and builds of models take turns, as on an engine with one writer. BigQuery would
+    let them overlap, but a build compares what its models read one after the other, and a rebuild exchanges tables.
+    ``options``: of datasets that are made here; those that are there stay as they are. ``emulated``: dry runs may say
+    0.
     """
 
     def __init__(
         self,
         connect: Callable[[], bigquery.Client],
-        leases: Leases,
+        lease: Lease,
         options: DatasetOptions,
         max_bytes_per_query: int | None = None,
+        emulated: bool = False,
     ) -> None:
         self._connect = connect
-        self._leases = leases
+        self._lease = lease
         self._options = options
         self._max_bytes = max_bytes_per_query
+        self._emulated = emulated
 
     @cached_property
     def _client(self) -> bigquery.Client:
@@ -69,7 +78,7 @@ class BigQueryWarehouse(Warehouse):
     def commit(self, units: Iterable[Unit]) -> None:
         good, failure = sound(units)
         if any(append.count for unit in good for append in unit.appends):
-            with self._leases(_RAW), explained(self.place):
+            with self._lease.held(), explained(self.place):
                 todo = not_there_yet(self.query, good)
                 self._append([unit for unit in todo if unit.once], "")
                 self._append([unit for unit in todo if not unit.once], uuid4().hex)
@@ -84,15 +93,16 @@ class BigQueryWarehouse(Warehouse):
             [append for unit in units for append in unit.appends[:-1]],
             [append for unit in units for append in unit.appends[-1:]],
         ):
-            run(self._client, loads(appends, self._catalog.reference, salted, self._options.labels))
+            todo = loads(appends, self._catalog.reference, salted, self._options.labels)
+            run(self._client, todo, self._lease.check)
 
     def replace(self, units: Iterable[Unit], tables: Sequence[Table]) -> None:
         self.prepare(tables)
-        with self._leases(_RAW), explained(self.place):
+        with self._lease.held(), explained(self.place):
             good, failure = sound(units)
             if failure is not None:
                 raise failure
-            swap_in(self._client, self._catalog, each_once(good), tables)
+            swap_in(self._client, self._catalog, each_once(good), tables, self._lease.check)
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         given = parameters or {}
@@ -100,7 +110,8 @@ class BigQueryWarehouse(Warehouse):
         if self._max_bytes is not None:
             config.maximum_bytes_billed = self._max_bytes
         with explained(self.place):
-            result = self._client.query(in_bigquerys_words(sql, given), job_config=config).result()
+            job = self._client.query(in_bigquerys_words(sql, given), job_config=config, timeout=TIMEOUT)
+            result = job.result(timeout=_MAX_SECONDS)
             if not result.schema:
                 raise WarehouseError(f"{self.place}: {sql!r} gives no rows → ask with a select")
             return _without_zone(result.to_arrow(create_bqstorage_client=False))
@@ -114,21 +125,13 @@ class BigQueryWarehouse(Warehouse):
             return self._catalog.drop(as_of_datasets(suffix))
 
     def exclusive(self) -> AbstractContextManager[None]:
-        return self._exclusive()
-
-    @contextmanager
-    def _exclusive(self) -> Iterator[None]:
-        with self._leases(_MODELS), self._leases(_RAW):  # always in this order
-            yield
-
-    def building(self) -> AbstractContextManager[None]:
-        return self._leases(_MODELS)
+        return self._lease.held()
 
     charges_for_reading = True
 
     def estimated_bytes(self, statements: Mapping[str, Statement], window: DateWindow) -> Mapping[str, int | None]:
         with explained(self.place):
-            return estimated_bytes(self._client, self.query, statements, window)
+            return estimated_bytes(self._client, self.query, statements, window, self._options.labels, self._emulated)
 
 
 def _without_zone(rows: pa.Table) -> pa.Table:

@@ -1,0 +1,61 @@
+"""The whole platform on the emulators of BigQuery and Cloud Storage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from mdp_dagster.sandbox import Sandbox
+from tests.emulators.google_cloud import GoogleCloud
+from tests.platform.conftest import Platform, environment, servers  # noqa: F401
+
+
+class CloudPlatform(Platform):
+    """MDP on BigQuery, in a project and with a bucket of its own. Beside it, the same process may use DuckDB."""
+
+    def __init__(self, cloud: GoogleCloud, sandbox: Sandbox, folder: Path, instance: dg.DagsterInstance) -> None:
+        self.cloud, self.project, self.bucket = cloud, cloud.new_project(), cloud.new_bucket()
+        with self.environment():
+            super().__init__(sandbox, folder, instance)
+            self.warehouse.tables()  # connects, while the environment says where
+
+    @contextmanager
+    def environment(self) -> Iterator[dict[str, str]]:
+        """The environment in which MDP works here."""
+        variables = {
+            **self.cloud.env_of(self.project),
+            "MDP_TARGET": "bigquery",
+            "MDP_LAKE_URI": f"gs://{self.bucket}/mdp",
+        }
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            yield variables
+
+    def run(self, *arguments: Any, **named: Any) -> dg.ExecuteInProcessResult:
+        with self.environment():
+            return super().run(*arguments, **named)
+
+    def probe(self, *arguments: Any, **named: Any) -> dg.ExecuteInProcessResult:
+        with self.environment():
+            return super().probe(*arguments, **named)
+
+    def reload(self, *arguments: Any, **named: Any) -> dg.ExecuteInProcessResult:
+        with self.environment():
+            return super().reload(*arguments, **named)
+
+
+@pytest.fixture
+def cloud_platform(
+    servers: Sandbox,  # noqa: F811
+    environment: Path,  # noqa: F811
+    google_cloud: GoogleCloud,
+) -> Iterator[CloudPlatform]:
+    google_cloud.clear()
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield CloudPlatform(google_cloud, servers, environment, instance)

@@ -1,0 +1,195 @@
+"""One history on BigQuery, beside the same on DuckDB: restatements, deaths, late data, the past, a lost warehouse. An
+emulator takes its time, so that it is one story, and everything is looked at on the way."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from mdp_dagster.__main__ import main
+from mdp_dagster.settings import PROJECT_ROOT
+from mdp_dagster.transform.as_of import AsOf
+from mdp_dagster.warehouse.base import in_window
+from tests.bigquery.conftest import CloudPlatform
+from tests.bigquery.parity import assert_same
+from tests.bigquery.partition_filters import unpruned
+from tests.platform.conftest import NOW, Platform, days_ago
+
+GOOGLE, META = "4123087751", "301400000000101"
+LEDGER, ROWS = "mdp_raw.raw__extracts", "mdp_raw.raw_google_ads__campaign_daily"
+WINDOW = days_ago(7)
+ASKED_BY_HAND = "select count(*) as asked_by_hand from mdp_marts.mart_campaign__daily"
+
+
+@pytest.fixture
+def duckdb(cloud_platform: CloudPlatform) -> Iterator[Platform]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Platform(cloud_platform.sandbox, cloud_platform.folder, instance)
+
+
+@pytest.mark.timeout(900)
+def test_one_history_on_both_engines(
+    cloud_platform: CloudPlatform,
+    duckdb: Platform,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cloud = cloud_platform
+    monkeypatch.setenv("MDP_START_DATE", str(WINDOW.start))
+    cloud.world.now = NOW - timedelta(days=2)
+    for platform in (cloud, duckdb):
+        platform.run(days_ago(7, 2))
+    assert_same(cloud, duckdb, WINDOW)
+    then, before = datetime.now(timezone.utc), cloud.mart(WINDOW)
+
+    cloud.world.now = NOW
+    restated, emptied = cloud.a_day_with_rows(GOOGLE, 4), cloud.a_day_with_rows(META, 3)
+    cloud.world.restate("google_ads", GOOGLE, restated, factor=1.37)
+    cloud.world.restate("meta_ads", META, restated, factor=0.11)
+    cloud.world.empty_day("meta_ads", META, emptied)
+    die_between_rows_and_ledger(cloud)
+    die_by_sigkill(cloud)
+
+    results = [platform.run(WINDOW) for platform in (cloud, duckdb)]
+    counted = assert_same(cloud, duckdb, WINDOW)
+    assert all(counted[name] for name in counted if name != "int_platform__daily_maturity"), counted
+    cloud.assert_mart_is_true(WINDOW)
+    assert_costs_are_told(results[0])
+    assert {key: check.passed for key, check in cloud.checks(results[0]).items()} == {
+        key: check.passed for key, check in duckdb.checks(results[1]).items()
+    }
+
+    notice_and_reload_a_late_day(cloud, duckdb)
+    assert_same(cloud, duckdb, WINDOW)
+    cloud.assert_mart_is_true(WINDOW)
+
+    look_back(cloud, then, before, capsys)
+    refuse_what_costs_too_much(cloud, monkeypatch)
+    lose_everything_and_rebuild(cloud, capsys)
+    assert_same(cloud, duckdb, WINDOW)
+    cloud.assert_mart_is_true(WINDOW)
+    assert_every_statement_names_its_days(cloud)
+
+
+def count(platform: CloudPlatform, table: str) -> int:
+    return platform.count(f"{table} where {in_window(WINDOW)}")
+
+
+def die_between_rows_and_ledger(cloud: CloudPlatform) -> None:
+    loaded, known = count(cloud, ROWS), count(cloud, LEDGER)
+    cloud.cloud.fail("invalid", "died here", project=cloud.project, kind="load", table=LEDGER)
+    result = cloud.run(WINDOW, select="raw_google_ads__campaign_daily", succeeds=False)
+    assert "died here" in cloud.errors(result)
+    assert count(cloud, ROWS) > loaded, "the rows had been loaded"
+    assert count(cloud, LEDGER) == known
+
+
+def die_by_sigkill(cloud: CloudPlatform) -> None:
+    """While the ledger's load is under way; the job goes on without its process."""
+    cloud.cloud.delay(2, project=cloud.project, kind="load", table=LEDGER)
+    known = len(ledger_loads(cloud))
+    with cloud.environment():
+        command = [sys.executable, "-m", "mdp_dagster", "backfill", str(WINDOW.start), str(WINDOW.last)]
+        process = subprocess.Popen([*command, "--select", "raw_google_ads__campaign_daily"], cwd=PROJECT_ROOT)
+        try:
+            deadline = time.monotonic() + 120
+            while len(ledger_loads(cloud)) == known:
+                assert process.poll() is None and time.monotonic() < deadline, "it never came to its commit"
+                time.sleep(0.1)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def ledger_loads(cloud: CloudPlatform) -> list[Any]:
+    jobs = [job for job in cloud.cloud.statements(cloud.project) if job.kind == "load"]
+    return [job for job in jobs if job.configuration["load"]["destinationTable"]["tableId"] == "raw__extracts"]
+
+
+def assert_costs_are_told(result: dg.ExecuteInProcessResult) -> None:
+    """On every model, in its newest event."""
+    told = {
+        event.asset_key.to_user_string(): event.step_materialization_data.materialization.metadata
+        for event in result.all_events
+        if event.is_step_materialization
+    }
+    estimated = {name: found["estimated_bytes"].value for name, found in told.items() if "estimated_bytes" in found}
+    assert len(estimated) == 11 and all(estimated.values())
+    assert all(told[name]["billed_bytes"].value > 0 for name in estimated)
+
+
+def notice_and_reload_a_late_day(cloud: CloudPlatform, duckdb: Platform) -> None:
+    late = cloud.a_day_with_rows(GOOGLE, 5)
+    cloud.world.restate("google_ads", GOOGLE, late, factor=2)
+    for platform in (cloud, duckdb):
+        platform.probe()
+        [request] = platform.tick("google_ads")
+        assert platform.tick("meta_ads") == []
+        assert request.tags["dagster/asset_partition_range_start"] == str(late)
+        platform.reload("google_ads", request)
+    rows = count(cloud, LEDGER)
+    cloud.probe()
+    assert cloud.tick("google_ads") == [] and count(cloud, LEDGER) == rows, "a look that found nothing left a trace"
+
+
+def look_back(cloud: CloudPlatform, then: datetime, before: dict[Any, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    """The marts as they stood, beside those that are; and what a shell can ask."""
+    as_of = AsOf(then)
+    with cloud.environment():
+        assert main(["as-of", then.isoformat()]) == 0
+        assert main(["query", ASKED_BY_HAND]) == 0
+    said = capsys.readouterr().out
+    assert f"In BigQuery project {cloud.project}" in said and "asked_by_hand" in said
+    past = cloud.warehouse.query(f"select * from mdp_marts_{as_of.suffix}.mart_campaign__daily").to_pylist()
+    spend = {(row["date"], row["platform"], row["campaign_id"]): row["spend"] for row in past}
+    assert spend == {key: row["spend"] for key, row in before.items()}
+    with cloud.environment():
+        assert main(["as-of", then.isoformat(), "--drop"]) == 0
+    assert not [dataset for dataset, _ in cloud.warehouse.tables() if "as_of" in dataset]
+
+
+def refuse_what_costs_too_much(cloud: CloudPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = len(cloud.cloud.statements(cloud.project))
+    with monkeypatch.context() as limited:
+        limited.setenv("MDP_BIGQUERY_MAX_BYTES_PER_RUN", "100")
+        said = cloud.errors(cloud.run(WINDOW, select="kind:dbt", succeeds=False))
+    assert "more than MDP_BIGQUERY_MAX_BYTES_PER_RUN (100 B)" in said and "→ a shorter range, or a higher limit" in said
+    jobs = [job for job in cloud.cloud.statements(cloud.project)[sent:] if job.kind == "query"]
+    assert len([job for job in jobs if job.configuration.get("dryRun")]) > 40
+    assert not [job for job in jobs if "mart_client__daily" in job.sql and not job.configuration.get("dryRun")]
+
+
+def lose_everything_and_rebuild(cloud: CloudPlatform, capsys: pytest.CaptureFixture[str]) -> None:
+    mart = cloud.mart(WINDOW)
+    client = cloud.cloud.bigquery_client(cloud.project)
+    for dataset in ("mdp_raw", "mdp_staging", "mdp_marts"):
+        client.delete_dataset(dataset, delete_contents=True)
+    with cloud.environment():
+        for _ in range(2):
+            assert main(["rebuild-raw"]) == 0
+    said = capsys.readouterr().out
+    assert f"BigQuery project {cloud.project} rebuilt from gs://{cloud.bucket}/mdp" in said
+    cloud.run(WINDOW, select="kind:dbt")
+    assert cloud.mart(WINDOW) == mart
+
+
+def assert_every_statement_names_its_days(cloud: CloudPlatform) -> None:
+    client = cloud.cloud.bigquery_client(cloud.project)
+    tables = {}
+    for dataset, name in cloud.warehouse.tables():
+        partitioning = client.get_table(f"{cloud.project}.{dataset}.{name}").time_partitioning
+        if partitioning is not None:
+            tables[f"{dataset}.{name}"] = partitioning.field
+    assert len(tables) == 17, "raw's four reports, ledger and rejects, eleven models; not the registry"
+    statements = [job.sql for job in cloud.cloud.statements(cloud.project) if job.kind == "query"]
+    assert len([sql for sql in statements if "merge into" in sql.lower()]) > 40
+    # what people and tests ask of a whole mart, they may
+    ours = [sql for sql in statements if sql != ASKED_BY_HAND and "date >= @start and date < @end" not in sql]
+    assert [found for sql in ours for found in unpruned(sql, tables)] == []

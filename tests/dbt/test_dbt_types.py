@@ -1,0 +1,112 @@
+"""How values are converted (dbt/macros/types.sql), against rules written a second time in Python.
+
+They are GoogleSQL's, from its documentation and its open source (github.com/google/googlesql): the emulator, which has
+DuckDB inside, can't show what the service does with a value. What DuckDB does by these rules, both engines do.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal, localcontext
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from .rich_history import DOUBLES, NUMBERS_AS_TEXT
+from .support import WAREHOUSE_FILE, Dbt, compiled
+
+MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2026, 1, 2))
+
+
+class Macros:
+    """Expressions of dbt's macros, calculated by DuckDB for many values at once."""
+
+    def __init__(self, dbt: Dbt, connection: duckdb.DuckDBPyConnection) -> None:
+        self._dbt = dbt
+        self._connection = connection
+        self._expressions: dict[str, str] = {}
+
+    def __call__(self, expression: str, type_: str, values: Sequence[Any]) -> list[Any]:
+        """Of `x`, which is of the type."""
+        if expression not in self._expressions:
+            [sql] = compiled(
+                self._dbt("compile", "--no-populate-cache", "--inline", f"{{{{ {expression} }}}}")
+            ).values()
+            self._expressions[expression] = sql
+        query = f"select {self._expressions[expression]} from (select unnest(?::{type_}[]) as x)"
+        return [value for (value,) in self._connection.execute(query, [list(values)]).fetchall()]
+
+
+@pytest.fixture(scope="module")
+def duckdbs(dbt: Dbt, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Macros]:
+    with pytest.MonkeyPatch.context() as patch, duckdb.connect() as connection:
+        patch.setenv("MDP_DUCKDB_PATH", str(tmp_path_factory.mktemp("types") / WAREHOUSE_FILE))
+        patch.delenv("MDP_TARGET", raising=False)
+        yield Macros(dbt, connection)
+
+
+def googles_numeric(text: str | None) -> Decimal | None:
+    """`safe_cast(text as numeric)`: white space around it, an exponent; nine decimals, halves away from zero; null with
+    more than 29 digits before the point."""
+    if text is None or not re.fullmatch(
+        r"[ \t\n\f\r]*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[ \t\n\f\r]*", text, re.ASCII
+    ):
+        return None
+    with localcontext(prec=1000):
+        exact = Decimal(text.strip())
+        if exact.adjusted() >= 29:
+            return None
+        rounded = exact.quantize(Decimal("1e-9"), ROUND_HALF_UP) if exact.adjusted() > -20 else Decimal(0)
+    return rounded if abs(rounded) < Decimal(10) ** 29 else None
+
+
+numbers = st.from_regex(r"\s?[+-]?[0-9]{0,20}\.?[0-9]{0,20}([eE][+-]?[0-5])?\s?", fullmatch=True)
+texts = st.one_of(numbers, st.text("0159.+-eE_ x", max_size=6), st.none())
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(texts, min_size=1, max_size=100))
+@example(NUMBERS_AS_TEXT)
+def test_text_becomes_the_number_that_it_is_for_bigquery(duckdbs: Macros, values: list[str | None]) -> None:
+    plain = [value.replace("\v", " ") if value else value for value in values]
+    assert duckdbs("text_to_numeric('x')", "varchar", plain) == [googles_numeric(value) for value in plain]
+
+
+def googles_text(value: float) -> str:
+    """What BigQuery's version of double_to_text gives: the first of 15, 16 and 17 digits that reads back the same."""
+    return next(text for text in (f"{value:.{digits}g}" for digits in (15, 16, 17)) if float(text) == value)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=100))
+@example([value for value in DOUBLES if value is not None and math.isfinite(value)])
+@example([12345678.12345679, 93000000.3, 9.3, 2.0**-44, 1e22, 123456789.123])
+def test_a_double_becomes_the_number_that_it_was_printed_from(duckdbs: Macros, values: list[float]) -> None:
+    """Its shortest text. The text that BigQuery's cast gives has 15 digits or 17, which isn't always that."""
+    small = [value for value in values if abs(value) < 1e27]
+    found = duckdbs("double_to_numeric('x')", "double", small)
+    assert found == [googles_numeric(googles_text(value)) for value in small]
+    assert googles_numeric("12345678.123456791") != googles_numeric(googles_text(12345678.12345679))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.decimals(-(10**6), 10**6, places=9), min_size=1, max_size=100))
+def test_a_number_becomes_the_nearest_double(duckdbs: Macros, values: list[Decimal]) -> None:
+    assert duckdbs("to_double('x')", "decimal(38, 9)", values) == [float(value) for value in values]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(MOMENTS, MOMENTS), min_size=1, max_size=20))
+@example([(datetime(2026, 1, 1, 10, 0, 59), datetime(2026, 1, 1, 11, 1))])
+@example([(datetime(2026, 1, 1, 11, 1, 0, 1), datetime(2026, 1, 1, 10, 0, 0, 2))])
+def test_minutes_are_whole_ones(duckdbs: Macros, values: list[tuple[datetime, datetime]]) -> None:
+    """As BigQuery's timestamp_diff counts: not how often the clock's minute changed."""
+    pairs = [{"a": one, "b": other} for one, other in values]
+    found = duckdbs("minutes_between('x.a', 'x.b')", "struct(a timestamp, b timestamp)", pairs)
+    assert found == [abs(one - other) // timedelta(minutes=1) for one, other in values]

