@@ -14,13 +14,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from mdp_dagster.transform.connections import let_go
 from mdp_dagster.transform.lost_answers import find_jobs_of_lost_answers
 from tests.emulators.google_cloud import LOCATION, GoogleCloud, Job
 
 from .bigquery_support import BigQuery, differences
 from .rich_history import EMPTIED_DAY, LATER_WINDOW, WINDOW, Pools, google_row, history, later
-from .support import MODELS, WAREHOUSE_FILE, Dbt, Warehouse, node_results, went_wrong
+from .support import MODELS, Dbt, Warehouse, node_results, went_wrong
 
 TYPES_OF_ACTIONS = ["omni_purchase", "purchase", "offsite_conversion.fb_pixel_purchase", "lead", "it's"]
 
@@ -36,13 +35,22 @@ pools = st.builds(
     action_lists=st.lists(st.lists(entries, max_size=4).map(json.dumps), min_size=30, max_size=30),
     names=st.lists(names, min_size=10, max_size=10),
 )
-once = settings(
-    max_examples=1,
-    phases=[Phase.generate],
-    database=None,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+
+
+@pytest.fixture
+def more() -> Pools:
+    """Of the values that hypothesis thinks of: others each time, shown where the test fails."""
+    thought_of: list[Pools] = []
+
+    @settings(max_examples=1, phases=[Phase.generate], database=None, suppress_health_check=list(HealthCheck))
+    @given(pools)
+    def think(one: Pools) -> None:
+        assume(len(set(one.doubles)) > 20)  # the first one is the simplest there is
+        thought_of.append(one)
+
+    think()
+    print(thought_of[-1])
+    return thought_of[-1]
 
 
 LABELS = {"team": "marketing"}
@@ -61,23 +69,9 @@ def other(google_cloud: GoogleCloud, tmp_path_factory: pytest.TempPathFactory) -
     )
 
 
-@once
-@given(more=pools)
-def test_the_same_rows_make_the_same_tables(
-    dbt: Dbt, other: BigQuery, tmp_path_factory: pytest.TempPathFactory, more: Pools
-) -> None:
+def test_the_same_rows_make_the_same_tables(dbt: Dbt, warehouse: Warehouse, other: BigQuery, more: Pools) -> None:
     """After a first build, and after another over a part of the days, in which some have changed."""
-    assume(len(set(more.doubles)) > 20)  # the first that hypothesis thinks of is the simplest
-    warehouse = Warehouse(tmp_path_factory.mktemp("parity") / WAREHOUSE_FILE)
     other.clear()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MDP_DUCKDB_PATH", str(warehouse.path))
-        patch.delenv("MDP_TARGET", raising=False)
-        _build_both(dbt, warehouse, other, more)
-    let_go()
-
-
-def _build_both(dbt: Dbt, warehouse: Warehouse, other: BigQuery, more: Pools) -> None:
     history(warehouse, more)
     other.fill(warehouse)
     assert not went_wrong(dbt("run", window=WINDOW))

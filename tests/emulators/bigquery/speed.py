@@ -46,9 +46,10 @@ def _parse_once() -> None:
     parse = Dialect.parse
 
     def parse_once(self: Dialect, sql: str, **options: Any) -> list[Any]:
-        if not isinstance(self, BigQuery):  # DuckDB's, each of them read once
+        is_template = type(self) is Dialect and ":" in sql  # compiled, sqlglot reads its own anew for each .sql()
+        if not is_template and not isinstance(self, BigQuery):  # DuckDB's: each is read once
             return parse(self, sql, **options)
-        key = str(self.settings), sql, *sorted(options.items())
+        key = type(self), str(self.settings), sql, *sorted(options.items())
         if key not in parsed:
             parsed[key] = parse(self, sql, **options)
             if len(parsed) > _KEPT:
