@@ -127,9 +127,7 @@ def _for_duckdb(node: exp.Expr, field: str, parameters: dict[str | None, dict[st
     """Of one table: without qualifiers."""
     if node.find(exp.Parameter):
         node = node.transform(lambda part: _value(part, parameters) if isinstance(part, exp.Parameter) else part)
-    return re.sub(
-        rf'[\w"]+\.(?="?{re.escape(field)}\b)', "", node.sql(dialect="duckdb", copy=False), flags=re.IGNORECASE
-    )
+    return re.sub(rf'[\w"]+\.(?="?{re.escape(field)}\b)', "", node.sql(dialect="duckdb"), flags=re.IGNORECASE)
 
 
 def _value(node: exp.Parameter, parameters: dict[str | None, dict[str, Any]]) -> exp.Expr:
