@@ -74,6 +74,19 @@ resource "google_project_iam_member" "runner_jobs" {
   member  = google_service_account.runner.member
 }
 
+# A rebuild waits for loads that a killed run left under way.
+resource "google_project_iam_custom_role" "job_lister" {
+  role_id     = "mdpJobLister"
+  title       = "MDP: sees its own jobs"
+  permissions = ["bigquery.jobs.list"]
+}
+
+resource "google_project_iam_member" "runner_job_list" {
+  project = var.project
+  role    = google_project_iam_custom_role.job_lister.id
+  member  = google_service_account.runner.member
+}
+
 resource "google_bigquery_dataset_iam_member" "runner" {
   for_each   = google_bigquery_dataset.mdp
   dataset_id = each.value.dataset_id

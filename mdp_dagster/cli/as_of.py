@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from mdp_dagster.cli.place import choose_place
+from mdp_dagster.cli.waits import say_what_is_waited_for
 from mdp_dagster.ingest.tables import EXTRACTS
 from mdp_dagster.partitions import today
 from mdp_dagster.transform.as_of import AsOf, build_as_of
@@ -32,6 +33,7 @@ def add_commands(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> int:
     from mdp_dagster.services import Services
 
+    say_what_is_waited_for()
     settings = choose_place(options.demo).settings()
     as_of = AsOf(parse_instant(options.instant, settings.timezone))
     if settings.target == "duckdb" and not settings.duckdb_path.exists():

@@ -160,11 +160,11 @@ def _summary(metadata: Any) -> str:
 
 
 def _reason(event: dg.DagsterEvent) -> str:
-    """The first cause of a failure, in its own words."""
+    """The cause of a failure that names a remedy, else its first cause, in its own words."""
     error = getattr(event.event_specific_data, "error", None)
     if error is None:
         return event.message or "no reason given"
-    while error.cause is not None:
+    while error.cause is not None and " → " not in error.message:
         error = error.cause
     kind, _, words = error.message.partition(": ")
     return str(words if words and " " not in kind else error.message).strip()

@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 
 from mdp_dagster.cli.place import choose_place
+from mdp_dagster.cli.waits import say_what_is_waited_for
 from mdp_dagster.settings import Settings, load_settings
 from mdp_dagster.transform.project import parsed_project
 from mdp_dagster.warehouse.base import WarehouseError
@@ -28,6 +29,7 @@ def add_commands(commands: Any) -> None:
 def _rebuild_raw(_: argparse.Namespace) -> int:
     from mdp_dagster.services import Services
 
+    say_what_is_waited_for()
     services = Services(choose_place().settings())
     rebuilt = services.rebuild_raw()
     print(f"mdp_raw in {services.warehouse.place} rebuilt from {services.lake.uri}: {rebuilt.extracts} extracts")

@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import tempfile
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -19,6 +21,7 @@ DBT_DIR = PROJECT_ROOT / "dbt"
 _TARGET = DBT_DIR / "target"
 _SOURCES = ("*.sql", "*.yml", "*.md")
 _KEPT = 6
+_IN_USE_SECONDS = 24 * 60 * 60
 
 
 class DbtError(Exception):
@@ -87,6 +90,8 @@ def parsed_project(settings: Settings) -> ParsedProject:
     if not (folder / "manifest.json").exists():
         _parse_into(folder)
         _drop_old_versions(keep=folder)
+    with suppress(OSError):  # an image's own files can't be touched, and aren't dropped either
+        os.utime(folder)
     return ParsedProject(folder)
 
 
@@ -138,7 +143,9 @@ def _fingerprint(settings: Settings) -> str:
     if settings.target == "duckdb":
         parts.append(settings.duckdb_path.stem)
     else:
-        parts += [load_google_cloud_settings().project, _labels(settings)]
+        # ... and their labels and expirations
+        expirations = settings.bigquery_partition_expiration_days, settings.bigquery_as_of_expiration_days
+        parts += [load_google_cloud_settings().project, _labels(settings), str(expirations)]
     for part in parts:
         digest.update(part.encode() + b"\0")
     files = (path for pattern in _SOURCES for path in DBT_DIR.rglob(pattern) if _TARGET not in path.parents)
@@ -150,8 +157,14 @@ def _fingerprint(settings: Settings) -> str:
 def _parse_into(folder: Path) -> None:
     from dbt.cli.main import dbtRunner
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix="parsing-", dir=folder.parent))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix="parsing-", dir=folder.parent))
+    except OSError as error:
+        raise DbtError(
+            f"{folder.parent} can't be written: {error} → build the image with the settings that it runs with, or "
+            "mount a writable folder there"
+        ) from error
     try:
         result = dbtRunner().invoke(["--quiet", "parse", *common_flags(unfinished), "--show-all-deprecations"])
         if not result.success:
@@ -181,9 +194,14 @@ def common_flags(target: Path) -> list[str]:
     ]
 
 
+def _is_old(path: Path) -> bool:
+    return time.time() - path.stat().st_mtime > _IN_USE_SECONDS
+
+
 def _drop_old_versions(keep: Path) -> None:
     versions = sorted(
-        (path for path in _TARGET.iterdir() if (path / "manifest.json").exists() and path != keep),
+        # a process that began with one of them may not have read all of it yet
+        (path for path in _TARGET.iterdir() if (path / "manifest.json").exists() and path != keep and _is_old(path)),
         key=lambda path: path.stat().st_mtime,
     )
     for path in versions[: -(_KEPT - 1)]:

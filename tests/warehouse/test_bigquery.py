@@ -9,12 +9,14 @@ from datetime import date, timedelta
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from google.api_core.exceptions import Forbidden
 from google.cloud import bigquery
 
 from mdp_dagster.ingest.tables import ACCOUNTS, EXTRACTS, REJECTS
 from mdp_dagster.lake import LakeError
 from mdp_dagster.warehouse.base import Append, LandedRows, Table, Unit, WarehouseError
 from mdp_dagster.warehouse.bigquery.catalog import DatasetOptions
+from mdp_dagster.warehouse.bigquery.errors import explained
 from tests.bigquery.partition_filters import unpruned
 from tests.emulators.google_cloud import LOCATION, GoogleCloud, Job
 from tests.warehouse.bigquery_support import bigquery_warehouse
@@ -246,6 +248,15 @@ def test_a_rebuild_that_dies_leaves_a_ledger_whose_rows_are_there(place: Place) 
     assert (place.rows(), place.ledger()) == ({"a": 2, "b": 2}, {"a": 1, "b": 1})
 
 
+@pytest.mark.parametrize("fault", ["the answer is lost", "it fails in passing"])
+def test_a_copy_is_made_once_and_again_if_it_failed(place: Place, fault: str) -> None:
+    place.warehouse.commit([place.unit("a")])
+    which = {"project": place.project, "kind": "copy", "table": SPEND.id}
+    place.cloud.lose_answer(**which) if "lost" in fault else place.cloud.fail("backendError", **which)
+    place.warehouse.replace([place.unit("a"), place.unit("b")], [SPEND, LEDGER])
+    assert (place.rows(), place.ledger()) == ({"a": 2, "b": 2}, {"a": 1, "b": 1})
+
+
 def test_tables_that_a_killed_rebuild_left_are_removed_by_the_next(place: Place) -> None:
     place.client.create_table(bigquery.Table(f"{place.project}.mdp_raw.{SPEND.name}__rebuilt_0123456789ab"))
     place.warehouse.replace([place.unit("a")], [SPEND, LEDGER])
@@ -342,6 +353,12 @@ def test_a_refusal_says_what_to_do(place: Place, reason: str, remedy: str) -> No
     place.cloud.fail(reason, f"no: {reason}", project=place.project, kind="query")
     with pytest.raises(WarehouseError, match=f"{place.project}: no: {reason} → .*{remedy}"):
         place.warehouse.query("select 1 as one")
+
+
+def test_a_quota_that_comes_as_a_refusal_is_told_from_a_missing_right() -> None:
+    said = [{"reason": "quotaExceeded", "message": "Custom quota exceeded: your usage exceeded the custom quota"}]
+    with pytest.raises(WarehouseError, match="here: Custom quota exceeded.* → .*more quota"), explained("here"):
+        raise Forbidden("POST https://bigquery.example/projects/p/jobs", errors=said)
 
 
 def test_a_dollar_that_is_no_parameter_stays(place: Place) -> None:

@@ -12,7 +12,7 @@ from requests.exceptions import RequestException
 from mdp_dagster.google_words import words_of
 from mdp_dagster.warehouse.base import WarehouseError
 
-_QUOTA = ("quotaExceeded", "rateLimitExceeded", "Quota exceeded", "Exceeded rate limits")
+_QUOTA = ("quotaexceeded", "ratelimitexceeded", "quota exceeded", "exceeded rate limits", "exceeded quota")
 _RIGHTS = (
     "give the service account roles/bigquery.jobUser on the project and roles/bigquery.dataEditor on the dataset "
     "(roles/bigquery.user on the project, to create datasets): docs/deployment.md"
@@ -40,13 +40,13 @@ def message_of(error: Exception) -> str:
 
 
 def _remedy(error: Exception) -> str:
-    text = str(error)
+    text = f"{error} {getattr(error, 'errors', '')}"
     if isinstance(error, GoogleAuthError):
         return (
             "give application default credentials: GOOGLE_APPLICATION_CREDENTIALS, workload identity, or "
             "`gcloud auth application-default login`"
         )
-    if any(sign in text for sign in _QUOTA):
+    if any(sign in text.lower() for sign in _QUOTA):
         return "wait, or ask Google for more quota; then run again: what was committed isn't pulled twice"
     if "bytesBilledLimitExceeded" in text or "bytes billed" in text:
         return "a shorter window, or a higher MDP_BIGQUERY_MAX_BYTES_PER_QUERY"

@@ -1,5 +1,5 @@
-"""Load jobs that load once. A job's id is derived from what it loads: who sends it again, because the answer was lost,
-finds the job that was there; so does another process that commits the same once more.
+"""Jobs that do their work once. A load's id is derived from what it loads: who sends it again, because the answer was
+lost, finds the job that was there; so does another process that commits the same once more.
 
 An id is taken for good, also by a job that failed: then the next attempt has the next number.
 """
@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -107,61 +109,73 @@ def _content(rows: pa.Table) -> bytes:
     return sink.getvalue()
 
 
+Send = Callable[[str], Any]
+"""Sends a job under the id that it is given, and gives it."""
+
+
 def run(client: bigquery.Client, todo: Iterable[Load], check: Callable[[], None]) -> None:
     """Returns when all is loaded. Files are loaded side by side. ``check``: is asked before a job is sent, and raises
     when it must not be. Raises what the client raises, when no job is under way any more."""
-    started: list[tuple[Load, bigquery.LoadJob, int]] = []
+    started: list[Sent] = []
     with ExitStack() as under_way:
         for load in todo:
-            job, attempt = _begin(client, load, 1, check)
+            sent = Sent(client, partial(_insert, client, load), load.job_id, check)
             if load.rows is None:
-                started.append((load, job, attempt))
-                under_way.callback(_wait, job)  # a job that goes on alone could load into a table that was made anew
+                started.append(sent)
+                # or one could go on alone, and load into a table that was made anew meanwhile
+                under_way.callback(_wait, sent.job)
             else:
-                _finish(client, load, job, attempt, check)  # or all rows would be held until the last is through
-        for load, job, attempt in started:
-            _finish(client, load, job, attempt, check)
+                sent.finish()  # or all rows would be held until the last is through
+        for sent in started:
+            sent.finish()
 
 
-def _wait(job: bigquery.LoadJob) -> None:
+class Sent:
+    """A job that was sent, now or before. ``job_id``: by the number of the attempt."""
+
+    def __init__(
+        self, client: bigquery.Client, send: Send, job_id: Callable[[int], str], check: Callable[[], None]
+    ) -> None:
+        self._client, self._send, self._job_id, self._check = client, send, job_id, check
+        self._attempt = 1
+        self.job = self._begin()
+
+    def _begin(self) -> Any:
+        """The running job, or the one that has done it already."""
+        while True:
+            job_id = self._job_id(self._attempt)
+            try:
+                self._check()
+                return self._send(job_id)
+            except Conflict:
+                job = self._client.get_job(job_id, timeout=TIMEOUT)
+                if not job.done(timeout=TIMEOUT) or job.error_result is None or self._attempt == _MAX_ATTEMPTS:
+                    log.info("%s was sent before: %s", job_id, job.state)
+                    return job
+                self._attempt += 1  # that one failed, and did nothing
+
+    def finish(self) -> None:
+        """Waits. What failed in passing is sent again, under the next id; what else failed is raised."""
+        while True:
+            try:
+                self.job.result(timeout=_MAX_SECONDS)
+                return
+            except GoogleAPICallError:
+                reason = (self.job.error_result or {}).get("reason")
+                if reason not in _PASSING or self._attempt >= _MAX_ATTEMPTS:
+                    raise
+            log.warning("%s failed (%s), and is sent again", self.job.job_id, reason)
+            time.sleep(_PAUSE_SECONDS * 2**self._attempt * random.uniform(0.5, 1.5))
+            self._attempt += 1
+            self.job = self._begin()
+
+
+def _wait(job: Any) -> None:
     with suppress(GoogleAPICallError):  # it has been told, or another one has
         job.result(timeout=_MAX_SECONDS)
 
 
-def _begin(
-    client: bigquery.Client, load: Load, attempt: int, check: Callable[[], None]
-) -> tuple[bigquery.LoadJob, int]:
-    """The running job, or the one that has done it already."""
-    while True:
-        job_id = load.job_id(attempt)
-        try:
-            check()
-            return _insert(client, load, job_id), attempt
-        except Conflict:
-            job = client.get_job(job_id, timeout=TIMEOUT)
-            if not job.done(timeout=TIMEOUT) or job.error_result is None or attempt == _MAX_ATTEMPTS:
-                log.info("%s was sent before: %s", job_id, job.state)
-                return job, attempt
-            attempt += 1  # that one failed, and loaded nothing
-
-
-def _finish(
-    client: bigquery.Client, load: Load, job: bigquery.LoadJob, attempt: int, check: Callable[[], None]
-) -> None:
-    while True:
-        try:
-            job.result(timeout=_MAX_SECONDS)
-            return
-        except GoogleAPICallError:
-            reason = (job.error_result or {}).get("reason")
-            if reason not in _PASSING or attempt >= _MAX_ATTEMPTS:
-                raise
-        log.warning("%s failed (%s), and is sent again", job.job_id, reason)
-        time.sleep(_PAUSE_SECONDS * 2**attempt * random.uniform(0.5, 1.5))
-        job, attempt = _begin(client, load, attempt + 1, check)
-
-
-def _insert(client: bigquery.Client, load: Load, job_id: str) -> bigquery.LoadJob:
+def _insert(client: bigquery.Client, load: Load, job_id: str) -> Any:
     config = bigquery.LoadJobConfig(
         schema=fields(load.table.schema),
         source_format=bigquery.SourceFormat.PARQUET,

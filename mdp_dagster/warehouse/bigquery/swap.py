@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 from uuid import uuid4
 
 from google.cloud import bigquery
 
 from mdp_dagster.warehouse.base import Append, Table, Unit
 from mdp_dagster.warehouse.bigquery.catalog import Catalog
-from mdp_dagster.warehouse.bigquery.loads import TIMEOUT, loads, run, wait_for_others
+from mdp_dagster.warehouse.bigquery.loads import TIMEOUT, Sent, loads, run, wait_for_others
 
 _MARK = "__rebuilt_"
 
@@ -40,8 +42,8 @@ def swap_in(
         for dataset in {table.dataset for table in tables}:
             wait_for_others(client, dataset)
         for table in sorted(tables, key=lambda table: table.name in commit_points):
-            check()
-            _copy_over(client, beside[table.name], catalog.reference(table), catalog.labels)
+            copy = partial(_copy, client, beside[table.name], catalog.reference(table), catalog.labels)
+            Sent(client, copy, partial("mdp_{}_copy_{}_{}".format, table.name, nonce), check).finish()
             catalog.begin_generation(table, nonce)
     finally:
         for reference in beside.values():
@@ -65,11 +67,12 @@ def _drop_leftovers(client: bigquery.Client, catalog: Catalog, tables: Sequence[
             client.delete_table(f"{client.project}.{dataset}.{name}", not_found_ok=True)
 
 
-def _copy_over(
+def _copy(
     client: bigquery.Client,
     source: bigquery.TableReference,
     target: bigquery.TableReference,
     labels: dict[str, str],
-) -> None:
+    job_id: str,
+) -> Any:
     config = bigquery.CopyJobConfig(write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE, labels=labels)
-    client.copy_table(source, target, job_config=config, timeout=TIMEOUT).result()
+    return client.copy_table(source, target, job_id=job_id, job_config=config, timeout=TIMEOUT)
