@@ -11,7 +11,7 @@ from pathlib import Path
 from mdp_dagster.cli.demo_world import DEMO_FOLDER, DemoWorld, running_sandbox
 from mdp_dagster.settings import PROJECT_ROOT, STATE_DIR, Settings, load_settings
 
-_OWN = ("MDP_ENV_FILE", "MDP_DUCKDB_PATH", "MDP_LAKE_URI", "MDP_TARGET")
+_OWN = ("MDP_ENV_FILE", "MDP_DUCKDB_PATH", "MDP_LAKE_URI")
 
 
 @dataclass(frozen=True)
@@ -50,4 +50,6 @@ def choose_place(demo: Path | None = None) -> Place:
 
 
 def has_own_settings() -> bool:
+    if os.environ.get("MDP_TARGET") == "bigquery":  # the demo is on DuckDB
+        return True
     return (PROJECT_ROOT / ".env").exists() or any(os.environ.get(name) for name in _OWN)

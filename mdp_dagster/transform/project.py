@@ -143,9 +143,9 @@ def _fingerprint(settings: Settings) -> str:
     if settings.target == "duckdb":
         parts.append(settings.duckdb_path.stem)
     else:
-        # ... and their labels and expirations
-        expirations = settings.bigquery_partition_expiration_days, settings.bigquery_as_of_expiration_days
-        parts += [load_google_cloud_settings().project, _labels(settings), str(expirations)]
+        # ... and its tables' labels and expirations; what is as of an instant is parsed each time
+        expiration = str(settings.bigquery_partition_expiration_days)
+        parts += [load_google_cloud_settings().project, _labels(settings), expiration]
     for part in parts:
         digest.update(part.encode() + b"\0")
     files = (path for pattern in _SOURCES for path in DBT_DIR.rglob(pattern) if _TARGET not in path.parents)

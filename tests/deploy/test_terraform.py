@@ -44,9 +44,10 @@ def test_each_account_has_its_few_rights_and_the_docs_give_their_reasons() -> No
 
 def test_on_the_project_an_account_may_run_jobs_and_with_a_switch_create_datasets() -> None:
     on_project = {name: body for (kind, name), body in BLOCKS.items() if kind == "google_project_iam_member"}
-    assert set(on_project) == {"runner_jobs", "reader_jobs", "runner_datasets"}
+    assert set(on_project) == {"runner_jobs", "runner_job_list", "reader_jobs", "runner_datasets"}
     assert "count   = var.as_of_datasets ? 1 : 0" in on_project["runner_datasets"]
     assert 'permissions = ["bigquery.datasets.create"]' in BLOCKS["google_project_iam_custom_role", "dataset_creator"]
+    assert 'permissions = ["bigquery.jobs.list"]' in BLOCKS["google_project_iam_custom_role", "job_lister"]
     assert not any(f'"roles/{role}"' in MAIN for role in BROAD)
     assert "google_service_account_key" not in MAIN
 
