@@ -60,19 +60,27 @@ def in_units(count: int) -> str:
 def costs(
     project: ParsedProject, estimated: Estimate | None, responses: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, dict[str, dg.MetadataValue]]:
-    """By model: what it and its tests were expected to read, and what they were billed, as dbt says (``responses``)."""
+    """By model: what it and its tests were expected to be billed, if that could be told of all of them, and what they
+    were billed, as dbt says (``responses``)."""
     if estimated is None:
         return {}
     nodes = project.manifest["nodes"]
     counted: dict[str, Counter[str]] = defaultdict(Counter)
+    untold = set()
     for statement, read in estimated.by_statement.items():
         node = statement.split(" ")[0]
         # a test's reading is on the account of the model that it tests
         model = nodes[nodes[node].get("attached_node") or node]["name"]
         counted[model]["estimated_bytes"] += read or 0
+        if read is None:
+            untold.add(model)
         if statement == node:
             counted[model]["billed_bytes"] += int(responses.get(node, {}).get("bytes_billed") or 0)
     return {
-        model: {name: dg.MetadataValue.int(bytes_) for name, bytes_ in counts.items()}
+        model: {
+            name: dg.MetadataValue.int(bytes_)
+            for name, bytes_ in counts.items()
+            if name != "estimated_bytes" or model not in untold
+        }
         for model, counts in counted.items()
     }
