@@ -25,16 +25,16 @@ class Estimate:
 
     def __str__(self) -> str:
         unknown = sum(found is None for found in self.by_statement.values())
-        without = f", without {unknown} on tables that aren't there yet" if unknown else ""
+        without = f", without {unknown} that can't be told yet" if unknown else ""
         return f"{in_units(self.total)} in {len(self.by_statement)} statements{without}"
 
     def require_within(self, limit: int | None, window: DateWindow) -> None:
-        """Raises ``dagster.Failure``, before anything is read, for a build that would read more than ``limit``."""
+        """Raises ``dagster.Failure``, before anything is read, for a build that would be billed more than ``limit``."""
         if limit is None or self.total <= limit:
             return
         worst = sorted(self.by_statement.items(), key=lambda item: item[1] or 0, reverse=True)[:5]
         raise dg.Failure(
-            f"The models and tests of {window} would read {self}, more than MDP_BIGQUERY_MAX_BYTES_PER_RUN "
+            f"The models and tests of {window} would be billed {self}, more than MDP_BIGQUERY_MAX_BYTES_PER_RUN "
             f"({in_units(limit)}). Nothing was read → a shorter range, or a higher limit. Most of it: "
             + ", ".join(f"{_name(statement)} {in_units(read or 0)}" for statement, read in worst),
             metadata={"estimated_bytes": self.total, "limit_bytes": limit},

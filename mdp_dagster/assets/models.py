@@ -81,12 +81,12 @@ def _estimate(
     variables: dict[str, str],
     first: list[str],
 ) -> Estimate | None:
-    """What the build would read; None where that costs nothing. Raises ``dagster.Failure`` if it is too much."""
+    """What the build would be billed; None where reading is free. Raises ``dagster.Failure`` if it is too much."""
     if not services.warehouse.charges_for_reading:
         return None
     statements = in_process.statements(context, project, translator, variables, first)
     estimated = Estimate(services.warehouse.estimated_bytes(statements, window_of(context)))
-    context.log.info(f"to be read: {estimated}")
+    context.log.info(f"to be billed: {estimated}")
     estimated.require_within(services.settings.bigquery_max_bytes_per_run, window_of(context))
     return estimated
 

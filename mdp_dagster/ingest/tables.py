@@ -107,6 +107,6 @@ def report_table(report: Report) -> Table:
         description=f"{report.description} Grain: {report.grain} × extract_run_id, append-only, as received.",
         schema=pa.schema(_ROW_METADATA + list(report.schema)),
         partition_column="date",
-        cluster_columns=("account_id",),
+        cluster_columns=("account_id", *(name for name in report.key if name != report.day_column)),
         require_partition_filter=True,
     )

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -23,39 +20,16 @@ from mdp_dagster.ingest.tables import ACCOUNTS, EXTRACTS
 from mdp_dagster.warehouse.base import WarehouseError
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from mdp_dagster.window import DateWindow
+from tests.processes import PATIENCE, answer, process
 
 from .conftest import make_stores
 from .current import CONTENT, counts, current_rows
 from .scripted import REPORT, Rows, ScriptedConnector, row
 
-processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["mdp_dagster.lake", "mdp_dagster.warehouse.duckdb"])
-
 LAST = date.today() - timedelta(days=3)
 WINDOW = DateWindow(LAST - timedelta(days=4), LAST + timedelta(days=1))
 D1, D2, D3, D4, D5 = WINDOW.days()
 ACCOUNTS_LISTED = ["1", "2"]
-PATIENCE = 60.0
-
-
-@contextmanager
-def process(target: Any, *arguments: Any) -> Iterator[tuple[Any, Connection]]:
-    """A process of its own, and a pipe to it."""
-    ours, theirs = processes.Pipe()
-    running = processes.Process(target=target, args=(*arguments, theirs))
-    running.start()
-    theirs.close()
-    try:
-        yield running, ours
-    finally:
-        running.kill()
-        running.join()
-        ours.close()
-
-
-def answer(pipe: Connection) -> Any:
-    assert pipe.poll(PATIENCE), "no answer"
-    return pipe.recv()
 
 
 def rows_at(spend: str, days: DateWindow = WINDOW, campaigns: int = 3) -> dict[str, Rows]:

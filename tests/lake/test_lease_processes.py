@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
-from typing import Any
 
 import pytest
 from google.auth.credentials import AnonymousCredentials
@@ -19,13 +15,9 @@ from google.cloud import storage
 
 from mdp_dagster.lake.lease import BucketLease, LeaseLost, LeaseTimeout
 from tests.emulators.google_cloud import GoogleCloud
+from tests.processes import PATIENCE, answer, process
 
 from .places import Bucket
-
-processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["mdp_dagster.lake.lease", "mdp_dagster.warehouse.duckdb"])
-
-PATIENCE = 60.0
 
 
 def client(endpoint: str) -> storage.Client:
@@ -34,26 +26,6 @@ def client(endpoint: str) -> storage.Client:
 
 def lease(uri: str, endpoint: str, duration: float) -> BucketLease:
     return BucketLease(uri, partial(client, endpoint), "build", PATIENCE, duration)
-
-
-@contextmanager
-def process(target: Callable[..., None], *arguments: Any) -> Iterator[tuple[Any, Connection]]:
-    """A process of its own, and a pipe to it."""
-    ours, theirs = processes.Pipe()
-    running = processes.Process(target=target, args=(*arguments, theirs))
-    running.start()
-    theirs.close()
-    try:
-        yield running, ours
-    finally:
-        running.kill()
-        running.join()
-        ours.close()
-
-
-def answer(pipe: Connection) -> Any:
-    assert pipe.poll(PATIENCE), "no answer"
-    return pipe.recv()
 
 
 def _count(uri: str, endpoint: str, times: int, pipe: Connection) -> None:

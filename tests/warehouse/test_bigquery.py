@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import threading
-from datetime import date, timedelta
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +20,7 @@ from mdp_dagster.lake import LakeError
 from mdp_dagster.warehouse.base import Append, LandedRows, Table, Unit, WarehouseError
 from mdp_dagster.warehouse.bigquery.catalog import DatasetOptions
 from mdp_dagster.warehouse.bigquery.errors import explained
+from mdp_dagster.warehouse.bigquery.warehouse import BigQueryWarehouse
 from tests.bigquery.partition_filters import unpruned
 from tests.emulators.google_cloud import LOCATION, GoogleCloud, Job
 from tests.warehouse.bigquery_support import bigquery_warehouse
@@ -69,6 +73,18 @@ class Place:
         ledger = pa.table({"run": [run], "date": [DAY], "landing_uri": [address]}).cast(LEDGER.schema)
         source = LandedRows(address, count, lambda: rows) if landed else rows
         return Unit([Append(SPEND, source), Append(LEDGER, ledger)], once={"landing_uri": address})
+
+    @contextmanager
+    def slow_commit(self, run: str) -> Iterator[BigQueryWarehouse]:
+        """A commit whose rows are under way; they take a while. Gives the warehouse as another process has it, with a
+        lease of its own: it takes the first for dead."""
+        self.cloud.delay(1.5, project=self.project, kind="load", table=SPEND.id)
+        committing = threading.Thread(target=self.warehouse.commit, args=([self.unit(run)],))
+        committing.start()
+        while not self.loads(SPEND):
+            time.sleep(0.02)
+        yield bigquery_warehouse(self.cloud, self.project)
+        committing.join()
 
     def rows(self) -> dict[str, int]:
         return self._counted(SPEND)
@@ -123,6 +139,19 @@ def test_a_dataset_somewhere_else_is_an_error_that_says_so(google_cloud: GoogleC
     place.client.create_dataset(dataset)
     with pytest.raises(WarehouseError, match=f"mdp_raw is in (?i:{LOCATION}), and BIGQUERY_LOCATION says us-east1 → "):
         place.warehouse.prepare([SPEND])
+
+
+@pytest.mark.parametrize("what", ["create_dataset", "create_table"])
+def test_a_missing_right_to_make_them_is_named(
+    google_cloud: GoogleCloud, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        said = f"Access Denied: Project p: User does not have bigquery.{what} permission in project p."
+        raise Forbidden(said, errors=[{"reason": "accessDenied", "message": said}])
+
+    monkeypatch.setattr(bigquery.Client, what, refused)
+    with pytest.raises(WarehouseError, match=f"Access Denied.*{what}.* → give the service account .*dataEditor.*user"):
+        Place(google_cloud).prepared()
 
 
 # ---- load jobs -------------------------------------------------------------------------------------------------------
@@ -193,15 +222,9 @@ def test_a_death_between_rows_and_ledger_shows_nothing_and_a_repetition_doubles_
 
 def test_a_job_that_still_runs_for_another_process_is_waited_for(place: Place) -> None:
     """Its process died, the job didn't."""
-    place.cloud.delay(1.5, project=place.project, kind="load", table=SPEND.id)
-    dying = threading.Thread(target=place.warehouse.commit, args=([place.unit("a")],))
-    dying.start()
-    while not place.loads(SPEND):
-        pass
-    other = bigquery_warehouse(place.cloud, place.project)  # with leases of its own: it doesn't wait for the first
-    other.commit([place.unit("a")])
-    assert place.ledger()["a"] >= 1 and place.rows() == {"a": 2}
-    dying.join()
+    with place.slow_commit("a") as other:
+        other.commit([place.unit("a")])
+        assert place.ledger()["a"] >= 1 and place.rows() == {"a": 2}
     assert place.rows() == {"a": 2}
     assert (place.ledger(), len({job.id for job in place.loads(LEDGER)})) == ({"a": 1}, 1)
 
@@ -313,14 +336,8 @@ def test_who_may_have_lost_its_turn_sends_nothing_more(place: Place, write: str)
 
 
 def test_a_rebuild_waits_for_the_load_of_a_process_that_died(place: Place) -> None:
-    place.cloud.delay(1.5, project=place.project, kind="load", table=SPEND.id)
-    orphan = threading.Thread(target=place.warehouse.commit, args=([place.unit("a")],))
-    orphan.start()
-    while not place.loads(SPEND):
-        pass
-    other = bigquery_warehouse(place.cloud, place.project)  # with a lease of its own, as if the first were dead
-    other.replace([place.unit("a")], [SPEND, LEDGER])
-    orphan.join()
+    with place.slow_commit("a") as other:
+        other.replace([place.unit("a")], [SPEND, LEDGER])
     assert place.rows() == {"a": 2}
 
 
@@ -378,9 +395,3 @@ def test_only_datasets_of_an_instant_are_dropped(place: Place) -> None:
         "mdp_marts",
         "mdp_staging_as_of_20261102t060000z",
     }
-
-
-def test_yesterday_is_read_without_today(place: Place) -> None:
-    later = Append(SPEND, pa.table({"run": ["x"], "date": [DAY + timedelta(days=1)], "clicks": [1]}))
-    place.warehouse.commit([Unit([later])])
-    assert place.rows() == {}

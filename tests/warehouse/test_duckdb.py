@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import re
@@ -11,7 +10,6 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -23,14 +21,11 @@ import pytest
 
 from mdp_dagster.warehouse.base import Append, Table, Unit, Warehouse, WarehouseError
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
-
-processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["mdp_dagster.lake", "mdp_dagster.warehouse.duckdb"])
+from tests.processes import PATIENCE, answer, process
 
 ROWS = Table("raw_test__rows", "Rows.", pa.schema([("run", pa.string()), ("n", pa.int64())]))
 LEDGER = Table("raw_test__ledger", "Whose rows count.", pa.schema([("run", pa.string()), ("n", pa.int64())]))
 TABLES = [ROWS, LEDGER]
-PATIENCE = 60.0
 REBUILD = r"(?s)→ move the file away, then `python -m mdp_dagster rebuild-raw`"
 
 
@@ -63,26 +58,6 @@ def warehouse(path: Path) -> DuckDBWarehouse:
     made = DuckDBWarehouse(path, lock_timeout_seconds=PATIENCE)
     made.prepare(TABLES)
     return made
-
-
-@contextmanager
-def process(target: Any, *arguments: Any) -> Iterator[tuple[Any, Connection]]:
-    """A process of its own, and the end of a pipe on which it answers."""
-    ours, theirs = processes.Pipe(duplex=False)
-    running = processes.Process(target=target, args=(*arguments, theirs))
-    running.start()
-    theirs.close()
-    try:
-        yield running, ours
-    finally:
-        running.kill()
-        running.join()
-        ours.close()
-
-
-def answer(pipe: Connection) -> Any:
-    assert pipe.poll(PATIENCE), "no answer"
-    return pipe.recv()
 
 
 def answers(pipe: Connection) -> list[Any]:

@@ -1,0 +1,35 @@
+"""Processes of a test's own, to be killed or stopped: real ones, with real signals."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from typing import Any
+
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload(["mdp_dagster.lake.lease", "mdp_dagster.warehouse.duckdb"])
+
+PATIENCE = 60.0
+"""Seconds for whatever another process is waited for."""
+
+
+@contextmanager
+def process(target: Any, *arguments: Any) -> Iterator[tuple[Any, Connection]]:
+    """A process of its own, and a pipe to it, whose other end is its last argument."""
+    ours, theirs = _processes.Pipe()
+    running = _processes.Process(target=target, args=(*arguments, theirs))
+    running.start()
+    theirs.close()
+    try:
+        yield running, ours
+    finally:
+        running.kill()
+        running.join()
+        ours.close()
+
+
+def answer(pipe: Connection) -> Any:
+    assert pipe.poll(PATIENCE), "no answer"
+    return pipe.recv()
