@@ -86,8 +86,6 @@ lock: setup  ## pin the dependencies anew (needs uv)
 		--no-header -c requirements.lock pyproject.toml deploy/requirements.in -o deploy/requirements.lock
 	uv pip compile --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header tests/emulators/requirements.in -o tests/emulators/requirements.lock
-	uv pip compile --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-header tests/emulators/requirements.in -o tests/emulators/requirements.lock
 
 clean:  ## remove the demo's data, the environments and all caches (not your warehouse or lake)
 	rm -rf $(VENV) $(EMULATORS) .mdp/demo dbt/target .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

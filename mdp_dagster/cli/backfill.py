@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from mdp_dagster.cli.demo_world import DemoError, prepare_dagster_home
+from mdp_dagster.cli.dagster_home import dagster_instance, prepare_dagster_home
+from mdp_dagster.cli.demo_world import DemoError
 from mdp_dagster.cli.place import Place, choose_place
 from mdp_dagster.settings import Settings
 from mdp_dagster.window import DateWindow
@@ -67,15 +68,13 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _backfill(backfill: Backfill, place: Place, fresh: bool, console: Console) -> int:
-    from dagster import DagsterInstance
-
     from mdp_dagster.cli.backfill_runs import claimed, unfinished_run
     from mdp_dagster.cli.follow import Start, follow_run
     from mdp_dagster.cli.job_run import Order
     from mdp_dagster.cli.report import print_checks
 
     began = time.monotonic()
-    with claimed(place.home, backfill) as lock, DagsterInstance.from_config(str(place.home)) as instance:
+    with claimed(place.home, backfill) as lock, dagster_instance(place.home) as instance:
         unfinished = unfinished_run(instance, backfill)
         continues = None if fresh else unfinished
         whose = "your settings" if place.demo is None else "the demo's data; no .env: the sandbox is started for it"

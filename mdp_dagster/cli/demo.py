@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from mdp_dagster.cli.demo_world import DEMO_FOLDER, DemoError, DemoWorld, prepare_dagster_home, running_sandbox
+from mdp_dagster.cli.dagster_home import dagster_instance, prepare_dagster_home
+from mdp_dagster.cli.demo_world import DEMO_FOLDER, DemoError, DemoWorld, running_sandbox
 from mdp_dagster.window import DateWindow
 
 
@@ -22,8 +23,6 @@ def add_commands(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     # rich and Dagster take a second to import: not at the top, for the commands that need neither
-    from dagster import DagsterInstance
-
     from mdp_dagster.cli.follow import RunError, Start, follow_run, terminal
     from mdp_dagster.cli.job_run import Order
     from mdp_dagster.cli.report import print_report
@@ -35,7 +34,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         prepare_dagster_home(world.dagster_home)
         console.print("[bold]Starting the sandbox[/]: Google Ads (gRPC) and the Graph API, with fictional clients")
-        with running_sandbox(world) as addresses, DagsterInstance.from_config(str(world.dagster_home)) as instance:
+        with running_sandbox(world) as addresses, dagster_instance(world.dagster_home) as instance:
             window = _last_days(options.days)
             console.print(f"[bold]Running[/] the job ads_daily over {window} ({len(window)} days), one run")
             order = Order(str(uuid4()), range_tags(window))

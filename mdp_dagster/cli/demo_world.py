@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from mdp_dagster.cli.dagster_home import environment
 from mdp_dagster.settings import PROJECT_ROOT, STATE_DIR
 
 _FOREIGN = ("MDP_", "GOOGLE_ADS_", "META_", "DAGSTER_", "GRPC_DEFAULT_SSL_ROOTS")
@@ -54,28 +55,12 @@ class DemoWorld:
         return {
             **kept,
             **sandbox,
-            "DAGSTER_HOME": str(self.dagster_home),
+            **environment(self.dagster_home),
             "MDP_DUCKDB_PATH": str(self.warehouse),
             "MDP_LAKE_URI": self.lake_uri,
             "MDP_CLIENTS_FILE": str(PROJECT_ROOT / "config" / "clients.yaml"),
             "MDP_ENV_FILE": os.devnull,
-            "PYTHONPATH": str(PROJECT_ROOT),
         }
-
-
-def prepare_dagster_home(home: Path) -> None:
-    """A DAGSTER_HOME with this repository's dagster.yaml, and with Dagster's storage: two processes that both make
-    that at once can end each other."""
-    from dagster import DagsterInstance
-
-    home.mkdir(parents=True, exist_ok=True)
-    link = home / "dagster.yaml"
-    if not link.exists():
-        link.unlink(missing_ok=True)
-        link.symlink_to(PROJECT_ROOT / "dagster.yaml")
-    with DagsterInstance.from_config(str(home)) as instance:
-        instance.get_runs(limit=1)
-        instance.all_instigator_state()
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mdp_dagster.cli.demo_world import prepare_dagster_home
+from mdp_dagster.cli.dagster_home import prepare_dagster_home
 from mdp_dagster.cli.place import choose_place
 from mdp_dagster.settings import PROJECT_ROOT
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from mdp_dagster.cli.dagster_home import environment
 from mdp_dagster.cli.demo_world import DEMO_FOLDER, DemoWorld, running_sandbox
 from mdp_dagster.settings import PROJECT_ROOT, STATE_DIR, Settings, load_settings
 
@@ -34,7 +35,7 @@ class Place:
         """The environment for Dagster's processes. The demo's sandbox runs meanwhile; under another name it leaves
         the addresses alone that a running `make dev` has written down."""
         if self.demo is None:
-            yield {**os.environ, "DAGSTER_HOME": str(self.home)}
+            yield {**os.environ, **environment(self.home)}
             return
         with running_sandbox(self.demo, sandbox_name) as addresses:
             yield self.demo.environment(addresses)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mdp_dagster.cli.dagster_home import dagster_instance
 from mdp_dagster.cli.demo_world import DemoWorld
 from mdp_dagster.warehouse.base import MARTS, in_window
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
@@ -19,7 +20,7 @@ from mdp_dagster.window import DateWindow
 def print_report(console: Console, world: DemoWorld, run_id: str, window: DateWindow) -> None:
     if world.warehouse.exists():
         console.print(_kpi_table(world, window))
-    with DagsterInstance.from_config(str(world.dagster_home)) as instance:
+    with dagster_instance(world.dagster_home) as instance:
         print_checks(console, instance, run_id)
     console.print(
         f"""

@@ -14,12 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mdp_dagster.connectors.base import PlatformAccount
-from mdp_dagster.connectors.errors import AccountError, HistoryError, PlatformError
+from mdp_dagster.connectors.errors import AccountError, HistoryError, PlatformError, TransientError
 from mdp_dagster.connectors.google_ads import CAMPAIGN_DAILY, GoogleAdsConnector
 from mdp_dagster.connectors.google_ads.accounts import expand
 from mdp_dagster.connectors.google_ads.client import endpoint
 from mdp_dagster.connectors.google_ads.errors import Refusal
 from mdp_dagster.connectors.google_ads.rows import RowGatherer
+from mdp_dagster.connectors.google_ads.search_stream import Answer
 from mdp_dagster.sandbox import Sandbox
 from mdp_dagster.settings import GoogleAdsSettings
 from mdp_dagster.window import DateWindow
@@ -129,8 +130,8 @@ def test_batches_are_bounded(google: GoogleAdsConnector) -> None:
     gathered = RowGatherer(CAMPAIGN_DAILY, batch_rows=60)
     from mdp_dagster.connectors.google_ads.reports import gaql
 
-    for rows in google._clients.stream(account.account_id, gaql(CAMPAIGN_DAILY, LAST_MONTH), timeout_seconds=9):
-        gathered.add(rows)
+    for answer in google._clients.stream(account.account_id, gaql(CAMPAIGN_DAILY, LAST_MONTH), timeout_seconds=9):
+        gathered.add(answer)
     sizes = [batch.num_rows for batch in gathered.batches()]
     assert max(sizes) <= 60
     assert sum(sizes) == gathered.row_count > 120
@@ -140,7 +141,7 @@ def test_one_channel_is_kept_per_login_customer(google: GoogleAdsConnector) -> N
     accounts, _ = google.accounts([*GOOGLE_DIRECT, MANAGER])
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda account: rows_of(google, "account_daily", account), accounts * 3))
-    assert set(google._clients._services) == {"", MANAGER}
+    assert set(google._clients._streams) == {"", MANAGER}
 
 
 def test_parallel_extracts_give_each_account_its_own_rows(google: GoogleAdsConnector, sandbox: Sandbox) -> None:
@@ -241,6 +242,14 @@ def _row(**fields: Any) -> Any:
     return GoogleAdsRow.pb(GoogleAdsRow(**fields))
 
 
+def _answer(*rows: Any) -> Answer:
+    from google.ads.googleads.v26.services.types.google_ads_service import SearchGoogleAdsStreamResponse
+
+    message = SearchGoogleAdsStreamResponse.pb(SearchGoogleAdsStreamResponse())
+    message.results.extend(rows)
+    return Answer(message.SerializeToString(), type(message))
+
+
 class Answers:
     """A server that gives these rows, or raises, by the resource in FROM."""
 
@@ -306,7 +315,7 @@ def test_an_account_that_nothing_is_known_of_is_said() -> None:
 def test_what_is_missing_is_null_in_key_and_text_and_zero_in_metrics() -> None:
     gathered = RowGatherer(CAMPAIGN_DAILY)
     gathered.add(
-        [_row(), _row(campaign={"id": 7, "status": 4}, segments={"date": "2026-01-01"}, metrics={"clicks": 3})]
+        _answer(_row(), _row(campaign={"id": 7, "status": 4}, segments={"date": "2026-01-01"}, metrics={"clicks": 3}))
     )
     empty, row = [r for batch in gathered.batches() for r in batch.to_pylist()]
     assert (empty["campaign_id"], empty["segments_date"], empty["campaign_name"]) == (None, None, None)
@@ -318,15 +327,21 @@ def test_an_enum_number_that_the_sdk_does_not_know_is_kept() -> None:
     strange = _row(campaign={"id": 1})
     strange.campaign.status = 77
     gathered = RowGatherer(CAMPAIGN_DAILY)
-    gathered.add([strange])
+    gathered.add(_answer(strange))
     (row,) = gathered.batches()[0].to_pylist()
     assert row["campaign_status"] == "UNKNOWN_77"
     assert row["campaign_advertising_channel_type"] == "UNSPECIFIED"
 
 
+@pytest.mark.parametrize("payload", [b"\xff", b"\x0a\x7f\x00", b"<html>"])
+def test_an_answer_that_is_none_can_be_asked_for_again(payload: bytes) -> None:
+    with pytest.raises(TransientError, match="can't be read"):
+        RowGatherer(CAMPAIGN_DAILY).add(Answer(payload, _answer().type))
+
+
 def test_nothing_gathered_is_no_batch() -> None:
     gathered = RowGatherer(CAMPAIGN_DAILY)
-    gathered.add([])
+    gathered.add(_answer())
     assert gathered.batches() == []
 
 

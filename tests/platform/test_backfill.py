@@ -19,6 +19,7 @@ from mdp_dagster import run_tags
 from mdp_dagster.__main__ import main
 from mdp_dagster.cli import place
 from mdp_dagster.cli.backfill_runs import Backfill, UnderWay, claimed, unfinished_run
+from mdp_dagster.cli.dagster_home import dagster_instance
 from mdp_dagster.cli.job_run import SelectionError, selected_assets
 from mdp_dagster.definitions import build_definitions
 from mdp_dagster.partitions import range_tags
@@ -110,7 +111,7 @@ def test_killed_and_started_again_it_pulls_only_what_is_missing(google: Platform
     assert all(ours[key].items() <= mart[key].items() for key in ours)
 
     home = google.folder / "dagster"
-    with dg.DagsterInstance.from_config(str(home)) as instance:
+    with dagster_instance(home) as instance:
         done, killed = instance.get_runs()
         assert (killed.status, done.status) == (DagsterRunStatus.FAILURE, DagsterRunStatus.SUCCESS)
         assert done.tags[run_tags.CONTINUES] == killed.run_id

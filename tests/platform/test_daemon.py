@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import dagster as dg
 import pytest
 
 from mdp_dagster import run_tags
+from mdp_dagster.cli.dagster_home import dagster_instance, environment, prepare_dagster_home
 from mdp_dagster.partitions import RANGE_START_TAG
 
 from .conftest import TODAY, Platform, days_ago
@@ -34,7 +34,7 @@ def daemon(home: Path) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
         [str(Path(sys.executable).with_name("dagster-daemon")), "run", "-w", str(ROOT / "workspace.yaml")],
         cwd=home,
-        env={**os.environ, "DAGSTER_HOME": str(home), "PYTHONPATH": str(ROOT)},
+        env={**os.environ, **environment(home)},
         stdout=log,
         stderr=subprocess.STDOUT,
         start_new_session=True,
@@ -57,8 +57,7 @@ def test_a_change_at_the_platform_reaches_the_mart_by_itself(
     monkeypatch.setenv("MDP_START_DATE", str(TODAY - timedelta(days=6)))
     monkeypatch.setenv("MDP_PROBE_CRON", "* * * * *")
     home = platform.folder / "dagster"
-    home.mkdir()
-    shutil.copy(ROOT / "dagster.yaml", home)
+    prepare_dagster_home(home)
     window = days_ago(6)
     platform.run(window)
     restated, gone = platform.a_day_with_rows(GOOGLE, 3), platform.a_day_with_rows(META, 2)
@@ -66,8 +65,7 @@ def test_a_change_at_the_platform_reaches_the_mart_by_itself(
     platform.world.empty_day("meta_ads", META, gone)
     assert not platform.shows_truth(window)
 
-    with dg.DagsterInstance.from_config(str(home)) as instance:
-        instance.get_runs(limit=1)  # its storage is there before the daemon's threads make it, all at once
+    with dagster_instance(home) as instance:
         with daemon(home) as process:
             deadline = time.monotonic() + _SECONDS
             while not platform.shows_truth(window):

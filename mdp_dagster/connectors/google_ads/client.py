@@ -1,7 +1,7 @@
 """One set of credentials, one channel per login customer, and the streamed query. google-ads is imported on
 first use.
 
-Each ``get_service`` opens a channel, and importing plus the first one takes 1-2 s: services are kept. A
+Each ``get_service`` opens a channel, and importing plus the first one takes 1-2 s: they are kept. A
 channel may be used by several threads.
 """
 
@@ -11,9 +11,9 @@ import json
 import logging
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
@@ -21,6 +21,9 @@ from mdp_dagster.connectors.errors import ConnectorError, PlatformError, Transie
 from mdp_dagster.connectors.google_ads.errors import classify
 from mdp_dagster.connectors.redaction import redact
 from mdp_dagster.settings import GoogleAdsSettings
+
+if TYPE_CHECKING:
+    from mdp_dagster.connectors.google_ads.search_stream import Answer, SearchStream
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +42,7 @@ class GoogleAdsClients:
         self._settings = settings
         self._lock = threading.Lock()
         self._credentials: Any = None
-        self._services: dict[str, Any] = {}
+        self._streams: dict[str, SearchStream] = {}
 
     @property
     def login_customer_id(self) -> str:
@@ -52,39 +55,36 @@ class GoogleAdsClients:
             )
         return text
 
-    def stream(
-        self, customer_id: str, query: str, *, timeout_seconds: float, manager_id: str = ""
-    ) -> Iterator[Sequence[Any]]:
-        """The answer's rows as raw ``GoogleAdsRow`` messages, by streamed message.
+    def stream(self, customer_id: str, query: str, *, timeout_seconds: float, manager_id: str = "") -> Iterator[Answer]:
+        """The answer, by streamed message.
 
         ``timeout_seconds`` bounds the whole stream. ``manager_id``: the manager to go through, unless the
         settings name one. A stream can break after many good messages: it then raises, and the caller throws
         away what it has. Raises a ``ConnectorError`` of any kind.
         """
-        service = self._service(self.login_customer_id or manager_id)
-        from mdp_dagster.connectors.google_ads.refusals import CALL_ERRORS, api_version, refusal_of
+        stream = self._stream(self.login_customer_id or manager_id)
+        from mdp_dagster.connectors.google_ads.refusals import CALL_ERRORS, refusal_of
 
         try:
-            stream = service.search_stream(customer_id=customer_id, query=query, timeout=timeout_seconds)
-            for message in stream:
-                yield message.results
+            yield from stream(customer_id, query, timeout_seconds)
             return
         except CALL_ERRORS as error:
-            version = api_version(service)
-            refusal = refusal_of(error, version)
+            refusal = refusal_of(error, stream.version)
         # Outside the handler, so that the SDK's exception, which holds the request, isn't chained to ours.
-        raise classify(replace(refusal, message=self._redact(refusal.message)), customer_id, version)
+        raise classify(replace(refusal, message=self._redact(refusal.message)), customer_id, stream.version)
 
-    def _service(self, login_customer_id: str) -> Any:
+    def _stream(self, login_customer_id: str) -> SearchStream:
         with self._lock:
-            if login_customer_id not in self._services:
+            if login_customer_id not in self._streams:
                 if self._credentials is None:
                     self._credentials = self._new_credentials()
-                self._services[login_customer_id] = self._new_service(login_customer_id)
-            return self._services[login_customer_id]
+                self._streams[login_customer_id] = self._new_stream(login_customer_id)
+            return self._streams[login_customer_id]
 
-    def _new_service(self, login_customer_id: str) -> Any:
+    def _new_stream(self, login_customer_id: str) -> SearchStream:
         from google.ads.googleads.client import GoogleAdsClient
+
+        from mdp_dagster.connectors.google_ads.search_stream import SearchStream
 
         # The SDK writes a warning per failed request, also for those that are tried again, and copies answers
         # to do so.
@@ -98,9 +98,9 @@ class GoogleAdsClients:
             endpoint=endpoint(settings.endpoint),
             login_customer_id=login_customer_id or None,
             http_proxy=settings.http_proxy,
-            use_proto_plus=False,
+            use_proto_plus=True,  # passes answers on as they are
         )
-        return client.get_service("GoogleAdsService")
+        return SearchStream(client)
 
     def _new_credentials(self) -> Any:
         """Credentials with a fresh access token. Raises ``PlatformError``, or ``TransientError`` if the

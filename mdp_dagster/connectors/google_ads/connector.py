@@ -1,11 +1,11 @@
-"""``GoogleAdsConnector``: Google Ads over google-ads, raw protobuf and SearchStream."""
+"""``GoogleAdsConnector``: Google Ads over google-ads and SearchStream."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 
@@ -14,12 +14,14 @@ from mdp_dagster.connectors.errors import HistoryError
 from mdp_dagster.connectors.google_ads.accounts import expand
 from mdp_dagster.connectors.google_ads.client import GoogleAdsClients
 from mdp_dagster.connectors.google_ads.reports import REPORTS, SOURCE, gaql
-from mdp_dagster.connectors.google_ads.rows import RowGatherer
 from mdp_dagster.connectors.history import check_history, refused_by_platform
 from mdp_dagster.connectors.parallel import look_up_accounts
 from mdp_dagster.connectors.retry import RetryPolicy
 from mdp_dagster.settings import GoogleAdsSettings, load_google_ads_settings
 from mdp_dagster.window import DateWindow
+
+if TYPE_CHECKING:
+    from mdp_dagster.connectors.google_ads.rows import RowGatherer
 
 logger = logging.getLogger(__name__)
 
@@ -79,12 +81,14 @@ class GoogleAdsConnector(DataSourceConnector):
 
     def _pull(self, report: Report, account: PlatformAccount, query: str) -> RowGatherer:
         """One try, from the first row."""
+        from mdp_dagster.connectors.google_ads.rows import RowGatherer  # with the SDK
+
         gathered = RowGatherer(report)
         stream = self._clients.stream(
             account.account_id, query, timeout_seconds=self._timeout_seconds, manager_id=account.manager_id
         )
-        for rows in stream:
-            gathered.add(rows)
+        for answer in stream:
+            gathered.add(answer)
         return gathered
 
     def _look_up(self, listed_id: str) -> list[PlatformAccount]:
@@ -98,6 +102,6 @@ class GoogleAdsConnector(DataSourceConnector):
 
         def gather() -> list[Any]:
             stream = self._clients.stream(customer_id, query, timeout_seconds=timeout)
-            return [row for rows in stream for row in rows]
+            return [row for answer in stream for row in answer.rows()]
 
         return self._retry.run(gather)

@@ -1,0 +1,141 @@
+"""Dagster's events: stored together they are what they are when each is stored by itself."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from mdp_dagster.cli.dagster_home import dagster_instance, environment, prepare_dagster_home
+from mdp_dagster.partitions import SINGLE_RUN, range_tags
+from mdp_dagster.window import DateWindow
+
+DAYS = dg.DailyPartitionsDefinition("2026-01-01", end_date="2026-05-01")
+WINDOW, TWO_DAYS = DateWindow.of_days("2026-01-02", "2026-04-10"), DateWindow.of_days("2026-02-01", "2026-02-02")
+RAW, MART = dg.AssetKey("raw"), dg.AssetKey("mart")
+
+
+@dg.asset(partitions_def=DAYS, backfill_policy=SINGLE_RUN, check_specs=[dg.AssetCheckSpec("rows", asset="raw")])
+def raw(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    checked = [dg.AssetCheckResult(passed=True, check_name="rows")]
+    return dg.MaterializeResult(metadata={"days": len(context.partition_keys)}, check_results=checked)
+
+
+@dg.asset(partitions_def=DAYS, backfill_policy=SINGLE_RUN, deps=[raw])
+def mart(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    if context.run.tags.get("fails"):
+        raise ValueError("no")
+    return dg.MaterializeResult()
+
+
+JOB = dg.Definitions(
+    assets=[raw, mart], jobs=[dg.define_asset_job("all")], executor=dg.in_process_executor
+).resolve_job_def("all")
+
+
+def run(instance: dg.DagsterInstance, window: DateWindow, **tags: str) -> str:
+    return JOB.execute_in_process(instance=instance, tags={**range_tags(window), **tags}, raise_on_error=False).run_id
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", environment(tmp_path)["DAGSTER_EVENT_BATCH_SIZE"])
+    prepare_dagster_home(tmp_path / "home")
+    yield tmp_path / "home"
+
+
+def seen(instance: dg.DagsterInstance) -> dict[str, Any]:
+    """What people and sensors see of it."""
+    runs = instance.get_runs()
+    records = {str(key): instance.get_asset_records([key])[0].asset_entry.last_materialization for key in (RAW, MART)}
+    return {
+        "days": {str(key): sorted(instance.get_materialized_partitions(key)) for key in (RAW, MART)},
+        "failed": {
+            str(key): sorted(
+                day
+                for day, status in instance.get_status_by_partition(key, DAYS.get_partition_keys(), DAYS).items()
+                if status and status.name == "FAILED"
+            )
+            for key in (RAW, MART)
+        },
+        "newest": {key: found and found.asset_materialization.partition for key, found in records.items()},
+        "newest first": [r.partition_key for r in instance.fetch_materializations(RAW, limit=200).records],
+        "planned": [
+            sorted(
+                str(record.event_log_entry.dagster_event.partition)
+                for record in instance.get_records_for_run(
+                    run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED, limit=1000
+                ).records
+            )
+            for run in runs
+        ],
+        "told": [
+            sorted(
+                (str(e.dagster_event.event_type), str(e.dagster_event.asset_key), str(e.dagster_event.partition))
+                for e in instance.all_logs(run.run_id)
+                if e.dagster_event and e.dagster_event.asset_key
+            )
+            for run in runs
+        ],
+        "checks": [
+            str(r.status)
+            for r in instance.event_log_storage.get_asset_check_execution_history(
+                dg.AssetCheckKey(RAW, "rows"), limit=10
+            )
+        ],
+    }
+
+
+def live(instance: dg.DagsterInstance) -> None:
+    run(instance, WINDOW)
+    run(instance, TWO_DAYS)
+    run(instance, TWO_DAYS, fails="yes")
+
+
+def test_events_are_the_same_as_in_dagsters_own_storage(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "stock").mkdir()
+    with dagster_instance(home) as ours, dg.DagsterInstance.local_temp(str(tmp_path / "stock")) as stock:
+        assert type(ours.event_log_storage).__name__ == "BatchedSqliteEventLogStorage"
+        live(ours)
+        live(stock)
+        found = seen(ours)
+        assert found == seen(stock)
+    assert found["days"] == {str(RAW): [*map(str, WINDOW.days())], str(MART): [*map(str, WINDOW.days())]}
+    assert found["failed"] == {str(RAW): [], str(MART): [*map(str, TWO_DAYS.days())]}
+
+
+def test_dagsters_own_storage_reads_on_where_ours_was(home: Path) -> None:
+    """The files are the same: who takes the class out of dagster.yaml keeps the history."""
+    with dagster_instance(home) as ours:
+        live(ours)
+        found = seen(ours)
+    (home / "dagster.yaml").unlink()
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    with dagster_instance(home) as stock:
+        assert type(stock.event_log_storage).__name__ == "SqliteEventLogStorage"
+        assert seen(stock) == found
+
+
+def test_a_range_of_days_is_a_few_transactions(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred days of two assets are four hundred events, and no longer twice as many transactions."""
+    commits: dict[int, int] = {}
+    connect = sqlite3.connect
+
+    def counted(*arguments: Any, **more: Any) -> sqlite3.Connection:
+        connection = connect(*arguments, **more)
+        connection.set_trace_callback(
+            lambda sql: commits.__setitem__(0, commits.get(0, 0) + sql.upper().startswith("COMMIT"))
+        )
+        return connection
+
+    with dagster_instance(home) as ours:
+        run(ours, TWO_DAYS)
+        monkeypatch.setattr(sqlite3, "connect", counted)
+        monkeypatch.setattr(sqlite3.dbapi2, "connect", counted)
+        run(ours, TWO_DAYS)
+        two_days, commits[0] = commits[0], 0
+        run(ours, WINDOW)
+    assert two_days > 0
+    assert commits[0] < two_days + 20
