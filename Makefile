@@ -28,6 +28,7 @@ $(INSTALLED): requirements.lock
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "error: $(PYTHON) can't make a virtual environment; on Debian: apt-get install python3-venv"; exit 1; }
 	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(RUN) -m pip install --quiet --quiet --require-hashes --no-deps -r requirements.lock
+	@$(RUN) -c 'import pathlib, site; pathlib.Path(site.getsitepackages()[0], "mdp.pth").write_text("$(CURDIR)\n")'
 	@touch $@
 
 emulators: $(EMULATORS_INSTALLED)  ## install what stands in for Google in the tests into .venv-emulators

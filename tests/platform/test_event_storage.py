@@ -1,5 +1,6 @@
 """Dagster's events: stored together they are what they are when each is stored by itself."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,7 +98,7 @@ def live(instance: dg.DagsterInstance) -> None:
 def test_events_are_the_same_as_in_dagsters_own_storage(home: Path, tmp_path: Path) -> None:
     (tmp_path / "stock").mkdir()
     with dagster_instance(home) as ours, dg.DagsterInstance.local_temp(str(tmp_path / "stock")) as stock:
-        assert type(ours.event_log_storage).__name__ == "BatchedSqliteEventLogStorage"
+        assert type(ours.event_log_storage).__name__ == "QuickSqliteEventLogStorage"
         live(ours)
         live(stock)
         found = seen(ours)
@@ -116,6 +117,18 @@ def test_dagsters_own_storage_reads_on_where_ours_was(home: Path) -> None:
     with dagster_instance(home) as stock:
         assert type(stock.event_log_storage).__name__ == "SqliteEventLogStorage"
         assert seen(stock) == found
+
+
+def test_many_runs_are_read_with_few_open_files_and_can_be_wiped(home: Path) -> None:
+    with dagster_instance(home) as ours:
+        runs = [run(ours, TWO_DAYS) for _ in range(20)]
+        assert all(ours.all_logs(run_id)[-1].dagster_event.is_job_success for run_id in runs)
+        open_files = [os.readlink(link) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+        assert 0 < len({name for name in open_files if name.endswith(".db") and str(home) in name}) <= 18
+        ours.wipe()
+        assert ours.get_materialized_partitions(RAW) == set()
+        run(ours, TWO_DAYS)
+        assert len(ours.get_materialized_partitions(RAW)) == 2
 
 
 def test_a_range_of_days_is_a_few_transactions(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
