@@ -45,6 +45,8 @@ def load_clients(path: Path, sources: Sequence[str]) -> Clients:
         # Not only YAMLError: PyYAML lets through what comes of "\UFFFFFFFF" and of a thousand brackets.
         where = f"{path}:{_yaml_error_line(error, text)}"
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or error
+        if isinstance(error, RecursionError):
+            problem = "nested too deeply"
         raise ClientsFileError(f"{where}: not valid YAML: {problem} → check indentation and quotes") from error
     if isinstance(data, list):
         root, data = None if root is None else _wrapped(root), {"clients": data}
@@ -69,7 +71,7 @@ def _text(path: Path) -> str:
         raise ClientsFileError(
             f"{path}: there is no such file → copy config/clients.yaml and set MDP_CLIENTS_FILE to the copy"
         ) from None
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
         raise ClientsFileError(f"{path}: can't be read: {error} → set MDP_CLIENTS_FILE to a file that can") from error
     try:
         return content.decode("utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import reprlib
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -24,7 +25,9 @@ class SettingsError(Exception):
 
 def _config(prefix: str) -> SettingsConfigDict:
     # Empty counts as unset: a line `GOOGLE_ADS_LOGIN_CUSTOMER_ID=` in a .env file means "none".
-    return SettingsConfigDict(env_prefix=prefix, env_ignore_empty=True, extra="ignore", frozen=True)
+    return SettingsConfigDict(
+        env_prefix=prefix, env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
 
 def _expand_home(path: Any) -> Any:
@@ -89,7 +92,7 @@ class Settings(BaseSettings):
     timezone: str = "UTC"
     probe_cron: str = "20 * * * *"  # not on the hour, when the daily run begins
     parallel_accounts: int = Field(default=4, ge=1, le=32)
-    lock_timeout_seconds: float = Field(default=1800, gt=0)
+    lock_timeout_seconds: float = Field(default=1800, gt=0, allow_inf_nan=False)
     dbt_execution: Literal["in_process", "cli"] = "in_process"
     bigquery_labels: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict)
     # Shorter than a year, and what late data and the checks compare with would be gone.
@@ -161,7 +164,7 @@ def load_google_cloud_settings() -> GoogleCloudSettings:
 
 def _load(kind: type[S], prefix: str) -> S:
     named = os.environ.get("MDP_ENV_FILE")
-    if named and not os.path.exists(named):
+    if named and (not os.path.exists(named) or os.path.isdir(named)):  # a folder would be passed over in silence
         raise SettingsError(f"MDP_ENV_FILE={named!r}: there is no such file → correct the path, or unset it")
     env_file = named or ".env"
     try:
@@ -169,11 +172,15 @@ def _load(kind: type[S], prefix: str) -> S:
     except (UnicodeDecodeError, OSError) as error:
         raise SettingsError(f"{env_file} can't be read: {error} → save it as UTF-8 text") from error
     except ValidationError as error:
-        lines = [_wrong(prefix + "_".join(str(part) for part in e["loc"]).upper(), e) for e in error.errors()]
-        raise SettingsError("; ".join(lines) + " → correct it in the environment or in .env") from error
+        lines = [_wrong(kind, prefix + "_".join(str(part) for part in e["loc"]).upper(), e) for e in error.errors()]
+    # Outside the handler: pydantic's error holds what was given, secrets too.
+    raise SettingsError("; ".join(lines) + " → correct it in the environment or in .env")
 
 
-def _wrong(variable: str, error: Any) -> str:
+def _wrong(kind: type[BaseSettings], variable: str, error: Any) -> str:
     if error["type"] == "missing":
         return f"{variable} is not set"
-    return f"{variable}={error.get('input')!r}: {error['msg']}"
+    field = kind.model_fields.get(str(error["loc"][0]))
+    secret = field is not None and field.annotation == SecretStr | None
+    given = "***" if secret else reprlib.repr(error.get("input"))
+    return f"{variable}={given}: {error['msg']}"

@@ -20,12 +20,13 @@ class DateWindow:
 
     def __post_init__(self) -> None:
         if self.end <= self.start:
-            raise ValueError(f"a window that ends before it begins: {self.start}...{self.last} → the earlier day first")
+            last = self.last if self.end > date.min else self.end  # there is no day before the calendar's first
+            raise ValueError(f"a window that ends before it begins: {self.start}...{last} → the earlier day first")
 
     @classmethod
     def of_days(cls, first: date | str, last: date | str) -> DateWindow:
         """The window from ``first`` to ``last``, both included."""
-        return cls(_as_date(first), _as_date(last) + timedelta(days=1))
+        return cls(_as_date(first), _next(_as_date(last)))
 
     @property
     def last(self) -> date:
@@ -48,7 +49,7 @@ class DateWindow:
         """The same days in order, as windows of at most ``max_days``."""
         start = self.start
         while start < self.end:
-            end = min(start + timedelta(days=max_days), self.end)
+            end = start + timedelta(days=min(max_days, (self.end - start).days))
             yield DateWindow(start, end)
             start = end
 
@@ -58,7 +59,7 @@ def join_days(days: Iterable[date]) -> list[DateWindow]:
     joined: list[DateWindow] = []
     for day in sorted(set(days)):
         start = joined.pop().start if joined and joined[-1].end == day else day
-        joined.append(DateWindow(start, day + timedelta(days=1)))
+        joined.append(DateWindow(start, _next(day)))
     return joined
 
 
@@ -66,7 +67,15 @@ def months_before(day: date, months: int) -> date:
     """The same day of the month, ``months`` earlier (clamped to the month's last day)."""
     month_index = day.year * 12 + day.month - 1 - months
     year, month = divmod(month_index, 12)
+    if year < 1:
+        raise ValueError(f"{months} months before {day} there is no day in the calendar → fewer months")
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+
+
+def _next(day: date) -> date:
+    if day == date.max:
+        raise ValueError(f"{day} is the calendar's last day, and a window ends with the day after → an earlier day")
+    return day + timedelta(days=1)
 
 
 def _as_date(value: date | str) -> date:

@@ -65,7 +65,9 @@ def parse_instant(text: str, zone: str) -> datetime:
             zone = words.pop()
         instant = datetime.fromisoformat(" ".join(words).replace("Z", "+00:00"))
         instant = instant if instant.tzinfo else instant.replace(tzinfo=ZoneInfo(zone))
-    except (ValueError, ZoneInfoNotFoundError, OSError) as error:  # OSError: a folder of zones, e.g. Europe
+        instant.astimezone(timezone.utc)
+    except (ValueError, ZoneInfoNotFoundError, OSError, OverflowError) as error:
+        # OSError: a folder of zones, e.g. Europe. OverflowError: an instant that has no day in UTC
         raise AsOfError(f"{text!r} is no instant: {error} → {remedy}") from error
     if instant > datetime.now(timezone.utc):
         raise AsOfError(f"{text!r} is in the future → an instant that has passed")

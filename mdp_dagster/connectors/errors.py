@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_LONGEST_PAUSE_SECONDS = 86_400.0  # no platform's limit lasts longer; a delay beyond it is a mistake of theirs
+
 
 class ConnectorError(Exception):
     """A platform refused or failed. ``str()`` gives the platform's own words, then the remedy."""
@@ -18,11 +20,12 @@ class TransientError(ConnectorError):
 
 
 class QuotaError(ConnectorError):
-    """Worth another try later: the platform named a delay that is too long to sleep through."""
+    """Worth another try later: the platform named a delay that is too long to sleep through. Never more than a
+    day."""
 
     def __init__(self, message: str, retry_after_seconds: float, remedy: str = "") -> None:
-        self.retry_after_seconds = retry_after_seconds
-        super().__init__(message, remedy or f"the platform asks for a pause of {retry_after_seconds:.0f} s")
+        self.retry_after_seconds = min(retry_after_seconds, _LONGEST_PAUSE_SECONDS)
+        super().__init__(message, remedy or f"the platform asks for a pause of {self.retry_after_seconds:.0f} s")
 
 
 class AccountError(ConnectorError):

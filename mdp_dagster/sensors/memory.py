@@ -92,16 +92,24 @@ def dump(asked: Mapping[str, list[Asked]]) -> dict[str, Any]:
 
 
 def load(data: Mapping[str, Any]) -> dict[str, list[Asked]]:
-    """Raises ``ValueError``, ``TypeError`` or ``AttributeError`` for what isn't a dump."""
+    """Raises ``ValueError``, ``TypeError``, ``AttributeError`` or ``OverflowError`` for what isn't a dump."""
     return {
         account: [
             Asked(
                 tuple(DateWindow.of_days(*window.split("/")) for window in windows.split(",")),
                 str(content),
                 int(times),
-                datetime.fromisoformat(at),
+                _instant(at),
             )
             for windows, content, times, at in entries
         ]
         for account, entries in data.items()
     }
+
+
+def _instant(text: str) -> datetime:
+    """Of a tick: others can't be compared with it, or have no hour after them."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None or not 2000 <= at.year <= 9000:
+        raise ValueError(f"{text} is no instant of a tick")
+    return at

@@ -58,7 +58,7 @@ class Memory:
                 waiting=frozenset(date.fromisoformat(day) for day in data.get("waiting", [])),
                 asked=asked_memory.load(data.get("asked", {})),
             )
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             return cls()
 
 

@@ -42,7 +42,8 @@ def expand(listed_id: str, query: Query) -> list[PlatformAccount]:
             clients.setdefault(_client_id(row.customer_client), row.customer_client)
     except AccountError as error:
         refused = error
-    clients.pop("", None)
+    if clients.pop("", None) is not None:
+        logger.warning("google_ads account %s: a client without a customer id, skipped", listed_id)
     own = clients.pop(listed_id, None)
     if own is not None and not own.manager and not clients:
         return [_account(listed_id, listed_id, own)]
@@ -99,5 +100,6 @@ def _account(account_id: str, listed_as: str, resource: Any, manager_id: str = "
 
 
 def _client_id(client: Any) -> str:
-    """Digits; the id may be missing where a resource name (``customers/123``) isn't."""
-    return str(client.id or (client.client_customer or client.resource_name).rpartition("/")[2])
+    """Digits; the id may be missing where a resource name (``customers/123``) isn't. Empty if neither has them."""
+    found = str(client.id or (client.client_customer or client.resource_name).rpartition("/")[2])
+    return found if found.isascii() and found.isdigit() else ""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
+from mdp_dagster.connectors.account_ids import check_account_id
 from mdp_dagster.connectors.errors import ConnectorError, PlatformError, TransientError
 from mdp_dagster.connectors.google_ads.errors import classify
 from mdp_dagster.connectors.redaction import redact
@@ -32,6 +33,7 @@ _NO_CREDENTIALS = (
     "GOOGLE_ADS_CLIENT_SECRET and GOOGLE_ADS_REFRESH_TOKEN, "
     "or GOOGLE_ADS_USE_APPLICATION_DEFAULT_CREDENTIALS=true"
 )
+_CHECK_HEADERS = "check that GOOGLE_ADS_DEVELOPER_TOKEN has letters and digits only, and check GOOGLE_ADS_ENDPOINT"
 _KEY_FILE_FIELDS = ("client_email", "token_uri", "private_key")
 
 
@@ -62,15 +64,22 @@ class GoogleAdsClients:
         settings name one. A stream can break after many good messages: it then raises, and the caller throws
         away what it has. Raises a ``ConnectorError`` of any kind.
         """
+        check_account_id("Google Ads account", customer_id)
         stream = self._stream(self.login_customer_id or manager_id)
-        from mdp_dagster.connectors.google_ads.refusals import CALL_ERRORS, refusal_of
+        from mdp_dagster.connectors.google_ads.refusals import CALL_ERRORS, STUMBLES, call_error, refusal_of
 
+        refusal = None
         try:
             yield from stream(customer_id, query, timeout_seconds)
             return
-        except CALL_ERRORS as error:
-            refusal = refusal_of(error, stream.version)
+        except (*CALL_ERRORS, *STUMBLES) as error:
+            call = call_error(error)
+            kind = type(error).__name__
+            if call is not None:
+                refusal = refusal_of(call, stream.version)
         # Outside the handler, so that the SDK's exception, which holds the request, isn't chained to ours.
+        if refusal is None:  # not in its own words: they repeat the headers
+            raise PlatformError(f"Google Ads account {customer_id}: the request can't be made ({kind})", _CHECK_HEADERS)
         raise classify(replace(refusal, message=self._redact(refusal.message)), customer_id, stream.version)
 
     def _stream(self, login_customer_id: str) -> SearchStream:
@@ -145,7 +154,7 @@ class GoogleAdsClients:
         if settings.json_key_file_path:
             self._check_key_file()
             return config | {
-                "json_key_file_path": str(settings.json_key_file_path.expanduser()),
+                "json_key_file_path": str(settings.json_key_file_path),
                 "impersonated_email": settings.impersonated_email,
             }
         if any(trio.values()):
@@ -160,13 +169,14 @@ class GoogleAdsClients:
         remedy = "let it name a service account's JSON key file"
         failure: PlatformError
         try:
-            key = json.loads(path.expanduser().read_text(encoding="utf-8"))
+            key = json.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             failure = PlatformError(f"{place}: {error.strerror or error}", remedy)
-        except ValueError:
+        except (ValueError, RecursionError):
             failure = PlatformError(f"{place}: the file isn't JSON", remedy)
         else:
-            missing = [name for name in _KEY_FILE_FIELDS if not (isinstance(key, dict) and key.get(name))]
+            found = key if isinstance(key, dict) else {}
+            missing = [name for name in _KEY_FILE_FIELDS if not (found.get(name) and isinstance(found[name], str))]
             if not missing:
                 return
             failure = PlatformError(f"{place}: the file lacks {', '.join(missing)}", remedy)

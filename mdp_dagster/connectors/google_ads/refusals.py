@@ -18,7 +18,15 @@ from mdp_dagster.connectors.google_ads.errors import Refusal
 
 CALL_ERRORS = (GoogleAdsException, GoogleAPICallError, grpc.RpcError)
 
+# What google-api-core raises of a trailer that is no google.rpc.Status, and gRPC of a header that it can't send.
+STUMBLES = (DecodeError, ValueError, TypeError)
+
 _FAILURE_KEY = re.compile(r"google\.ads\.googleads\.v\d+\.errors\.googleadsfailure-bin")
+
+
+def call_error(error: Exception) -> Exception | None:
+    """The failed call behind an exception; None if no call was made."""
+    return next((one for one in (error, error.__context__) if isinstance(one, CALL_ERRORS)), None)
 
 
 def api_version(service: Any) -> str:

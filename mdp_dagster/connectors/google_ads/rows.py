@@ -42,9 +42,12 @@ class RowGatherer:
         try:
             batch = read(answer.payload)
         except Exception as error:  # ptars has no type of its own for bytes that are no such message
-            raise TransientError(f"an answer of Google Ads can't be read: {error}") from None
-        self._batches.append(batch)
-        self.row_count += batch.num_rows
+            words = str(error)
+        else:
+            self._batches.append(batch)
+            self.row_count += batch.num_rows
+            return
+        raise TransientError(f"an answer of Google Ads can't be read: {words}")
 
     def batches(self) -> list[pa.RecordBatch]:
         """Everything gathered."""

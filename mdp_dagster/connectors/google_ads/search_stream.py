@@ -12,7 +12,9 @@ from typing import Any
 
 from google.api_core.gapic_v1.method import wrap_method
 from google.api_core.gapic_v1.routing_header import to_grpc_metadata
+from google.protobuf.message import DecodeError
 
+from mdp_dagster.connectors.errors import TransientError
 from mdp_dagster.connectors.google_ads.refusals import api_version
 
 
@@ -24,8 +26,12 @@ class Answer:
     type: Any
 
     def rows(self) -> list[Any]:
-        """``GoogleAdsRow`` messages, for answers of a few rows."""
-        return list(self.type.FromString(self.payload).results)
+        """``GoogleAdsRow`` messages, for answers of a few rows. Raises ``TransientError`` for what can't be read."""
+        try:
+            return list(self.type.FromString(self.payload).results)
+        except DecodeError as error:
+            words = str(error)
+        raise TransientError(f"an answer of Google Ads can't be read: {words}")
 
 
 class SearchStream:
@@ -44,5 +50,9 @@ class SearchStream:
         """Raises what the SDK raises: ``refusals.CALL_ERRORS``."""
         request = self._request(customer_id=customer_id, query=query)
         metadata = (to_grpc_metadata((("customer_id", customer_id),)),)
-        for payload in self._call(request, timeout=timeout_seconds, metadata=metadata):
-            yield Answer(payload, self._answer)
+        answers = self._call(request, timeout=timeout_seconds, metadata=metadata)
+        try:
+            for payload in answers:
+                yield Answer(payload, self._answer)
+        finally:
+            answers.cancel()  # of a stream that nobody reads to its end: left to itself, it keeps its call open

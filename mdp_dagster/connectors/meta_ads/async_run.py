@@ -9,6 +9,7 @@ https://developers.facebook.com/docs/marketing-api/insights/best-practices/#asyn
 from __future__ import annotations
 
 import logging
+import re
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -63,7 +64,7 @@ def start_and_wait(
 def _start(client: MetaAdsClient, path: tuple[str, ...], params: dict[str, Any], subject: str) -> str:
     body = client.post(path, params, subject).body
     run_id = body.get("report_run_id") or body.get("id")
-    if not isinstance(run_id, str):
+    if not (isinstance(run_id, str) and re.fullmatch(r"[A-Za-z0-9_-]+", run_id)):  # it becomes part of an address
         raise AccountError(f"{subject}: the answer names no report_run_id")
     return run_id
 

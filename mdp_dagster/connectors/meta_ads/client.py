@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from mdp_dagster.connectors.errors import ConnectorError, PlatformError, QuotaError, TransientError
+from mdp_dagster.connectors.errors import AccountError, ConnectorError, PlatformError, QuotaError, TransientError
 from mdp_dagster.connectors.meta_ads.errors import BrokenPagingError, parse_object, refusal
 from mdp_dagster.connectors.meta_ads.usage import Usage, usage_of
 from mdp_dagster.connectors.redaction import redact, redact_logger
@@ -27,7 +27,9 @@ logger = logging.getLogger(__name__)
 FULL_PERCENT = 95.0
 _CONNECT_TIMEOUT_SECONDS = 10.0
 _EMPTY_PAGES_IN_A_ROW = 1_000
-_SECRET_PARAMS = ("access_token", "appsecret_proof")
+_MOST_PAGES = 50_000
+# Of the address of a next page: secrets, and what would make another request of it.
+_NOT_FOLLOWED = ("access_token", "appsecret_proof", "method")
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ class MetaAdsClient:
             mark = json.dumps(step, sort_keys=True)
             if mark in seen or empty > _EMPTY_PAGES_IN_A_ROW:
                 raise BrokenPagingError(f"{subject}: the pages go round in circles")
+            if len(seen) >= _MOST_PAGES:
+                raise AccountError(f"{subject}: more than {_MOST_PAGES} pages", "ask for fewer days at once")
             seen.add(mark)
             if step is not None and self._retry.sleeps_through(paused):
                 paused += self._pause(answer.usage, subject)
@@ -123,7 +127,7 @@ class MetaAdsClient:
         usage = usage_of(response.headers)
         body = parse_object(response.text)
         if body is None or body.get("error") or response.status_code >= 400:
-            raise refusal(response.status_code, self._redact(response.text), usage, subject)
+            raise refusal(response.status_code, response.text, usage, subject, self._redact)
         return Answer(body, usage)
 
     def _api(self) -> Any:
@@ -142,6 +146,7 @@ class MetaAdsClient:
         session = FacebookSession(self._settings.app_id, secret, token, timeout=self._timeout)
         session.GRAPH = graph_url
         session.requests.hooks["response"].append(self._keep)
+        session.requests.max_redirects = 0  # of a POST, another address would be sent the token
         version = self._settings.api_version
         return FacebookAdsApi(session, api_version=f"v{version.lstrip('v')}" if version else None)
 
@@ -191,8 +196,8 @@ def next_step(paging: Any, params: dict[str, Any], subject: str) -> dict[str, st
     """
     if not isinstance(paging, dict) or not paging.get("next"):
         return None
-    query = urlsplit(str(paging["next"])).query
-    step = {key: value for key, value in parse_qsl(query) if key not in params and key not in _SECRET_PARAMS}
+    query = str(paging["next"]).partition("?")[2].partition("#")[0]  # urlsplit refuses some addresses
+    step = {key: value for key, value in parse_qsl(query) if key not in params and key not in _NOT_FOLLOWED}
     cursors = paging.get("cursors")
     after = cursors.get("after") if isinstance(cursors, dict) else None
     if after:
@@ -207,6 +212,8 @@ def _unreachable(error: Exception, words: str) -> ConnectorError:
     name = type(error).__name__
     if "CERTIFICATE_VERIFY_FAILED" in words:
         return PlatformError(words, "check META_GRAPH_URL, and REQUESTS_CA_BUNDLE if its certificate is a private one")
+    if name == "TooManyRedirects":
+        return AccountError(f"{words} The answer leads to another address", "check META_GRAPH_URL")
     if name in ("InvalidURL", "InvalidSchema", "MissingSchema", "InvalidProxyURL"):
         return PlatformError(words, "check META_GRAPH_URL")
     return TransientError(f"{words} ({name})")

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import pyarrow as pa
 
+from mdp_dagster.connectors.account_ids import check_account_id
 from mdp_dagster.connectors.base import AccountFailure, DataSourceConnector, PlatformAccount, Report
 from mdp_dagster.connectors.errors import HistoryError
 from mdp_dagster.connectors.history import check_history, refused_by_platform
@@ -97,6 +98,7 @@ class MetaAdsConnector(DataSourceConnector):
         return [self._looked_up[listed_id]]
 
     def _account(self, listed_id: str) -> PlatformAccount:
+        check_account_id("Meta ad account", listed_id)
         body = self._client.get((f"act_{listed_id}",), {"fields": _ACCOUNT_FIELDS}, subject(listed_id)).body
         if body.get("account_status", _ACTIVE) != _ACTIVE:
             logger.info("%s has account_status %s", subject(listed_id), body["account_status"])

@@ -7,6 +7,8 @@ the HTTP status and the body. Error codes: https://developers.facebook.com/docs/
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from typing import Any
 
 from mdp_dagster.connectors.errors import (
@@ -28,6 +30,11 @@ _TOO_MUCH_DATA_SUBCODES = {1487534}
 
 _CODES = {"type": "type", "code": "code", "error_subcode": "subcode", "fbtrace_id": "fbtrace_id"}
 
+# Meta's answers are six levels deep. What is much deeper can be read, but neither printed nor written again.
+_MOST_LEVELS = 50
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_LONGEST_WORDS = 2_000
+
 _RENEW_TOKEN = "set META_ACCESS_TOKEN to a valid token; a system user's token doesn't expire"
 _GIVE_ACCESS = "give the token's user access to the ad account, and the token the permission ads_read"
 _CHECK_ID = "check the account id in the clients file (config/clients.yaml), and that the token's user has access to it"
@@ -42,34 +49,60 @@ class BrokenPagingError(TransientError):
 
 
 def parse_object(body: str) -> dict[str, Any] | None:
-    """A JSON object, with its numbers as text; None if the body is anything else."""
-    try:
-        value = json.loads(body, parse_int=str, parse_float=str, parse_constant=str)
-    except (ValueError, RecursionError):
-        return None
+    """A JSON object, with its numbers as text; None if the body is anything else, or deeper than any answer of
+    Meta's. Half a surrogate pair, which JSON can hold and UTF-8 can't, is a question mark."""
+    value = _parse(body)
     return value if isinstance(value, dict) else None
 
 
-def refusal(status: int, body: str, usage: Usage, subject: str) -> ConnectorError:
+def _parse(body: str) -> Any:
+    try:
+        value = json.loads(body, parse_int=str, parse_float=str, parse_constant=str)
+        if not _is_shallow(value):
+            return None
+        if _SURROGATE.search(body):
+            written = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+            value = json.loads(written)
+    except (ValueError, RecursionError):
+        return None
+    return value
+
+
+def _is_shallow(value: Any) -> bool:
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(_MOST_LEVELS):
+        if not level:
+            return True
+        inside = (inner for outer in level for inner in (outer.values() if isinstance(outer, dict) else outer))
+        level = [inner for inner in inside if isinstance(inner, (dict, list))]
+    return False
+
+
+def refusal(status: int, body: str, usage: Usage, subject: str, redact: Callable[[str], str] = str) -> ConnectorError:
     """The error to raise for an answer that isn't a JSON object without an ``error`` and with a status below
     400.
 
-    ``subject`` begins the message: what was asked for.
+    ``subject`` begins the message: what was asked for. ``redact`` takes secrets out of the platform's words: once
+    they are read, as JSON can write a letter in several ways.
     """
-    answer = parse_object(body)
-    error = answer.get("error") if answer is not None else None
+    answer = _parse(body)
+    error = answer.get("error") if isinstance(answer, dict) else None
     if error:
-        return classify(status, error if isinstance(error, dict) else {"message": str(error)}, usage, subject)
+        known = error if isinstance(error, dict) else {"message": str(error)}
+        return classify(status, known, usage, subject, redact)
+    excerpt = _excerpt(redact(body if answer is None else json.dumps(answer, ensure_ascii=False)))
     if status >= 400:
-        return _without_error(status, usage, f"{subject}: HTTP {status}: {_excerpt(body)}")
-    return TransientError(f"{subject}: the answer is no JSON object: {_excerpt(body)}")
+        return _without_error(status, usage, f"{subject}: HTTP {status}: {excerpt}")
+    return TransientError(f"{subject}: the answer is no JSON object: {excerpt}")
 
 
-def classify(status: int, error: dict[str, Any], usage: Usage, subject: str) -> ConnectorError:
+def classify(
+    status: int, error: dict[str, Any], usage: Usage, subject: str, redact: Callable[[str], str] = str
+) -> ConnectorError:
     """The error to raise for Meta's ``error`` object. What isn't known to concern more concerns this
     account."""
     code, subcode = _int(error.get("code")), _int(error.get("error_subcode"))
-    words = _words(status, error, subject)
+    words = f"{subject}: {_words(status, error, redact)}"
     message = words.lower()
     if subcode in _TOO_MUCH_DATA_SUBCODES or "reduce the amount of data" in message:
         return TooMuchDataError(words, "ask for fewer days or smaller pages")
@@ -111,13 +144,14 @@ def _throttled(words: str, usage: Usage) -> ConnectorError:
     return TransientError(words, "the platform named no delay; if this goes on, lower MDP_PARALLEL_ACCOUNTS")
 
 
-def _words(status: int, error: dict[str, Any], subject: str) -> str:
+def _words(status: int, error: dict[str, Any], redact: Callable[[str], str]) -> str:
     """The platform's own words: the message, the text meant for users, the codes, and what its support asks
     for."""
     texts = [str(error[key]) for key in ("message", "error_user_title", "error_user_msg") if error.get(key)]
     codes = [f"{name} {error[key]}" for key, name in _CODES.items() if error.get(key)]
-    message = "; ".join(dict.fromkeys(texts)) or "no message"
-    return f"{subject}: {message} ({', '.join([*codes, f'HTTP {status}'])})"
+    message = redact("; ".join(dict.fromkeys(texts)))[:_LONGEST_WORDS] or "no message"
+    known = redact(", ".join(codes))[:_LONGEST_WORDS]
+    return f"{message} ({known}{', ' if known else ''}HTTP {status})"
 
 
 def _int(value: Any) -> int | None:

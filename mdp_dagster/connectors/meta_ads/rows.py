@@ -82,7 +82,7 @@ class RowGatherer:
         if not self._columns[0]:
             return
         schema = self._report.schema
-        arrays = [_array(values) for values in self._columns]
+        arrays = [pa.array(values, pa.string()) for values in self._columns]
         self._batches += pa.Table.from_arrays(arrays, schema=schema).to_batches(max_chunksize=self._batch_rows)
         self._columns = [[] for _ in self._report.columns]
 
@@ -108,10 +108,3 @@ class RowGatherer:
             row,
         )
         return {}
-
-
-def _array(values: list[str | None]) -> pa.Array:
-    try:
-        return pa.array(values, pa.string())
-    except UnicodeEncodeError:  # half a surrogate pair, which JSON can hold and UTF-8 can't
-        return pa.array([v and v.encode("utf-8", "replace").decode() for v in values], pa.string())

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _PERCENTAGES = ("call_count", "total_cputime", "total_time", "acc_id_util_pct", "app_id_util_pct")
+_LONGEST_MINUTES = 1e6  # nearly two years; what is longer is no time
 _HEADERS = ("x-business-use-case-usage", "x-fb-ads-insights-throttle", "x-ad-account-usage", "x-app-usage")
 
 
@@ -29,7 +30,10 @@ def usage_of(headers: Mapping[str, Any]) -> Usage:
     return Usage(
         percent=max((_number(limit.get(key)) for limit in limits for key in _PERCENTAGES), default=0.0),
         regain_seconds=60
-        * max((_number(limit.get("estimated_time_to_regain_access")) for limit in limits), default=0.0),
+        * min(
+            max((_number(limit.get("estimated_time_to_regain_access")) for limit in limits), default=0.0),
+            _LONGEST_MINUTES,
+        ),
     )
 
 
