@@ -40,7 +40,9 @@ class Services:
     @cached_property
     def warehouse(self) -> Warehouse:
         if self.settings.target == "duckdb":
-            return DuckDBWarehouse(self.settings.duckdb_path, self.settings.lock_timeout_seconds)
+            return DuckDBWarehouse(
+                self.settings.duckdb_path, self.settings.lock_timeout_seconds, self.settings.duckdb_memory_limit
+            )
         # loaded by whom it concerns: Google's libraries take a second
         from mdp_dagster.google_cloud import bigquery_client
         from mdp_dagster.warehouse.bigquery.catalog import DatasetOptions

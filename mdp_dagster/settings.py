@@ -86,6 +86,7 @@ class Settings(BaseSettings):
 
     target: Literal["duckdb", "bigquery"] = "duckdb"
     duckdb_path: Path = STATE_DIR / "warehouse.duckdb"
+    duckdb_memory_limit: str = Field(default="384MiB", pattern=r"^[1-9][0-9]* ?[KMGT]i?B$")
     lake_uri: str = Field(default=str(STATE_DIR / "lake"), validate_default=True)
     clients_file: Path = PROJECT_ROOT / "config" / "clients.yaml"
     start_date: date = date(2024, 1, 1)

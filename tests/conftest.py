@@ -6,7 +6,7 @@ import pytest
 
 from tests.emulators.fixtures import google_cloud  # noqa: F401
 
-# They take from half a minute to two, mostly waiting: begun first, they don't keep one of two workers at the end.
+# They take from half a minute to two, mostly waiting: begun first, they don't keep one worker at the end.
 LONG = (
     "test_history",
     "test_daemon",

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from uuid import uuid4
 
+import pyarrow as pa
+
 from mdp_dagster.clients import Clients
 from mdp_dagster.connectors.base import DataSourceConnector, PlatformAccount, Report
 from mdp_dagster.connectors.errors import ConnectorError, PlatformError
@@ -108,6 +110,7 @@ def pull_and_commit(
     """Pull the accounts side by side, then commit."""
     pulls = _pull_side_by_side(connector, report, accounts, window, stores, provenance, result)
     _commit(report, window, pulls, stores)
+    pa.default_memory_pool().release_unused()  # a piece's rows: the next one, or dbt, needs the room
     return pulls
 
 

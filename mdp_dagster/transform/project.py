@@ -112,7 +112,12 @@ def _environment(settings: Settings) -> dict[str, str | None]:
     common: dict[str, str | None] = {"MDP_TARGET": settings.target, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
     if settings.target == "duckdb":
         # labels are BigQuery's
-        return {**common, "MDP_DUCKDB_PATH": str(settings.duckdb_path.resolve()), "MDP_DBT_LABELS": None}
+        return {
+            **common,
+            "MDP_DUCKDB_PATH": str(settings.duckdb_path.resolve()),
+            "MDP_DUCKDB_MEMORY_LIMIT": settings.duckdb_memory_limit,
+            "MDP_DBT_LABELS": None,
+        }
     cloud = load_google_cloud_settings()
     return {
         **common,

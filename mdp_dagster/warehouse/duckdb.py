@@ -30,10 +30,12 @@ _DISK_FULL = ("No space left", "File too large", "quota exceeded")
 
 class DuckDBWarehouse(Warehouse):
     """Connections are short and one at a time: MDP's processes queue on a lock file beside the database, and a
-    foreign process that has the file open (a BI tool, a shell) is waited for."""
+    foreign process that has the file open (a BI tool, a shell) is waited for. What doesn't fit into ``memory_limit`` is
+    kept on disk meanwhile, beside the database."""
 
-    def __init__(self, path: Path, lock_timeout_seconds: float = 1800) -> None:
+    def __init__(self, path: Path, lock_timeout_seconds: float = 1800, memory_limit: str = "384MiB") -> None:
         self.path = path.resolve()
+        self._memory_limit = memory_limit
         self._timeout = lock_timeout_seconds
         self._lock = FileLock(self.path.with_name(self.path.name + ".lock"), lock_timeout_seconds)
 
@@ -118,7 +120,7 @@ class DuckDBWarehouse(Warehouse):
         with self._exclusive():
             connection = self._connect()
             try:
-                connection.execute("set TimeZone = 'UTC'")
+                connection.execute(f"set TimeZone = 'UTC'; set memory_limit = '{self._memory_limit}'")
                 yield connection
             except duckdb.Error as error:
                 raise self._explained(error) from error

@@ -1,13 +1,10 @@
-"""MDP as processes: the documented command, two at once, killed at any moment, beside a damaged file."""
+"""MDP as processes: the documented command, two at once, beside a damaged file. (Kills: tests/chaos.)"""
 
 from __future__ import annotations
 
 import os
-import random
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -54,31 +51,6 @@ def test_two_processes_at_once_lose_nothing_and_neither_fails(platform: Platform
     one, other = materialize(platform, days_ago(4, 1)), materialize(platform, days_ago(6, 3))
     ended(one), ended(other)
     platform.assert_mart_is_true(days_ago(6, 1))
-
-
-def test_killed_at_any_moment_and_run_again(platform: Platform) -> None:
-    """SIGKILL in the middle of a run, three times, with the platforms restating in between."""
-    window = days_ago(4, 1)
-    began = time.monotonic()
-    ended(materialize(platform, window))
-    usual = time.monotonic() - began
-    chance = random.Random(20261120)
-    day = platform.a_day_with_rows(GOOGLE)
-    for round_ in range(3):
-        before = platform.mart(window)
-        platform.world.restate("google_ads", GOOGLE, window.start, factor=1.5 + round_)
-        platform.world.restate("meta_ads", META, window.last, factor=1.2 + round_)
-        platform.world.empty_day("google_ads", GOOGLE, day)
-        process = materialize(platform, window)
-        # anywhere from the first pull to the last model; loading the code takes the first part
-        time.sleep(usual * chance.uniform(0.4, 0.95))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        # all as it was, or all as it is: a mart's window is written at once
-        assert platform.mart(window) == before or platform.shows_truth(window)
-        platform.world.forget_edits()
-    ended(materialize(platform, window))
-    platform.assert_mart_is_true(window)
 
 
 def test_a_damaged_database_is_named_and_raw_comes_back_from_the_lake(platform: Platform) -> None:
