@@ -86,7 +86,7 @@ class Settings(BaseSettings):
 
     target: Literal["duckdb", "bigquery"] = "duckdb"
     duckdb_path: Path = STATE_DIR / "warehouse.duckdb"
-    duckdb_memory_limit: str = Field(default="384MiB", pattern=r"^[1-9][0-9]* ?[KMGT]i?B$")
+    duckdb_memory_limit: str = "384MiB"
     lake_uri: str = Field(default=str(STATE_DIR / "lake"), validate_default=True)
     clients_file: Path = PROJECT_ROOT / "config" / "clients.yaml"
     start_date: date = date(2024, 1, 1)
@@ -110,6 +110,13 @@ class Settings(BaseSettings):
         # DuckDB names a database after its file, and can't tell `mdp_raw.t` in `mdp_raw` from `t` in `mdp_raw.mdp_raw`
         if value.stem in ("mdp_raw", "mdp_staging", "mdp_marts", "main", "temp", "system"):
             raise ValueError("the file can't be called like a dataset of DuckDB's → call it warehouse.duckdb, say")
+        return value
+
+    @field_validator("duckdb_memory_limit")
+    @classmethod
+    def _an_amount(cls, value: str) -> str:
+        if not re.fullmatch(r"[1-9][0-9]{0,5} ?[MGT]i?B", value):
+            raise ValueError("no amount of memory → a number and its unit, like 512MiB or 4GiB")
         return value
 
     @field_validator("bigquery_labels", mode="before")

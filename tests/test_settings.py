@@ -73,6 +73,7 @@ def a_value(variable: str) -> str:
         "MDP_TIMEZONE": "Pacific/Auckland",
         "MDP_PARALLEL_ACCOUNTS": "7",
         "MDP_LOCK_TIMEOUT_SECONDS": "12.5",
+        "MDP_DUCKDB_MEMORY_LIMIT": "2GiB",
         "MDP_DBT_EXECUTION": "cli",
         "MDP_BIGQUERY_LABELS": "team=marketing,env=prod",
         "MDP_BIGQUERY_PARTITION_EXPIRATION_DAYS": "730",
@@ -112,7 +113,7 @@ def test_the_environment_beats_the_env_file_unless_it_is_empty(variable: str, mo
     other = {"duckdb": "duckdb", "7": "8", "12.5": "13.5", "cli": "in_process", "true": "false"}
     other |= {"2025-06-07": "2025-06-08", "Pacific/Auckland": "America/Denver"}
     other |= {"team=marketing,env=prod": "env=test", "730": "731", "1000000000": "5", "20000000000": "6"}
-    other |= {"another-project": "a-third-project"}
+    other |= {"another-project": "a-third-project", "2GiB": "600MB"}
     environment = other.get(a_value(variable), "/from/the/environment")
     monkeypatch.setenv(variable, environment)
     assert str(value_of(variable)) == environment
@@ -171,6 +172,8 @@ def test_a_missing_env_file_in_the_working_directory_is_no_fault() -> None:
         ("MDP_PARALLEL_ACCOUNTS", "33"),
         ("MDP_PARALLEL_ACCOUNTS", "many"),
         ("MDP_LOCK_TIMEOUT_SECONDS", "0"),
+        ("MDP_DUCKDB_MEMORY_LIMIT", "512"),
+        ("MDP_DUCKDB_MEMORY_LIMIT", "1GiB'; drop schema mdp_raw"),
         ("MDP_LOCK_TIMEOUT_SECONDS", "nan"),
         ("MDP_DBT_EXECUTION", "thread"),
         ("MDP_BIGQUERY_LABELS", "Team=Marketing"),
