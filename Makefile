@@ -15,7 +15,7 @@ EMULATORS := .venv-emulators
 EMULATORS_INSTALLED := $(EMULATORS)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev backfill as-of test test-bigquery check fix query rebuild-raw lock clean emulators
+.PHONY: help setup demo dev backfill as-of test test-bigquery bench chaos check fix query rebuild-raw lock clean emulators
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -57,10 +57,16 @@ as-of: setup  ## the marts as they stood AT="2026-11-01 06:00" [FROM=... TO=...]
 	@$(RUN) -m mdp_dagster as-of "$(AT)" $(FROM) $(TO) $(if $(DROP),--drop)
 
 test: setup emulators  ## the tests
-	$(RUN) -m pytest -n 2 --dist worksteal
+	$(RUN) -m pytest -n 3 --dist worksteal
 
 test-bigquery: setup emulators  ## what only the real service shows, in a project of yours (tests/bigquery/test_real.py)
 	$(RUN) -m pytest -m real_bigquery -s tests/bigquery/test_real.py
+
+bench: setup  ## how fast, next to bare SDKs and dbt: ten minutes, bench/results.md [PARTS="daily probe"]
+	@$(RUN) -m bench $(PARTS)
+
+chaos: setup  ## kills, full disks, faults, restatements for five minutes, then the truth [SEED=7] [SECONDS=300]
+	@$(RUN) -m tests.chaos $(if $(SEED),--seed $(SEED)) --seconds $(or $(SECONDS),300)
 
 check: setup  ## style, types, import contracts, definitions, dbt
 	$(VENV)/bin/ruff check .
@@ -89,4 +95,4 @@ lock: setup  ## pin the dependencies anew (needs uv)
 		--no-header tests/emulators/requirements.in -o tests/emulators/requirements.lock
 
 clean:  ## remove the demo's data, the environments and all caches (not your warehouse or lake)
-	rm -rf $(VENV) $(EMULATORS) .mdp/demo dbt/target .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(EMULATORS) .mdp/demo .mdp/chaos dbt/target .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -10,6 +10,7 @@ from tests.emulators.fixtures import google_cloud  # noqa: F401
 LONG = (
     "test_history",
     "test_daemon",
+    "test_chaos",
     "test_compose_on_postgres",
     "test_dbt_bigquery",
     "test_processes",

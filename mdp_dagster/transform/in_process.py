@@ -143,15 +143,32 @@ def _invoke(
         find_jobs_of_lost_answers()
     with _one_at_a_time, tempfile.TemporaryDirectory(prefix="mdp-dbt-") as target:
         flags = [*common_flags(Path(target)), "--no-write-json", "--vars", json.dumps(dict(variables))]
+        unheard: list[Exception] = []
+        listeners = [_that_raises_later(callback, unheard) for callback in callbacks]
         try:
-            result = dbtRunner(manifest=_manifest(project), callbacks=callbacks).invoke(
+            result = dbtRunner(manifest=_manifest(project), callbacks=listeners).invoke(
                 ["--quiet", command[0], *flags, *command[1:]]
             )
         finally:
             let_go()
     if result.exception is not None:
         raise DbtError(f"dbt could not {command[0]}: {result.exception}") from result.exception
+    if unheard:
+        raise DbtError(f"what dbt said could not be passed on: {unheard[0]}") from unheard[0]
     return result
+
+
+def _that_raises_later(callback: Callable[[Any], None], unheard: list[Exception]) -> Callable[[Any], None]:
+    """dbt calls back from its threads. What is raised there (Dagster's storage has no disk left) ends the thread in
+    silence, its model is never done, and dbt waits for it for ever, with the warehouse's lock."""
+
+    def listen(message: Any) -> None:
+        try:
+            callback(message)
+        except Exception as error:
+            unheard.append(error)
+
+    return listen
 
 
 def _missed_tests(result: Any) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,110 @@
+"""The sandbox's faults as chaos uses them: bounded, so that a run ends, and sorted by what they may cost."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from mdp_dagster.sandbox import Sandbox
+from mdp_dagster.sandbox.catalogue import Platform
+from mdp_dagster.sandbox.faults import KINDS, Fault
+
+ACCOUNTS: dict[Platform, tuple[str, ...]] = {
+    "google_ads": ("4123087751", "5182204466", "7001002010", "7001002030", "3390417725", "8864201357"),
+    "meta_ads": ("301400000000101", "301400000000102", "301400000000201", "301400000000301", "301400000000401"),
+}
+
+Cost = Literal["nothing", "rows", "time"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a kind is put on. ``choices``: values to draw from, by parameter. ``costs``: nothing, for what a run gets
+    over by itself; rows, where it fails, or goes on without an account or a row; time, where it would wait for longer
+    than a round lasts, and is killed while it waits. ``calls``: how many requests in a row it may hit."""
+
+    platform: Platform
+    kind: str
+    costs: Cost = "nothing"
+    choices: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    calls: int = 2
+    one_account: bool = False
+    report_runs: bool = False
+    method: str | None = None
+
+
+RECIPES = (
+    Recipe("google_ads", "internal"),
+    Recipe("google_ads", "unavailable"),
+    Recipe("google_ads", "broken_stream", choices={"after_rows": (1, 5)}),
+    Recipe("google_ads", "rate_limited_short", choices={"delay_s": (0.2, 1)}),
+    Recipe("google_ads", "slow", choices={"delay_s": (0.3, 1)}),
+    # 4 s are longer than what a run sleeps through here (child.py): Dagster is asked for another try of the step
+    Recipe("google_ads", "quota", choices={"delay_s": (1, 4)}, calls=1),
+    Recipe("google_ads", "expired_token", "rows", calls=1),
+    Recipe("google_ads", "bad_developer_token", "rows", calls=1),
+    Recipe("google_ads", "sunset_version", "rows", calls=1),
+    Recipe("google_ads", "disabled_account", "rows", one_account=True, calls=1),
+    Recipe("google_ads", "malformed", "rows", {"field": ("date", "conversions", "campaign_id"), "row": (0, 3)}, 1),
+    Recipe("google_ads", "duplicate_rows", "rows", {"rows": (1, 4)}, 1, one_account=True),
+    Recipe("meta_ads", "throttle", choices={"code": (4, 17, 32, 613, 80000), "regain_minutes": (0,)}),
+    Recipe("meta_ads", "throttle", "time", {"regain_minutes": (5,)}, calls=20),
+    Recipe("meta_ads", "transient", choices={"code": (1, 2)}),
+    Recipe("meta_ads", "html_502", choices={"status": (200, 502, 503)}),
+    Recipe("meta_ads", "empty_page_with_next"),
+    Recipe("meta_ads", "connection_reset"),
+    Recipe("meta_ads", "slow", choices={"delay_s": (0.3, 1)}),
+    Recipe("meta_ads", "reduce_data", choices={"max_days": (0, 2)}),
+    Recipe("meta_ads", "usage_high", choices={"percent": (97, 100)}, calls=4),
+    Recipe("meta_ads", "async_failed", choices={"status": ("Job Failed", "Job Skipped")}, report_runs=True),
+    Recipe("meta_ads", "async_stuck", calls=1, report_runs=True),
+    Recipe("meta_ads", "expired_token", "rows", calls=1),
+    Recipe("meta_ads", "sunset_version", "rows", calls=1),
+    Recipe("meta_ads", "disabled_account", "rows", one_account=True, calls=1),
+    Recipe("meta_ads", "malformed", "rows", {"field": ("spend", "impressions", "date_start")}, 1, method="insights"),
+    Recipe("meta_ads", "duplicate_rows", "rows", {"rows": (1, 4)}, 1, method="insights"),
+)
+EVERY_KIND = tuple(sorted((platform, kind) for platform, kinds in KINDS.items() for kind in kinds))
+
+
+@dataclass(frozen=True)
+class ApiFault:
+    """A fault of a plan, with all its numbers."""
+
+    recipe: Recipe
+    times: int
+    after: int
+    account_id: str | None
+    params: tuple[tuple[str, Any], ...]
+
+    def __str__(self) -> str:
+        params = "".join(f" {name}={value}" for name, value in self.params)
+        whose = f" of {self.account_id}" if self.account_id else ""
+        return f"{self.recipe.platform} {self.recipe.kind}{params} ×{self.times} after {self.after}{whose}"
+
+    def switch_on(self, sandbox: Sandbox) -> Fault:
+        return sandbox.faults.add(
+            self.recipe.platform,
+            self.recipe.kind,
+            account_id=self.account_id,
+            method=self.recipe.method,
+            times=self.times,
+            after=self.after,
+            **dict(self.params),
+        )
+
+
+def draw(recipe: Recipe, chance: random.Random) -> ApiFault:
+    """A fault of this recipe, with numbers drawn."""
+    account = chance.choice(ACCOUNTS[recipe.platform]) if recipe.one_account else None
+    # most runs make some seven requests for each report: a fault that waits for long would never come. What makes a
+    # run wait for good comes after the others.
+    after = chance.randint(16, 20) if recipe.costs == "time" else chance.randint(0, 1 if account else 4)
+    return ApiFault(
+        recipe,
+        times=recipe.calls if recipe.calls != 2 else chance.randint(1, 2),
+        after=after,
+        account_id=account,
+        params=tuple((name, chance.choice(values)) for name, values in sorted(recipe.choices.items())),
+    )

@@ -1,0 +1,170 @@
+"""What MDP's warm processes do: the same code as its commands run, in a process that has its imports behind it."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import resource
+import signal
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+PRELOADED = [
+    "tests.chaos.child",
+    "mdp_dagster.cli.job_run",
+    "mdp_dagster.definitions",
+    "dbt.cli.main",
+    "dbt.adapters.duckdb",
+    "google.ads.googleads.client",
+    "google.oauth2.service_account",
+    "facebook_business.api",
+    "pyarrow.parquet",
+]
+_PROBES_AT_MOST = 4
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A process's surroundings. ``clock``: the time that it takes it to be; None for the real one. ``file_bytes``: no
+    file can be longer. ``report_runs``: Meta's reports are asked for as report runs, as those of large accounts are."""
+
+    environment: dict[str, str]
+    folder: Path
+    log: Path
+    clock: float | None = None
+    file_bytes: int | None = None
+    report_runs: bool = False
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+def materialize(setting: Setting, jumps: Connection, order: str) -> None:
+    """A run of the main job, as ``make backfill`` and ``make demo`` start it."""
+    _settle_in(setting, jumps)
+    from mdp_dagster.cli.job_run import main
+
+    sys.exit(main([order]))
+
+
+def run_daily(setting: Setting, jumps: Connection, run_id: str) -> None:
+    """What the schedule asks for in the morning."""
+    _settle_in(setting, jumps)
+    import dagster as dg
+
+    from mdp_dagster.cli.job_run import Order, main
+    from mdp_dagster.definitions import build_definitions
+    from mdp_dagster.settings import load_settings
+
+    with dg.DagsterInstance.get() as instance:
+        schedule = build_definitions(load_settings()).resolve_schedule_def("ads_daily_schedule")
+        context = dg.build_schedule_context(instance, scheduled_execution_time=datetime.now(timezone.utc))
+        [request] = schedule.evaluate_tick(context).run_requests or []
+    tags = {**request.tags, "dagster/schedule_name": schedule.name}
+    sys.exit(main([Order(run_id, tags).dump()]))
+
+
+def reload_late_days(setting: Setting, jumps: Connection) -> None:
+    """The probe, and the runs that the sensors ask for, until nothing is late any more: MDP's own recovery."""
+    _settle_in(setting, jumps)
+    import dagster as dg
+
+    from mdp_dagster.definitions import build_definitions
+    from mdp_dagster.platforms import SOURCES
+    from mdp_dagster.schedules import PROBE_JOB_NAME
+    from mdp_dagster.settings import load_settings
+
+    definitions = build_definitions(load_settings())
+    cursors: dict[str, str | None] = {}
+    with dg.DagsterInstance.get() as instance:
+
+        def run(job: str, tags: dict[str, str]) -> None:
+            definition = definitions.resolve_job_def(job)
+            if not definition.execute_in_process(instance=instance, tags=tags, raise_on_error=False).success:
+                sys.exit(f"error: {job} failed with {tags}")
+
+        for _ in range(_PROBES_AT_MOST):
+            run(PROBE_JOB_NAME, {})
+            asked = 0
+            for source in SOURCES:
+                sensor = definitions.resolve_sensor_def(f"{source}_late_data_sensor")
+                answer = sensor.evaluate_tick(dg.build_sensor_context(instance, cursor=cursors.get(source)))
+                cursors[source] = answer.cursor
+                print(f"{source}: {answer.skip_message or len(answer.run_requests or [])}")
+                for request in answer.run_requests or []:
+                    asked += 1
+                    run(f"{source}_late_data", dict(request.tags))
+            if not asked:
+                sys.exit(0)
+    sys.exit("error: days stay late although they were reloaded")
+
+
+def hold_database(path: str, seconds: float, said: Connection) -> None:
+    """Another program that has the warehouse open. Says so when it has it."""
+    import duckdb
+
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            with duckdb.connect(path):
+                with suppress(OSError):  # nobody waits for it
+                    said.send("open")
+                time.sleep(seconds)
+                return
+        except duckdb.Error:
+            time.sleep(0.01)
+
+
+def make_home(setting: Setting, jumps: Connection) -> None:
+    """A DAGSTER_HOME with its storage."""
+    _settle_in(setting, jumps)
+    from mdp_dagster.cli.dagster_home import prepare_dagster_home
+
+    prepare_dagster_home(Path(setting.environment["DAGSTER_HOME"]))
+
+
+def _settle_in(setting: Setting, jumps: Connection) -> None:
+    os.environ.clear()
+    os.environ.update({**setting.environment, **setting.extra})
+    tempfile.tempdir = None
+    os.chdir(setting.folder)
+    log = os.open(setting.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)  # stays open
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    # where it stands, if it should hang; in a file of its own, since Dagster redirects what a step prints
+    faulthandler.register(signal.SIGUSR1, log, all_threads=True)
+    _hasten(setting.report_runs)
+    if setting.file_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (setting.file_bytes, setting.file_bytes))
+    if setting.clock is not None:
+        from tests.chaos.clock import set_clock
+
+        set_clock(setting.clock, jumps)
+
+
+def _hasten(report_runs: bool) -> None:
+    """The connectors' patience in seconds instead of minutes. The waits are the same ones, in the same places."""
+    from mdp_dagster import services
+    from mdp_dagster.connectors.google_ads import GoogleAdsConnector
+    from mdp_dagster.connectors.meta_ads import MetaAdsConnector
+    from mdp_dagster.connectors.meta_ads.async_run import AsyncPolicy
+    from mdp_dagster.connectors.retry import RetryPolicy
+
+    retry = RetryPolicy(attempts=8, first_wait_seconds=0.1, longest_quota_wait_seconds=3)
+    runs: dict[str, Any] = {"above_rows": 0} if report_runs else {}
+    asynchronous = AsyncPolicy(first_poll_seconds=0.1, longest_poll_seconds=0.5, longest_run_seconds=2, **runs)
+
+    class HastyGoogleAds(GoogleAdsConnector):
+        def __init__(self) -> None:
+            super().__init__(retry=retry)
+
+    class HastyMetaAds(MetaAdsConnector):
+        def __init__(self) -> None:
+            super().__init__(retry=retry, asynchronous=asynchronous, pause_seconds=0.2)
+
+    services.AD_PLATFORMS = (HastyGoogleAds, HastyMetaAds)

@@ -1,0 +1,75 @@
+"""Where a round's processes work: its own warehouse, lake, DAGSTER_HOME and temporary folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mdp_dagster.cli import dagster_home
+from mdp_dagster.settings import PROJECT_ROOT
+from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
+
+MARK = "MDP_CHAOS_MARK"
+_FOREIGN = ("MDP_", "GOOGLE_ADS_", "META_", "DAGSTER_", "DBT_")
+
+
+@dataclass(frozen=True)
+class Place:
+    """``folder`` lies on the disk that is filled; ``logs``, what processes print, doesn't."""
+
+    folder: Path
+    logs: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def warehouse_file(self) -> Path:
+        return self.folder / "warehouse.duckdb"
+
+    @property
+    def lake(self) -> Path:
+        return self.folder / "lake"
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "dagster"
+
+    @property
+    def temporary(self) -> Path:
+        return self.folder / "tmp"
+
+    def warehouse(self) -> DuckDBWarehouse:
+        return DuckDBWarehouse(self.warehouse_file, 60)
+
+    def keep(self, target: Path) -> Path:
+        """Copy all of it to where it outlives the round."""
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(self.folder, target / "work", symlinks=True)
+        shutil.copytree(self.logs, target / "logs")
+        return target
+
+
+def make_place(disk: Path, logs: Path, name: str, home: Path, settings: Mapping[str, str]) -> Place:
+    """``home``: a DAGSTER_HOME to copy, with its storage made. ``settings``: the sandbox's addresses, and MDP's."""
+    place = Place(disk / name, logs / name)
+    for folder in (place.folder, place.logs, place.temporary):
+        folder.mkdir(parents=True)
+    shutil.copytree(home, place.home, symlinks=True)
+    no_settings = place.folder / "none.env"
+    no_settings.touch()
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN) or key == MARK}
+    place.environment.update(
+        kept
+        | {
+            **dagster_home.environment(place.home),
+            "MDP_DUCKDB_PATH": str(place.warehouse_file),
+            "MDP_LAKE_URI": str(place.lake),
+            "MDP_CLIENTS_FILE": str(PROJECT_ROOT / "config" / "clients.yaml"),
+            "MDP_ENV_FILE": str(no_settings),
+            "TMPDIR": str(place.temporary),
+            **settings,
+        }
+    )
+    return place
