@@ -37,8 +37,9 @@ def dbt_models(project: ParsedProject, partitions: dg.DailyPartitionsDefinition)
     def models(context: dg.AssetExecutionContext) -> Iterator[Any]:
         services: Services = context.resources.services
         window = window_of(context)
-        services.prepare_raw()
-        follow_clients_file(services.warehouse, services.clients, context.run.run_id, utc_now())
+        with services.warehouse.session():
+            services.prepare_raw()
+            follow_clients_file(services.warehouse, services.clients, context.run.run_id, utc_now())
         recent = daily_window(services.settings)
         variables = {
             "window_start": window.start.isoformat(),

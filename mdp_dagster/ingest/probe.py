@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import uuid4
@@ -44,11 +45,13 @@ def probe(
 
     Raises ``IngestError`` when every account fails; ``PlatformError``, ``LakeError``, ``WarehouseError``.
     """
-    stores.warehouse.prepare([*SHARED_TABLES, report_table(totals), report_table(report)])
-    follow_clients_file(stores.warehouse, stores.clients, dagster_run_id, utc_now())  # a new lookback, say
+    with stores.warehouse.session():
+        stores.warehouse.prepare([*SHARED_TABLES, report_table(totals), report_table(report)])
+        follow_clients_file(stores.warehouse, stores.clients, dagster_run_id, utc_now())  # a new lookback, say
+        known = known_accounts(stores.warehouse, stores.clients, totals.source)
     provenance = Provenance(str(uuid4()), dagster_run_id, keep_unchanged=False)
     result = IngestResult(totals, days, provenance.extract_run_id)
-    accounts = _accounts(connector, totals, stores, result)
+    accounts = _accounts(connector, totals, stores, known, result)
     result.expect(accounts)
 
     watched = {account.account_id: _watch(account, totals, days, stores) for account in accounts}
@@ -64,17 +67,22 @@ def probe(
     result.require_an_account()
     for failed in result.failed:  # a reload would fail as well
         watched.pop(failed.account_id, None)
-    return Probed(result, late_days(stores.warehouse, totals, report, watched, days.start, shown))
+    with stores.warehouse.session():
+        return Probed(result, late_days(stores.warehouse, totals, report, watched, days.start, shown))
 
 
 def _accounts(
-    connector: DataSourceConnector, totals: Report, stores: Stores, result: IngestResult
+    connector: DataSourceConnector,
+    totals: Report,
+    stores: Stores,
+    known: Mapping[str, PlatformAccount],
+    result: IngestResult,
 ) -> list[PlatformAccount]:
-    known = known_accounts(stores.warehouse, stores.clients, totals.source)
     listed = stores.clients.listed(totals.source)
     direct = [known[i] for i in listed if i in known and known[i].listed_as == i]
     there = {account.account_id for account in direct}
-    looked_up = listed_accounts(connector, [i for i in listed if i not in there], stores, result)
+    new = [i for i in listed if i not in there]
+    looked_up = listed_accounts(connector, new, stores, result) if new else []
     return direct + [account for account in looked_up if account.account_id not in there]
 
 

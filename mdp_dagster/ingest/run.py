@@ -61,8 +61,9 @@ def ingest(
     piece is committed then); ``PlatformError``, ``LakeError``, ``WarehouseError``; ``HistoryError`` when the platform
     has none of the window's days any more, and raw has none either.
     """
-    stores.warehouse.prepare([*SHARED_TABLES, report_table(report)])
-    pieces = pieces_in_reach(report, window, stores.warehouse)
+    with stores.warehouse.session():
+        stores.warehouse.prepare([*SHARED_TABLES, report_table(report)])
+        pieces = pieces_in_reach(report, window, stores.warehouse)
     provenance = Provenance(str(uuid4()), dagster_run_id)
     result = IngestResult(report, window, provenance.extract_run_id, earlier.accounts if earlier else {})
     result.days_beyond_history = days_beyond(window, pieces)
@@ -91,8 +92,10 @@ def listed_accounts(
     """Look the listed ids up on the platform, and register what is new about the accounts behind them. What can't be
     looked up is a failure in the result."""
     accounts, failures = connector.accounts(listed) if listed else ([], [])
-    accounts = keep_owners(stores.warehouse, stores.clients, accounts, {failure.account_id for failure in failures})
-    register_accounts(stores.warehouse, stores.clients, accounts, result.extract_run_id, utc_now())
+    failed = {failure.account_id for failure in failures}
+    with stores.warehouse.session():
+        accounts = keep_owners(stores.warehouse, stores.clients, accounts, failed)
+        register_accounts(stores.warehouse, stores.clients, accounts, result.extract_run_id, utc_now())
     for failure in failures:
         result.fail(failure.account_id, failure.error)
     return accounts
@@ -166,7 +169,8 @@ def _commit(report: Report, window: DateWindow, pulls: Sequence[Pulled], stores:
     too_many = rejected > MAX_REJECTED_SHARE * received
     landed = [pulled for pulled in pulls if pulled.landed]
     # kept as evidence, whatever becomes of the run
-    stores.warehouse.commit(rejects_unit(p.extract) for p in landed if p.rejected and (p.refused or too_many))
+    if rejected:
+        stores.warehouse.commit(rejects_unit(p.extract) for p in landed if p.rejected and (p.refused or too_many))
     if too_many:
         for pulled in landed:
             if not pulled.refused:
@@ -176,4 +180,5 @@ def _commit(report: Report, window: DateWindow, pulls: Sequence[Pulled], stores:
             f"nothing of this window was committed → see mdp_raw.raw__rejects, and correct the source or the report's "
             f"columns\n" + "\n".join(f"  {p.extract.account_id}: {p.common_reasons()}" for p in pulls if p.rejected)
         )
-    stores.warehouse.commit(unit(stores.lake, report, pulled.extract) for pulled in landed if not pulled.refused)
+    if good := [pulled.extract for pulled in landed if not pulled.refused]:
+        stores.warehouse.commit(unit(stores.lake, report, extract) for extract in good)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,6 +143,11 @@ class Warehouse(ABC):
     @abstractmethod
     def exclusive(self) -> AbstractContextManager[None]:
         """Keep every other MDP process from writing meanwhile, raw and models alike. Reentrant."""
+
+    def session(self) -> AbstractContextManager[None]:
+        """What this thread asks inside may share a connection, where opening one costs time. Keep it short: other
+        processes may have to wait."""
+        return nullcontext()
 
     charges_for_reading = False
     """Whether statements are paid for by the bytes that they read."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -37,6 +38,7 @@ class DuckDBWarehouse(Warehouse):
         self.path = path.resolve()
         self._memory_limit = memory_limit
         self._timeout = lock_timeout_seconds
+        self._kept = threading.local()  # a session's connection: of the thread that asked for it
         self._lock = FileLock(self.path.with_name(self.path.name + ".lock"), lock_timeout_seconds)
 
     @property
@@ -116,7 +118,23 @@ class DuckDBWarehouse(Warehouse):
             yield
 
     @contextmanager
+    def session(self) -> Iterator[None]:
+        with self._connection() as connection:
+            outer, self._kept.connection = getattr(self._kept, "connection", None), connection
+            try:
+                yield
+            finally:
+                self._kept.connection = outer
+
+    @contextmanager
     def _connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        kept = getattr(self._kept, "connection", None)
+        if kept is not None:
+            try:
+                yield kept
+            except duckdb.Error as error:
+                raise self._explained(error) from error
+            return
         with self._exclusive():
             connection = self._connect()
             try:
