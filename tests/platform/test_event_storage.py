@@ -47,6 +47,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield tmp_path / "home"
 
 
+def check_rows(instance: dg.DagsterInstance) -> list[tuple[Any, ...]]:
+    with instance.event_log_storage.index_connection() as connection:  # type: ignore[attr-defined]
+        found = connection.exec_driver_sql(
+            "select check_name, partition, execution_status, length(evaluation_event) > 100, "
+            "evaluation_event_storage_id from asset_check_executions order by id"
+        )
+        return [tuple(row) for row in found]
+
+
 def seen(instance: dg.DagsterInstance) -> dict[str, Any]:
     """What people and sensors see of it."""
     runs = instance.get_runs()
@@ -80,6 +89,7 @@ def seen(instance: dg.DagsterInstance) -> dict[str, Any]:
             )
             for run in runs
         ],
+        "check rows": check_rows(instance),
         "checks": [
             str(r.status)
             for r in instance.event_log_storage.get_asset_check_execution_history(

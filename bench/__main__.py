@@ -1,0 +1,45 @@
+"""``make bench``: measure, print the table, write bench/results.md."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import daily, memory, one_year, probe, storage, tick
+from bench.figures import Row, as_markdown
+
+RESULTS = Path(__file__).parent / "results.md"
+PARTS: dict[str, Callable[[Path], list[Row]]] = {
+    "year": one_year.rows,
+    "daily": daily.rows,
+    "probe": probe.rows,
+    "tick": tick.rows,
+    "storage": storage.rows,
+    "memory": memory.rows,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"some of them: {', '.join(PARTS)} (default: all)")
+    parts = parser.parse_args().parts or list(PARTS)
+    began = time.monotonic()
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="mdp-bench-") as folder:
+        for part in parts:
+            print(f"{part} …", flush=True)
+            started = time.monotonic()
+            rows += PARTS[part](Path(folder) / part)
+            print(f"{part}: {time.monotonic() - started:.0f} s", flush=True)
+    table = as_markdown(rows, time.monotonic() - began)
+    print(f"\n{table}")
+    if set(parts) == set(PARTS):
+        RESULTS.write_text(table)
+        print(f"written to {RESULTS}")
+
+
+if __name__ == "__main__":
+    main()

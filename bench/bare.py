@@ -1,0 +1,156 @@
+"""What no platform could do without, with the vendors' SDKs alone: the floors. ``python -m bench.bare <what> …``, in a
+place's environment; prints what it measured."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pyarrow as pa
+
+from bench.place import GOOGLE, META
+from mdp_dagster.connectors.base import PlatformAccount, Report
+from mdp_dagster.connectors.google_ads.reports import ACCOUNT_DAILY as GOOGLE_TOTALS
+from mdp_dagster.connectors.google_ads.reports import CAMPAIGN_DAILY as GOOGLE_CAMPAIGNS
+from mdp_dagster.connectors.google_ads.reports import gaql
+from mdp_dagster.connectors.meta_ads.reports import ACCOUNT_DAILY as META_TOTALS
+from mdp_dagster.connectors.meta_ads.reports import CAMPAIGN_DAILY as META_CAMPAIGNS
+from mdp_dagster.connectors.meta_ads.reports import insights_params
+from mdp_dagster.window import DateWindow
+
+PAGE_ROWS = 500
+DAYS_PER_REQUEST = 31
+
+
+class BareGoogle:
+    """google-ads with raw protobuf, as its guide to performance has it."""
+
+    def __init__(self) -> None:
+        from google.ads.googleads.client import GoogleAdsClient
+
+        self.service = GoogleAdsClient.load_from_env().get_service("GoogleAdsService")
+
+    def messages(self, report: Report, account: str, window: DateWindow) -> Iterator[Any]:
+        for message in self.service.search_stream(customer_id=account, query=gaql(report, window)):
+            yield message.results
+
+    def rows(self, report: Report, account: str, window: DateWindow) -> pa.Table:
+        columns: dict[str, list[Any]] = {column.name: [] for column in report.columns}
+        for results in self.messages(report, account, window):
+            for row in results:
+                for name, values in columns.items():
+                    resource, _, field = name.partition("_")
+                    value = getattr(getattr(row, resource), field)
+                    values.append(str(value) if name.endswith(("_status", "_channel_type")) else value)
+        return pa.table(columns, schema=report.schema)
+
+
+class BareMeta:
+    """facebook-business, page by page. (Its own cursor makes an object of every row: several times slower.)"""
+
+    def __init__(self) -> None:
+        from facebook_business.api import FacebookAdsApi
+        from facebook_business.session import FacebookSession
+
+        session = FacebookSession(
+            os.environ["META_APP_ID"], os.environ["META_APP_SECRET"], os.environ["META_ACCESS_TOKEN"]
+        )
+        session.GRAPH = os.environ["META_GRAPH_URL"]
+        self.api = FacebookAdsApi(session)
+
+    def pages(self, report: Report, account: str, window: DateWindow) -> Iterator[list[dict[str, Any]]]:
+        days = len(window) if report is META_TOTALS else DAYS_PER_REQUEST
+        for chunk in window.chunks(days):
+            params = {**insights_params(report, chunk), "limit": PAGE_ROWS}
+            while True:
+                answer = self.api.call("GET", (f"act_{account}", "insights"), dict(params)).json()
+                yield answer["data"]
+                if "next" not in answer.get("paging", {}):
+                    break
+                params["after"] = answer["paging"]["cursors"]["after"]
+
+    def rows(self, report: Report, account: str, window: DateWindow) -> pa.Table:
+        columns: dict[str, list[Any]] = {column.name: [] for column in report.columns}
+        for page in self.pages(report, account, window):
+            for row in page:
+                for name, values in columns.items():
+                    value = row.get(name)
+                    values.append(value if value is None or isinstance(value, str) else json.dumps(value))
+        return pa.table(columns, schema=report.schema)
+
+
+def received(accounts: dict[str, list[str]], window: DateWindow) -> dict[str, float]:
+    """Rows a second of each platform's campaigns, received and thrown away."""
+    google, meta = BareGoogle(), BareMeta()
+    return {
+        GOOGLE: _speed(lambda a: sum(len(m) for m in google.messages(GOOGLE_CAMPAIGNS, a, window)), accounts[GOOGLE]),
+        META: _speed(lambda a: sum(len(p) for p in meta.pages(META_CAMPAIGNS, a, window)), accounts[META]),
+    }
+
+
+def extracted(accounts: dict[str, list[str]], window: DateWindow) -> dict[str, float]:
+    """Rows a second by MDP's connectors, one account after the other, into Arrow."""
+    from mdp_dagster.platforms import AD_PLATFORMS
+
+    speeds = {}
+    for platform in AD_PLATFORMS:
+        connector, report = platform(), platform.report("campaign_daily")
+        found, _ = connector.accounts(accounts[platform.source])
+        by_id: dict[str, PlatformAccount] = {account.account_id: account for account in found}
+        speeds[platform.source] = _speed(
+            lambda a: sum(b.num_rows for b in connector.extract(report, by_id[a], window)),  # noqa: B023
+            accounts[platform.source],
+        )
+    return speeds
+
+
+def _speed(count: Any, accounts: list[str]) -> float:
+    count(accounts[0])  # imports, credentials, the first channel; and the server knows the answers then
+    began = time.perf_counter()
+    rows = sum(count(account) for account in accounts)
+    return rows / (time.perf_counter() - began)
+
+
+def calls(accounts: dict[str, list[str]], window: DateWindow) -> dict[str, float]:
+    """The account totals of all accounts, four at a time: seconds."""
+    google = BareGoogle()
+    google.rows(GOOGLE_TOTALS, accounts[GOOGLE][0], window)
+    began = time.perf_counter()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda a: google.rows(GOOGLE_TOTALS, a, window), accounts[GOOGLE]))
+    return {"seconds": time.perf_counter() - began}
+
+
+def pulled(accounts: dict[str, list[str]], window: DateWindow) -> dict[str, float]:
+    """All reports into Arrow, then into DuckDB with what dbt needs beside them: one insert for each table."""
+    from bench.raw_tables import insert
+
+    google, meta = BareGoogle(), BareMeta()
+    wanted = [
+        (platform, report, account)
+        for platform, reports in (
+            (google, (GOOGLE_TOTALS, GOOGLE_CAMPAIGNS)),
+            (meta, (META_TOTALS, META_CAMPAIGNS)),
+        )
+        for report in reports
+        for account in accounts[report.source]
+    ]
+    with ThreadPoolExecutor(4) as pool:
+        tables = list(pool.map(lambda w: (w[1], w[2], w[0].rows(w[1], w[2], window)), wanted))
+    return {"rows": insert(os.environ["MDP_DUCKDB_PATH"], tables, window)}
+
+
+def main() -> None:
+    what, accounts, first, last = sys.argv[1:]
+    window = DateWindow.of_days(first, last)
+    measure = {"received": received, "extracted": extracted, "calls": calls, "pulled": pulled}[what]
+    print(json.dumps(measure(json.loads(accounts), window)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""What is measured inside a process that has loaded everything: ``python -m bench.inside <what>``, in a place's
+environment; prints the seconds."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+
+from bench.place import TODAY
+from mdp_dagster.definitions import build_definitions
+from mdp_dagster.ingest.lateness import LateDay, Reason
+from mdp_dagster.late_days import METADATA_KEY, LateDays
+from mdp_dagster.platforms import PROBES
+from mdp_dagster.schedules import PROBE_JOB_NAME
+from mdp_dagster.sensors.late_data import late_data_job, late_data_sensor
+from mdp_dagster.settings import load_settings
+
+
+def probe(instance: dg.DagsterInstance) -> list[float]:
+    """The second of two: the first imports the SDKs."""
+    job = build_definitions(load_settings()).resolve_job_def(PROBE_JOB_NAME)
+    return [_timed(lambda: job.execute_in_process(instance=instance)) for _ in range(2)][1:]
+
+
+def tick(instance: dg.DagsterInstance) -> list[float]:
+    """A sensor's tick with 500 late days of 50 accounts."""
+    accounts = [str(4_000_000_000 + n) for n in range(50)]
+    days = [TODAY - timedelta(days=n) for n in range(500)]
+    late = LateDays(
+        tuple(LateDay(account, day, Reason.RESTATED, 12.345678, -1.25) for account in accounts for day in days),
+        dict.fromkeys(accounts, "EUR"),
+    )
+    metadata = {METADATA_KEY: dg.MetadataValue.json(late.to_json())}
+    instance.report_runless_asset_event(dg.AssetMaterialization("google_ads__late_days", metadata=metadata))
+    totals, report = PROBES[0]
+    sensor = late_data_sensor(report, late_data_job(totals, report))
+
+    def evaluate() -> None:
+        answer: Any = sensor(dg.build_sensor_context(instance))
+        assert answer.run_requests
+
+    return [_timed(evaluate) for _ in range(5)]
+
+
+def _timed(do: Any) -> float:
+    began = time.perf_counter()
+    do()
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    measure = {"probe": probe, "tick": tick}[sys.argv[1]]
+    with dg.DagsterInstance.get() as instance:
+        seconds = measure(instance)
+    print(json.dumps({"seconds": seconds[0], "all": seconds}))
+
+
+if __name__ == "__main__":
+    main()

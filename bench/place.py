@@ -1,0 +1,106 @@
+"""A platform of the bench: its folder, its clients, its environment, and how a run of it is started."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import duckdb
+
+from bench.processes import ROOT, Ended, measured, python
+from mdp_dagster.cli.dagster_home import environment, prepare_dagster_home
+from mdp_dagster.cli.job_run import Order
+from mdp_dagster.partitions import range_tags
+from mdp_dagster.window import DateWindow
+
+_FOREIGN = ("MDP_", "GOOGLE_ADS_", "META_", "DAGSTER_", "GRPC_DEFAULT_SSL_ROOTS")
+GOOGLE, META = "google_ads", "meta_ads"
+TODAY = date.today()
+
+
+def days_ago(first: int, last: int = 0) -> DateWindow:
+    return DateWindow.of_days(TODAY - timedelta(days=first), TODAY - timedelta(days=last))
+
+
+def accounts_of(count: int) -> dict[str, list[str]]:
+    """The Bench accounts of the server, per platform: the cast has eight of Google and seven of Meta before them."""
+    return {
+        GOOGLE: [str(9_000_000_008 + n) for n in range(count)],
+        META: [str(900_000_000_000_007 + n) for n in range(count)],
+    }
+
+
+class Place:
+    """``accounts``: by platform. ``start``: the first partition."""
+
+    def __init__(
+        self, folder: Path, sandbox: Mapping[str, str], accounts: Mapping[str, list[str]], start: date
+    ) -> None:
+        self.folder = folder
+        self.home, self.warehouse, self.lake = folder / "dagster", folder / "warehouse.duckdb", folder / "lake"
+        folder.mkdir(parents=True)
+        clients = folder / "clients.yaml"
+        listed = "".join(
+            f"      {platform}: [{', '.join(repr(_listed(platform, id_)) for id_ in ids)}]\n"
+            for platform, ids in accounts.items()
+            if ids
+        )
+        clients.write_text(
+            f"clients:\n  - id: bench\n    name: Bench\n    reporting_currency: EUR\n    accounts:\n{listed}"
+        )
+        self.accounts = accounts
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+        self.env = {
+            **kept,
+            **sandbox,
+            **environment(self.home),
+            "MDP_DUCKDB_PATH": str(self.warehouse),
+            "MDP_LAKE_URI": str(self.lake),
+            "MDP_CLIENTS_FILE": str(clients),
+            "MDP_START_DATE": str(start),
+            "MDP_ENV_FILE": os.devnull,
+        }
+        prepare_dagster_home(self.home)
+
+    def run(self, window: DateWindow, select: str = "*") -> Ended:
+        """One run of the main job, as a process, from its start to its end."""
+        order = Order(str(uuid4()), range_tags(window), select)
+        return measured(python("mdp_dagster.cli.job_run", order.dump()), self.env, self.folder / "run.log")
+
+    def script(self, module: str, *arguments: str) -> Ended:
+        """One of the bench's own processes, in this environment."""
+        return measured(python(module, *arguments), self.env, self.folder / f"{module.rpartition('.')[2]}.log")
+
+    def dbt_build(self, window: DateWindow, warehouse: Path | None = None) -> Ended:
+        """Stock dbt over the same models and tests."""
+        variables = (
+            f"{{window_start: '{window.start}', window_end: '{window.end}', "
+            f"recent_start: '{days_ago(7).start}', recent_end: '{days_ago(0).end}'}}"
+        )
+        target = self.folder / "dbt-target"
+        command = python(
+            "dbt.cli.main", "build", "--project-dir", str(ROOT / "dbt"), "--profiles-dir", str(ROOT / "dbt"),
+            "--target-path", str(target), "--log-path", str(target), "--exclude-resource-type", "unit_test",
+            "--no-send-anonymous-usage-stats", "--vars", variables,
+        )  # fmt: skip
+        env = {**self.env, "MDP_DUCKDB_PATH": str(warehouse or self.warehouse)}
+        return measured(command, env, self.folder / "dbt.log")
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.warehouse), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+    def count(self, table: str) -> int:
+        return int(self.query(f"select count(*) from {table}")[0][0])
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder)
+
+
+def _listed(platform: str, account_id: str) -> str:
+    return f"act_{account_id}" if platform == META else account_id
