@@ -20,7 +20,12 @@ EMULATORS_INSTALLED := $(EMULATORS)/.installed
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
 
+# The package itself, for `.venv/bin/dagster` and the like: wherever the checkout lies now.
+IMPORTABLE := import pathlib, site, sys; path = pathlib.Path(site.getsitepackages()[0], "mdp.pth"); \
+	path.exists() and path.read_text() == sys.argv[1] or path.write_text(sys.argv[1])
+
 setup: $(INSTALLED)  ## install what is missing into .venv
+	@$(RUN) -c '$(IMPORTABLE)' "$(CURDIR)"
 
 $(INSTALLED): requirements.lock
 	@test -n "$(PYTHON)" || { echo "error: no Python >= 3.10 found; install one, or say make PYTHON=/path/to/python3"; exit 1; }
@@ -28,7 +33,6 @@ $(INSTALLED): requirements.lock
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "error: $(PYTHON) can't make a virtual environment; on Debian: apt-get install python3-venv"; exit 1; }
 	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(RUN) -m pip install --quiet --quiet --require-hashes --no-deps -r requirements.lock
-	@$(RUN) -c 'import pathlib, site; pathlib.Path(site.getsitepackages()[0], "mdp.pth").write_text("$(CURDIR)\n")'
 	@touch $@
 
 emulators: $(EMULATORS_INSTALLED)  ## install what stands in for Google in the tests into .venv-emulators

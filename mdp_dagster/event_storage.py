@@ -11,19 +11,22 @@ The same tables and files: an instance may change from one to the other.
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dagster import DagsterEventType, EventLogEntry, StringSource
+from dagster import DagsterEventType, EventLogEntry
+from dagster._core.event_api import EventHandlerFn
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.event_log import SqlEventLogStorageTable, SqliteEventLogStorage
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorageWatchdog
 from dagster._serdes import serialize_value
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import StaticPool
+from watchdog.observers import Observer
 
 if TYPE_CHECKING:
     from dagster._serdes import ConfigurableClassData
@@ -36,45 +39,45 @@ _BATCHED = (*_MATERIALIZATIONS, DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED)
 
 
 class QuickSqliteEventLogStorage(SqliteEventLogStorage):
-    """``home``: DAGSTER_HOME; the events lie where Dagster's own storage has them. (dagster.yaml names this class.)"""
+    """``base_dir``: as for Dagster's own. (The commands name this class in the dagster.yaml of their DAGSTER_HOME.)"""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
-        self._engines: OrderedDict[str, Engine] = OrderedDict()
+        self._engines: OrderedDict[str, tuple[Engine, tuple[int, int] | None]] = OrderedDict()
         super().__init__(base_dir, inst_data)
-
-    @classmethod
-    def config_type(cls) -> Any:
-        return {"home": StringSource}
 
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> QuickSqliteEventLogStorage:
-        return cls(str(Path(config_value["home"]) / "history" / "runs"), inst_data)
+        return cls(config_value["base_dir"], inst_data)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
         """A transaction in one of the databases. One at a time in a process, as with Dagster's own."""
-        with self._db_lock:
-            engine = self._engine(shard)
-            if shard not in self._initialized_dbs:
-                self._initdb(engine)
-                self._initialized_dbs.add(shard)
-            with engine.begin() as connection:
-                yield connection
+        with self._db_lock, self._ready(shard).begin() as connection:
+            yield connection
 
-    def _engine(self, shard: str) -> Engine:
-        if shard not in self._engines:
-            self._engines[shard] = _new_engine(self.conn_string_for_shard(shard))
-        self._engines.move_to_end(shard)
+    def _ready(self, shard: str) -> Engine:
+        """The database's connection; a new one if its file is another by now: a run or the whole home was deleted."""
+        engine, file = self._engines.pop(shard, (None, None))
+        if engine is None or file != _file(self.path_for_shard(shard)):
+            if engine is not None:
+                engine.dispose()
+            engine = _new_engine(self.conn_string_for_shard(shard))
+            if file is not None or not os.path.exists(self.path_for_shard(shard)):
+                self._initialized_dbs.discard(shard)
+        if shard not in self._initialized_dbs:
+            self._initdb(engine)
+            self._initialized_dbs.add(shard)
+        self._engines[shard] = engine, _file(self.path_for_shard(shard))
         if len(self._engines) > _KEPT_CONNECTIONS:
-            self._engines.popitem(last=False)[1].dispose()
-        return self._engines[shard]
+            self._engines.popitem(last=False)[1][0].dispose()
+        return engine
 
     def _close(self) -> None:
         with self._db_lock:
             while self._engines:
-                self._engines.popitem()[1].dispose()
+                self._engines.popitem()[1][0].dispose()
 
     def wipe(self) -> None:
         self._close()  # the files are removed
@@ -83,6 +86,15 @@ class QuickSqliteEventLogStorage(SqliteEventLogStorage):
     def dispose(self) -> None:
         super().dispose()
         self._close()
+
+    def watch(self, run_id: str, cursor: str | None, callback: EventHandlerFn) -> None:
+        """As Dagster's own, which sees a run's file change when the connection that wrote to it is closed."""
+        observer: Any = self._obs
+        if observer is None:
+            self._obs = observer = Observer()  # type: ignore[assignment]
+            observer.start()
+        watchdog = _Watchdog(self, run_id, callback, cursor)
+        self._watchers[run_id][callback] = watchdog, observer.schedule(watchdog, self._base_dir, recursive=True)
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         by_run: dict[str, list[EventLogEntry]] = defaultdict(list)
@@ -95,44 +107,67 @@ class QuickSqliteEventLogStorage(SqliteEventLogStorage):
             self._store_together(run_id, batch)
 
     def _store_together(self, run_id: str, events: Sequence[EventLogEntry]) -> None:
-        """In the run's own database, and in the index of all runs, as ``store_event`` does for one."""
+        """In the run's own database, and in the index of all runs, as ``store_event`` does for one. Both or neither:
+        Dagster stores each event of a batch that failed once more."""
         rows = [self._event_to_row(entry) for entry in events]
         insert = SqlEventLogStorageTable.insert()
-        with self.run_connection(run_id) as connection:
-            connection.execute(insert, rows)
-        with self.index_transaction() as connection:
+        with (
+            self._db_lock,
+            self._ready(run_id).begin() as run,
+            self._ready(INDEX_SHARD_NAME).begin() as index,
+        ):
+            run.execute(insert, rows)
             with_ids = insert.returning(SqlEventLogStorageTable.c.id, sort_by_parameter_order=True)
             stored: list[tuple[EventLogEntry, int]] = list(
-                zip(events, connection.execute(with_ids, rows).scalars(), strict=True)
+                zip(events, index.execute(with_ids, rows).scalars(), strict=True)
             )
             made = [(entry, id_) for entry, id_ in stored if entry.dagster_event_type in _MATERIALIZATIONS]
-            self._store_asset_event_tags(connection, [entry for entry, _ in made], [id_ for _, id_ in made])
+            self._store_asset_event_tags(index, [entry for entry, _ in made], [id_ for _, id_ in made])
             # an asset's own record has the last event of each kind
             last = {(e.get_dagster_event().asset_key, e.dagster_event_type): (e, id_) for e, id_ in made}
             for entry, id_ in last.values():
-                self._store_asset_event(connection, entry, id_)
-        for entry, id_ in stored:
-            if entry.dagster_event_type not in _MATERIALIZATIONS:
-                self.store_asset_check_event(entry, id_)
+                self._store_asset_event(index, entry, id_)
+            for entry, id_ in stored:
+                if entry.dagster_event_type not in _MATERIALIZATIONS:
+                    self._store_planned_check(index, entry, id_)
 
-    def _store_asset_check_evaluation_planned(self, event: EventLogEntry, event_id: int | None) -> None:
+    def _store_planned_check(self, index: Connection, entry: EventLogEntry, id_: int) -> None:
         """A row for each day, each with the event: written out once, not for each of them."""
-        planned = event.get_dagster_event().asset_check_planned_data
-        subset = planned.partitions_subset
+        planned = entry.get_dagster_event().asset_check_planned_data
         row = {
             "asset_key": planned.asset_key.to_string(),
             "check_name": planned.check_name,
-            "run_id": event.run_id,
+            "run_id": entry.run_id,
             "execution_status": AssetCheckExecutionRecordStatus.PLANNED.value,
-            "evaluation_event": serialize_value(event),
-            "evaluation_event_timestamp": self._event_insert_timestamp(event),  # type: ignore[no-untyped-call]
-            "evaluation_event_storage_id": event_id,
+            "evaluation_event": serialize_value(entry),
+            "evaluation_event_timestamp": self._event_insert_timestamp(entry),  # type: ignore[no-untyped-call]
+            "evaluation_event_storage_id": id_,
         }
         days: list[str | None] = [None]
-        if subset:
-            days = [*subset.get_partition_keys()]
-        with self.index_connection() as connection:
-            connection.execute(AssetCheckExecutionsTable.insert(), [{**row, "partition": day} for day in days])
+        if planned.partitions_subset:
+            days = [*planned.partitions_subset.get_partition_keys()]
+        index.execute(AssetCheckExecutionsTable.insert(), [{**row, "partition": day} for day in days])
+
+
+class _Watchdog(SqliteEventLogStorageWatchdog):
+    """Told of what stands in the write-ahead log, too: with connections that are kept, most of it does."""
+
+    def __init__(
+        self, storage: QuickSqliteEventLogStorage, run_id: str, callback: EventHandlerFn, cursor: str | None
+    ) -> None:
+        super().__init__(storage, run_id, callback, cursor)
+        self._patterns = [self._log_path, f"{self._log_path}-wal"]
+
+    def on_modified(self, event: Any) -> None:
+        self._process_log()
+
+
+def _file(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _new_engine(address: str) -> Engine:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import yaml
 
 from mdp_dagster.settings import PROJECT_ROOT
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
+
+_OURS = "# Written by MDP from its own dagster.yaml. A file without this line is yours, and stays as it is.\n"
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -21,31 +24,39 @@ def environment(home: Path) -> dict[str, str]:
     return {"DAGSTER_HOME": str(home), "DAGSTER_EVENT_BATCH_SIZE": batch, "PYTHONPATH": python_path}
 
 
-@contextmanager
-def dagster_instance(home: Path) -> Iterator[DagsterInstance]:
-    """The instance; meanwhile DAGSTER_HOME is this one, as dagster.yaml asks for it."""
+def dagster_instance(home: Path) -> DagsterInstance:
+    """The instance of a home that is prepared; a context manager."""
     from dagster import DagsterInstance
 
-    before = os.environ.get("DAGSTER_HOME")
-    os.environ["DAGSTER_HOME"] = str(home)
-    try:
-        with DagsterInstance.from_config(str(home)) as instance:
-            yield instance
-    finally:
-        if before is None:
-            del os.environ["DAGSTER_HOME"]
-        else:
-            os.environ["DAGSTER_HOME"] = before
+    return DagsterInstance.from_config(str(home))
 
 
 def prepare_dagster_home(home: Path) -> None:
     """A DAGSTER_HOME with this repository's dagster.yaml, and with Dagster's storage: two processes that both make
     that at once can end each other."""
     home.mkdir(parents=True, exist_ok=True)
-    link = home / "dagster.yaml"
-    if not link.exists():
-        link.unlink(missing_ok=True)
-        link.symlink_to(PROJECT_ROOT / "dagster.yaml")
+    _write_config(home)
     with dagster_instance(home) as instance:
         instance.get_runs(limit=1)
         instance.all_instigator_state()
+
+
+def _write_config(home: Path) -> None:
+    """Dagster's own storage of events, in Dagster's own place, with a class of ours."""
+    storage = {
+        "event_log_storage": {
+            "module": "mdp_dagster.event_storage",
+            "class": "QuickSqliteEventLogStorage",
+            "config": {"base_dir": str(home / "history" / "runs")},
+        }
+    }
+    text = _OURS + (PROJECT_ROOT / "dagster.yaml").read_text() + "\n" + yaml.safe_dump(storage)
+    path = home / "dagster.yaml"
+    if path.exists() and not path.is_symlink():  # earlier versions linked it
+        there = path.read_text()
+        if there == text or not there.startswith(_OURS):
+            return
+    descriptor, unfinished = tempfile.mkstemp(dir=home, prefix="dagster-", suffix=".yaml")
+    with open(descriptor, "w") as file:
+        file.write(text)
+    os.replace(unfinished, path)

@@ -1,16 +1,21 @@
 """Dagster's events: stored together they are what they are when each is stored by itself."""
 
 import os
+import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import dagster as dg
 import pytest
+from dagster._cli.utils import get_possibly_temporary_instance_for_cli
 
 from mdp_dagster.cli.dagster_home import dagster_instance, environment, prepare_dagster_home
 from mdp_dagster.partitions import SINGLE_RUN, range_tags
+from mdp_dagster.settings import PROJECT_ROOT
 from mdp_dagster.window import DateWindow
 
 DAYS = dg.DailyPartitionsDefinition("2026-01-01", end_date="2026-05-01")
@@ -139,6 +144,71 @@ def test_many_runs_are_read_with_few_open_files_and_can_be_wiped(home: Path) -> 
         assert ours.get_materialized_partitions(RAW) == set()
         run(ours, TWO_DAYS)
         assert len(ours.get_materialized_partitions(RAW)) == 2
+
+
+def test_who_looks_at_a_run_is_told_of_its_events_as_they_come(home: Path) -> None:
+    """As the run page does, in another process than the run."""
+    told: list[str] = []
+    with dagster_instance(home) as writes, dagster_instance(home) as watches:
+        run(writes, TWO_DAYS)  # both have the index open
+        started = JOB.execute_in_process(instance=writes, tags=range_tags(TWO_DAYS), run_id=str(uuid4()))
+        watches.all_logs(started.run_id)
+        watches.watch_event_logs(started.run_id, None, lambda entry, _: told.append(entry.message))
+        writes.report_engine_event("something new", writes.get_run_by_id(started.run_id))
+        deadline = time.monotonic() + 20
+        while "something new" not in told and time.monotonic() < deadline:
+            time.sleep(0.05)
+    assert "something new" in told
+
+
+def test_a_home_that_was_deleted_and_made_anew_is_seen(home: Path) -> None:
+    """By `make dev`, say, while somebody cleans up and starts the demo again."""
+    with dagster_instance(home) as stays:
+        run(stays, WINDOW)
+        shutil.rmtree(home / "history")
+        with dagster_instance(home) as new:
+            run(new, TWO_DAYS)
+        assert len(stays.get_materialized_partitions(RAW)) == 2
+        assert run(stays, WINDOW) and len(stays.get_materialized_partitions(RAW)) == len(WINDOW)
+
+
+def test_a_batch_that_fails_is_stored_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dagster stores its events one by one then."""
+    with dagster_instance(home) as ours:
+        storage = ours.event_log_storage
+        fails = [True]
+
+        def breaks(*arguments: Any) -> None:
+            if fails.pop():
+                raise OSError("disk full")
+
+        monkeypatch.setattr(storage, "_store_asset_event_tags", breaks)
+        fails += [False] * 1000
+        fails.append(True)
+        run_id = run(ours, TWO_DAYS)
+        planned = ours.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED).records
+    assert len(planned) == 4
+
+
+def test_a_plain_dagster_command_in_the_repository_needs_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It makes an instance for the moment, out of the dagster.yaml of the folder that it is in."""
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    monkeypatch.chdir(PROJECT_ROOT)
+    with get_possibly_temporary_instance_for_cli() as instance:
+        assert run(instance, TWO_DAYS) and len(instance.get_materialized_partitions(RAW)) == 2
+
+
+def test_a_dagster_yaml_of_your_own_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    prepare_dagster_home(tmp_path)
+    assert (tmp_path / "dagster.yaml").read_text() == "telemetry: {enabled: false}\n"
+
+
+def test_a_link_of_an_earlier_version_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").symlink_to(PROJECT_ROOT / "dagster.yaml")
+    prepare_dagster_home(tmp_path)
+    assert "QuickSqliteEventLogStorage" in (tmp_path / "dagster.yaml").read_text()
+    assert "QuickSqliteEventLogStorage" not in (PROJECT_ROOT / "dagster.yaml").read_text()
 
 
 def test_a_range_of_days_is_a_few_transactions(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
+from google.api_core.gapic_v1.client_info import ClientInfo
 from google.api_core.gapic_v1.method import wrap_method
 from google.api_core.gapic_v1.routing_header import to_grpc_metadata
 from google.protobuf.message import DecodeError
@@ -44,7 +46,7 @@ class SearchStream:
         self._answer = type(client.get_type("SearchGoogleAdsStreamResponse")).pb()
         path = f"/google.ads.googleads.{self.version}.services.GoogleAdsService/SearchStream"
         call = service.transport.grpc_channel.unary_stream(path, request_serializer=self._request.serialize)
-        self._call = wrap_method(call)
+        self._call = wrap_method(call, client_info=ClientInfo(client_library_version=version("google-ads")))
 
     def __call__(self, customer_id: str, query: str, timeout_seconds: float) -> Iterator[Answer]:
         """Raises what the SDK raises: ``refusals.CALL_ERRORS``."""
