@@ -35,14 +35,15 @@ def prepare_dagster_home(home: Path) -> None:
     """A DAGSTER_HOME with this repository's dagster.yaml, and with Dagster's storage: two processes that both make
     that at once can end each other."""
     home.mkdir(parents=True, exist_ok=True)
-    _write_config(home)
+    write_dagster_yaml(home)
     with dagster_instance(home) as instance:
         instance.get_runs(limit=1)
         instance.all_instigator_state()
 
 
-def _write_config(home: Path) -> None:
-    """Dagster's own storage of events, in Dagster's own place, with a class of ours."""
+def write_dagster_yaml(home: Path) -> None:
+    """Dagster's own storage of events, in Dagster's own place, with a class of ours. Anew for a home that was moved or
+    copied: the place is an absolute path."""
     storage = {
         "event_log_storage": {
             "module": "mdp_dagster.event_storage",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mdp_dagster.cli import dagster_home
+from mdp_dagster.cli.dagster_home import write_dagster_yaml
 from mdp_dagster.settings import PROJECT_ROOT
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 
@@ -57,6 +58,7 @@ def make_place(disk: Path, logs: Path, name: str, home: Path, settings: Mapping[
     for folder in (place.folder, place.logs, place.temporary):
         folder.mkdir(parents=True)
     shutil.copytree(home, place.home, symlinks=True)
+    write_dagster_yaml(place.home)
     no_settings = place.folder / "none.env"
     no_settings.touch()
     kept = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN) or key == MARK}
