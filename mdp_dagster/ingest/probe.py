@@ -11,6 +11,7 @@ from uuid import uuid4
 from mdp_dagster.connectors.base import DataSourceConnector, PlatformAccount, Report
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.lateness import LateDay, Shown, WatchedAccount, late_days
+from mdp_dagster.ingest.ledger import current_days
 from mdp_dagster.ingest.pull import Provenance
 from mdp_dagster.ingest.registry import follow_clients_file, known_accounts
 from mdp_dagster.ingest.result import IngestError, IngestResult
@@ -61,7 +62,9 @@ def probe(
     for window, group in groups.items():
         for chunk in window.chunks(totals.max_days_per_extract):
             try:
-                pull_and_commit(connector, totals, group, chunk, stores, provenance, result)
+                with stores.warehouse.session():
+                    current = current_days(stores.warehouse, totals, chunk)
+                pull_and_commit(connector, totals, group, chunk, current, stores, provenance, result)
             except IngestError as error:  # too many rejects among these accounts: no reason to miss the others' days
                 result.refuse(group, str(error))
     result.require_an_account()

@@ -15,7 +15,7 @@ from mdp_dagster.connectors.base import DataSourceConnector, PlatformAccount, Re
 from mdp_dagster.connectors.errors import ConnectorError, PlatformError
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.landing import refuse, rejects_unit, unit
-from mdp_dagster.ingest.ledger import accounts_committed, current_days
+from mdp_dagster.ingest.ledger import CurrentDays, accounts_committed, current_days
 from mdp_dagster.ingest.pieces import days_beyond, pieces_in_reach, tell
 from mdp_dagster.ingest.pull import MAX_REJECTED_SHARE, Provenance, Pulled, pull
 from mdp_dagster.ingest.registry import keep_owners, known_accounts, register_accounts, registry_rows
@@ -77,9 +77,11 @@ def ingest(
     result.expect(accounts)
 
     for piece in pieces:
-        done = accounts_committed(stores.warehouse, report, piece, dagster_run_id, continues)
+        with stores.warehouse.session():
+            done = accounts_committed(stores.warehouse, report, piece, dagster_run_id, continues)
+            current = current_days(stores.warehouse, report, piece)
         waiting = [account for account in accounts if account.account_id not in done]
-        pulls = pull_and_commit(connector, report, waiting, piece, stores, provenance, result)
+        pulls = pull_and_commit(connector, report, waiting, piece, current, stores, provenance, result)
         tell(report, pieces, piece, pulls, len(accounts) - len(waiting))
     if result.retry_after_seconds is None:
         result.require_an_account()
@@ -106,12 +108,13 @@ def pull_and_commit(
     report: Report,
     accounts: Sequence[PlatformAccount],
     window: DateWindow,
+    current: CurrentDays,
     stores: Stores,
     provenance: Provenance,
     result: IngestResult,
 ) -> list[Pulled]:
-    """Pull the accounts side by side, then commit."""
-    pulls = _pull_side_by_side(connector, report, accounts, window, stores, provenance, result)
+    """Pull the accounts side by side, then commit. ``current``: what the ledger has of the window."""
+    pulls = _pull_side_by_side(connector, report, accounts, window, current, stores, provenance, result)
     _commit(report, window, pulls, stores)
     pa.default_memory_pool().release_unused()  # a piece's rows: the next one, or dbt, needs the room
     return pulls
@@ -122,11 +125,11 @@ def _pull_side_by_side(
     report: Report,
     accounts: Sequence[PlatformAccount],
     window: DateWindow,
+    current: CurrentDays,
     stores: Stores,
     provenance: Provenance,
     result: IngestResult,
 ) -> list[Pulled]:
-    current = current_days(stores.warehouse, report, window)
     registry = registry_rows(stores.clients, accounts)
     pulls: list[Pulled] = []
     with ThreadPoolExecutor(connector.max_parallel_accounts) as pool:

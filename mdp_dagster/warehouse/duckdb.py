@@ -14,7 +14,9 @@ import duckdb
 import pyarrow as pa
 
 from mdp_dagster.warehouse.base import Table, Unit, Warehouse, WarehouseError, as_of_datasets
+from mdp_dagster.warehouse.conform import conform, sound
 from mdp_dagster.warehouse.lock import FileLock, LockTimeout
+from mdp_dagster.warehouse.once import each_once, not_there_yet
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,7 @@ _DAMAGED = (
     "Serialization Error",
     "INTERNAL Error",
 )
+_ROWS_TOGETHER = 100_000
 _DISK_FULL = ("No space left", "File too large", "quota exceeded")
 
 
@@ -64,18 +67,32 @@ class DuckDBWarehouse(Warehouse):
                         connection.execute(f'alter table {table.id} add column "{field.name}" {_sql_type(field.type)}')
 
     def commit(self, units: Iterable[Unit]) -> None:
+        good, failure = sound(units)
+        for batch in _batches(each_once(good)):
+            self._commit_together(batch)
+        if failure is not None:
+            raise failure
+
+    def _commit_together(self, units: Sequence[Unit]) -> None:
+        """In one transaction; when it fails, in one for each: those before the one that can't be had are kept."""
         with self._connection() as connection:
-            for unit in units:
+            try:
                 with _transaction(connection):
-                    _append(connection, unit)
+                    _append(connection, units)
+                return
+            except Exception:
+                if len(units) == 1:
+                    raise
+        for unit in units:
+            self._commit_together([unit])
 
     def replace(self, units: Iterable[Unit], tables: Sequence[Table]) -> None:
         self.prepare(tables)
         with self._connection() as connection, _transaction(connection):
             for table in tables:
                 connection.execute(f"delete from {table.id}")
-            for unit in units:
-                _append(connection, unit)
+            for batch in _batches(each_once(units)):
+                _append(connection, batch)
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         with self._connection() as connection:
@@ -190,22 +207,35 @@ def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     connection.execute("commit")
 
 
-def _append(connection: duckdb.DuckDBPyConnection, unit: Unit) -> None:
-    if unit.once and _is_there(connection, unit.appends[-1].table, unit.once):
-        return
-    for append in unit.appends:
-        if append.count == 0:
-            continue
-        connection.register("incoming", append.read())
-        columns = ", ".join(f'"{field.name}"' for field in append.table.schema)
-        connection.execute(f"insert into {append.table.id} ({columns}) select {columns} from incoming")
+def _batches(units: Iterable[Unit]) -> Iterator[list[Unit]]:
+    """A transaction takes as long for an account's week as for a hundred of them; their rows have to be in memory."""
+    batch: list[Unit] = []
+    rows = 0
+    for unit in units:
+        count = sum(append.count for append in unit.appends)
+        if batch and rows + count > _ROWS_TOGETHER:
+            yield batch
+            batch, rows = [], 0
+        batch.append(unit)
+        rows += count
+    if batch:
+        yield batch
+
+
+def _append(connection: duckdb.DuckDBPyConnection, units: Sequence[Unit]) -> None:
+    def query(sql: str, parameters: Mapping[str, Any]) -> pa.Table:
+        return connection.sql(sql, params=dict(parameters)).to_arrow_table()
+
+    incoming: dict[Table, list[pa.Table]] = {}
+    for unit in not_there_yet(query, units):
+        for append in unit.appends:
+            if append.count:
+                incoming.setdefault(append.table, []).append(conform(append.read(), append.table))
+    for table, pieces in incoming.items():
+        connection.register("incoming", pa.concat_tables(pieces))
+        columns = ", ".join(f'"{field.name}"' for field in table.schema)
+        connection.execute(f"insert into {table.id} ({columns}) select {columns} from incoming")
         connection.unregister("incoming")
-
-
-def _is_there(connection: duckdb.DuckDBPyConnection, table: Table, values: Mapping[str, Any]) -> bool:
-    condition = " and ".join(f'"{column}" = ${column}' for column in values)
-    found = connection.execute(f"select 1 from {table.id} where {condition} limit 1", dict(values)).fetchone()
-    return found is not None
 
 
 def _create_statement(table: Table) -> str:

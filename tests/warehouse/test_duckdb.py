@@ -19,7 +19,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from mdp_dagster.warehouse.base import Append, Table, Unit, Warehouse, WarehouseError
+from mdp_dagster.warehouse.base import Append, LandedRows, Table, Unit, Warehouse, WarehouseError
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from tests.processes import PATIENCE, answer, process
 
@@ -465,7 +465,7 @@ def _commit_with_little_space(path: Path, pipe: Connection) -> None:
     space = path.stat().st_size + 500_000
     resource.setrlimit(resource.RLIMIT_FSIZE, (space, space))
     try:
-        warehouse.commit([unit("fits", 10), unit("too big", 400_000), unit("never", 10)])
+        warehouse.commit([unit("fits", 10), unit("too big", 90_000), unit("never", 10)])
     except WarehouseError as error:
         pipe.send(str(error))
     else:
@@ -477,8 +477,19 @@ def test_a_full_disk_keeps_what_was_committed_and_says_what_to_do(warehouse: Duc
     with process(_commit_with_little_space, path) as (_, pipe):
         assert re.search(rf"{re.escape(str(path))}.* → free space on that disk; nothing of this", answer(pipe))
     assert whole_units(warehouse) == {"before", "fits"}
-    warehouse.commit([unit("too big", 400_000)])
+    warehouse.commit([unit("too big", 90_000)])
     assert whole_units(warehouse) == {"before", "fits", "too big"}
+
+
+def test_a_landed_file_that_can_not_be_read_costs_none_before_it(warehouse: DuckDBWarehouse) -> None:
+    def read() -> pa.Table:
+        raise OSError("the lake is gone")
+
+    [rows, ledger] = unit("gone", 5).appends
+    gone = Unit([Append(rows.table, LandedRows("lake/gone.parquet", 5, read)), ledger])
+    with pytest.raises(OSError, match="the lake is gone"):
+        warehouse.commit([unit("a", 5), unit("b", 200_000), unit("c", 5), gone, unit("never", 5)])
+    assert whole_units(warehouse) == {"a", "b", "c"}
 
 
 def test_an_error_is_not_hidden_by_the_rollback_that_follows(

@@ -23,8 +23,8 @@ from google.api_core.exceptions import Conflict, Forbidden, GoogleAPICallError
 from google.cloud import bigquery
 
 from mdp_dagster.warehouse.base import Append, LandedRows, Table
-from mdp_dagster.warehouse.bigquery.conform import conform
 from mdp_dagster.warehouse.bigquery.schema import fields
+from mdp_dagster.warehouse.conform import conform
 
 log = logging.getLogger(__name__)
 

@@ -13,13 +13,13 @@ from google.cloud import bigquery
 
 from mdp_dagster.warehouse.base import Statement, Table, Unit, Warehouse, WarehouseError, as_of_datasets
 from mdp_dagster.warehouse.bigquery.catalog import Catalog, DatasetOptions
-from mdp_dagster.warehouse.bigquery.conform import sound
 from mdp_dagster.warehouse.bigquery.errors import explained
 from mdp_dagster.warehouse.bigquery.estimates import estimated_bytes
 from mdp_dagster.warehouse.bigquery.loads import TIMEOUT, loads, run
-from mdp_dagster.warehouse.bigquery.once import each_once, not_there_yet
 from mdp_dagster.warehouse.bigquery.parameters import in_bigquerys_words, typed
 from mdp_dagster.warehouse.bigquery.swap import swap_in
+from mdp_dagster.warehouse.conform import sound
+from mdp_dagster.warehouse.once import each_once, not_there_yet
 from mdp_dagster.window import DateWindow
 
 _MAX_SECONDS = 3600
@@ -102,7 +102,7 @@ class BigQueryWarehouse(Warehouse):
             good, failure = sound(units)
             if failure is not None:
                 raise failure
-            swap_in(self._client, self._catalog, each_once(good), tables, self._lease.check)
+            swap_in(self._client, self._catalog, list(each_once(good)), tables, self._lease.check)
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         given = parameters or {}

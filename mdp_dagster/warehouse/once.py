@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -17,7 +17,7 @@ Key = tuple[tuple[str, Any], ...]
 
 def not_there_yet(query: Query, units: Iterable[Unit]) -> list[Unit]:
     """The units without those whose ``once`` stands in their last table, and each of them once."""
-    todo = each_once(units)
+    todo = list(each_once(units))
     asked: dict[tuple[Table, tuple[str, ...]], list[Unit]] = {}
     for unit in todo:
         if unit.once:
@@ -26,9 +26,9 @@ def not_there_yet(query: Query, units: Iterable[Unit]) -> list[Unit]:
     return [unit for unit in todo if not unit.once or (unit.appends[-1].table, _key(unit.once)) not in there]
 
 
-def each_once(units: Iterable[Unit]) -> list[Unit]:
+def each_once(units: Iterable[Unit]) -> Iterator[Unit]:
     """The units that append anything, without those that came before among them."""
-    left, seen = [], set()
+    seen = set()
     for unit in units:
         if not unit.appends:
             continue
@@ -37,8 +37,7 @@ def each_once(units: Iterable[Unit]) -> list[Unit]:
             if identity in seen:
                 continue
             seen.add(identity)
-        left.append(unit)
-    return left
+        yield unit
 
 
 def _key(values: Mapping[str, Any]) -> Key:
@@ -50,11 +49,11 @@ def _there(query: Query, table: Table, columns: tuple[str, ...], units: list[Uni
     first = columns[0]
     wanted = sorted({unit.once[first] for unit in units if unit.once})
     names = {f"v{n}": value for n, value in enumerate(wanted)}
-    condition = f"`{first}` in ({', '.join(f'${name}' for name in names)})"
+    condition = f"{first} in ({', '.join(f'${name}' for name in names)})"
     window = _days([unit.appends[-1] for unit in units], table)
     if window:
         condition += f" and {in_window(window, table.partition_column or '')}"
-    listed = ", ".join(f"`{column}`" for column in columns)
+    listed = ", ".join(columns)
     found = query(f"select distinct {listed} from {table.id} where {condition}", names).to_pylist()
     return {_key(row) for row in found}
 
