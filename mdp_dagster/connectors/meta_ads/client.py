@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 FULL_PERCENT = 95.0
 _CONNECT_TIMEOUT_SECONDS = 10.0
+_OK = 200
 _EMPTY_PAGES_IN_A_ROW = 1_000
 _MOST_PAGES = 50_000
 # Of the address of a next page: secrets, and what would make another request of it.
@@ -150,9 +151,13 @@ class MetaAdsClient:
         version = self._settings.api_version
         return FacebookAdsApi(session, api_version=f"v{version.lstrip('v')}" if version else None)
 
-    def _keep(self, response: Any, *_: Any, **__: Any) -> None:
+    def _keep(self, response: Any, *_: Any, **__: Any) -> Any:
+        """Keep the answer. The SDK, which would parse it only to look for an error, gets one without a body: a large
+        page takes longer to parse than to receive, and it is judged here in any case."""
+        received = response.content  # now: one that breaks off is no answer
         response.encoding = "utf-8"  # JSON is; a missing charset would be guessed, slowly
         self._thread.response = response
+        return _without_body(response) if received and response.status_code == _OK else response
 
     def _token(self) -> str:
         token = self._settings.access_token.get_secret_value().strip() if self._settings.access_token else ""
@@ -186,6 +191,15 @@ class MetaAdsClient:
         settings = self._settings
         secrets = [s.get_secret_value().strip() for s in (settings.access_token, settings.app_secret) if s]
         return redact(str(value), secrets)
+
+
+def _without_body(response: Any) -> Any:
+    import requests
+
+    empty = requests.Response()
+    empty.status_code, empty.headers, empty.request = response.status_code, response.headers, response.request
+    empty._content = b""
+    return empty
 
 
 def next_step(paging: Any, params: dict[str, Any], subject: str) -> dict[str, str] | None:
