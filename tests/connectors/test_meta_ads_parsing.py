@@ -51,7 +51,7 @@ def test_any_rows_become_as_many_rows(rows: list[Any], status: Any, batch_rows: 
         gathered = RowGatherer(report, ACCOUNT, {"7": {"status": status}}, batch_rows)
         gathered.add(received["data"])
         batches = gathered.batches()
-        assert sum(batch.num_rows for batch in batches) == len(rows) == gathered.row_count
+        assert sum(batch.num_rows for batch in batches) == len(rows)
         assert all(batch.schema == report.schema for batch in batches)
 
 

@@ -49,7 +49,7 @@ def test_every_row_arrives_with_every_digit(pages: list[list[dict[str, str]]], b
         gathered.add(received["data"])
     found = table_of(REPORT, gathered.batches()).to_pylist()
     sent = [row for page in pages for row in page]
-    assert len(found) == len(sent) == gathered.row_count
+    assert len(found) == len(sent)
     for row, texts in zip(found, sent, strict=True):
         assert {name: row[name] for name in texts} == {name: as_sent(text) for name, text in texts.items()}
         assert all(row[name] is None for name in PLAIN if name not in texts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta, timezone
 from pathlib import Path
@@ -84,16 +85,21 @@ def test_one_request_per_account_for_the_whole_lookback(loaded: TotalsConnector,
     assert loaded.lookups == [] and loaded.pulls == []
 
 
-def test_a_look_that_finds_nothing_leaves_no_trace(loaded: TotalsConnector, stores: Stores) -> None:
+def test_a_look_that_finds_nothing_leaves_no_trace(
+    loaded: TotalsConnector, stores: Stores, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "mdp_dagster")
+
     def traces() -> tuple[int, int]:
         rows = stores.warehouse.query("select count(*) as n from mdp_raw.raw__extracts").to_pylist()[0]["n"]
         return rows, len(list(stores.lake.files()))
 
     before = traces()
     assert look(loaded, stores).late == []
-    assert traces() == before
+    assert traces() == before and not caplog.records
     change(loaded, "1", 5, spend="2.50")
     look(loaded, stores)
+    assert [" account 1, " in record.getMessage() for record in caplog.records] == [True]
     assert traces() == (before[0] + 1, before[1] + 1)
 
 

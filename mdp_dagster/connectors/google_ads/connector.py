@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,8 +20,6 @@ from mdp_dagster.window import DateWindow
 
 if TYPE_CHECKING:
     from mdp_dagster.connectors.google_ads.rows import RowGatherer
-
-logger = logging.getLogger(__name__)
 
 LOOK_UP_TIMEOUT_SECONDS = 60.0
 
@@ -67,16 +63,10 @@ class GoogleAdsConnector(DataSourceConnector):
     def _batches(
         self, report: Report, account: PlatformAccount, window: DateWindow, query: str
     ) -> Iterator[pa.RecordBatch]:
-        began = time.monotonic()
         try:
             gathered = self._retry.run(lambda: self._pull(report, account, query))
         except HistoryError as error:
             raise refused_by_platform(report, window, error.message) from None
-        seconds = time.monotonic() - began
-        logger.info(
-            "%s %s account %s, %s: %d rows in %.1f s",
-            self.source, report.name, account.account_id, window, gathered.row_count, seconds,
-        )  # fmt: skip
         yield from gathered.batches()
 
     def _pull(self, report: Report, account: PlatformAccount, query: str) -> RowGatherer:

@@ -34,7 +34,6 @@ class RowGatherer:
         self._report = report
         self._batch_rows = batch_rows
         self._batches: list[pa.RecordBatch] = []
-        self.row_count = 0
 
     def add(self, answer: Answer) -> None:
         """Take one streamed answer. Raises ``TransientError`` for one that can't be read."""
@@ -45,7 +44,6 @@ class RowGatherer:
             words = str(error)
         else:
             self._batches.append(batch)
-            self.row_count += batch.num_rows
             return
         raise TransientError(f"an answer of Google Ads can't be read: {words}")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
@@ -72,18 +71,12 @@ class MetaAdsConnector(DataSourceConnector):
         return self._batches(report, account, window)
 
     def _batches(self, report: Report, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
-        began = time.monotonic()
         try:
             campaigns = self._campaigns_of(account) if report.name == CAMPAIGN_DAILY.name else {}
             reader = InsightsReader(self._client, self._retry, report, account, campaigns)
             batches = reader.read(window, self._asynchronous)
         except HistoryError as error:
             raise refused_by_platform(report, window, error.message) from None
-        logger.info(
-            "%s %s account %s, %s: %d rows in %.1f s",
-            self.source, report.name, account.account_id, window,
-            sum(batch.num_rows for batch in batches), time.monotonic() - began,
-        )  # fmt: skip
         yield from batches
 
     def _campaigns_of(self, account: PlatformAccount) -> Campaigns:

@@ -71,14 +71,12 @@ class RowGatherer:
         self._readers = [self._reader(column.name, column.type) for column in report.columns]
         self._columns: list[list[str | None]] = [[] for _ in report.columns]
         self._batches: list[pa.RecordBatch] = []
-        self.row_count = 0
 
     def add(self, rows: Sequence[Any]) -> None:
         """Take the ``data`` of one page."""
         objects = [row if isinstance(row, dict) else self._rubbish(row) for row in rows]
         for read, values in zip(self._readers, self._columns, strict=True):
             values.extend(map(read, objects))
-        self.row_count += len(objects)
         if len(self._columns[0]) >= self._batch_rows:
             self._flush()
 
