@@ -86,7 +86,7 @@ class Settings(BaseSettings):
 
     target: Literal["duckdb", "bigquery"] = "duckdb"
     duckdb_path: Path = STATE_DIR / "warehouse.duckdb"
-    duckdb_memory_limit: str = "384MiB"
+    duckdb_memory_limit: str = "320MiB"
     lake_uri: str = Field(default=str(STATE_DIR / "lake"), validate_default=True)
     clients_file: Path = PROJECT_ROOT / "config" / "clients.yaml"
     start_date: date = date(2024, 1, 1)

@@ -28,7 +28,7 @@ _DAMAGED = (
     "Serialization Error",
     "INTERNAL Error",
 )
-_ROWS_TOGETHER = 100_000
+_ROWS_TOGETHER = 25_000
 _DISK_FULL = ("No space left", "File too large", "quota exceeded")
 
 
@@ -37,7 +37,7 @@ class DuckDBWarehouse(Warehouse):
     foreign process that has the file open (a BI tool, a shell) is waited for. What doesn't fit into ``memory_limit`` is
     kept on disk meanwhile, beside the database."""
 
-    def __init__(self, path: Path, lock_timeout_seconds: float = 1800, memory_limit: str = "384MiB") -> None:
+    def __init__(self, path: Path, lock_timeout_seconds: float = 1800, memory_limit: str = "320MiB") -> None:
         self.path = path.resolve()
         self._memory_limit = memory_limit
         self._timeout = lock_timeout_seconds
