@@ -10,27 +10,18 @@ from typing import Any
 import pytest
 from google.ads.googleads import config as google_ads_config
 from pydantic import SecretStr
-from pydantic_settings import BaseSettings
 
 from mdp_dagster.settings import (
     PROJECT_ROOT,
     GoogleAdsSettings,
-    GoogleCloudSettings,
-    MetaAdsSettings,
     Settings,
     SettingsError,
     load_google_ads_settings,
     load_google_cloud_settings,
-    load_meta_ads_settings,
     load_settings,
 )
+from tests.settings_variables import FIELDS, KINDS, LOADERS, forget_settings
 
-KINDS: dict[str, type[BaseSettings]] = {
-    "MDP_": Settings,
-    "GOOGLE_ADS_": GoogleAdsSettings,
-    "META_": MetaAdsSettings,
-}
-LOADERS = {"MDP_": load_settings, "GOOGLE_ADS_": load_google_ads_settings, "META_": load_meta_ads_settings}
 SECRETS = [
     "GOOGLE_ADS_DEVELOPER_TOKEN",
     "GOOGLE_ADS_CLIENT_SECRET",
@@ -38,27 +29,24 @@ SECRETS = [
     "META_ACCESS_TOKEN",
     "META_APP_SECRET",
 ]
-CLOUD = {str(field.alias): name for name, field in GoogleCloudSettings.model_fields.items()}
-VARIABLES = [prefix + name.upper() for prefix, kind in KINDS.items() for name in kind.model_fields] + list(CLOUD)
+VARIABLES = list(LOADERS)
+LOAD = [load for _, load in KINDS.values()]
 REQUIRED = {"GOOGLE_CLOUD_PROJECT": "a-project", "BIGQUERY_LOCATION": "EU"}
 
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.upper().startswith(tuple(KINDS)) or name in CLOUD]:
-        monkeypatch.delenv(name)
+    forget_settings(monkeypatch)
     monkeypatch.chdir(tmp_path)
 
 
 def value_of(variable: str) -> Any:
-    if variable in CLOUD:
-        missing = {name: value for name, value in REQUIRED.items() if name != variable}
-        with pytest.MonkeyPatch.context() as patch:
-            for name, given in missing.items():
-                patch.setenv(name, given)
-            return getattr(load_google_cloud_settings(), CLOUD[variable])
-    prefix = next(prefix for prefix in KINDS if variable.startswith(prefix))
-    value = getattr(LOADERS[prefix](), variable.removeprefix(prefix).lower())
+    with pytest.MonkeyPatch.context() as patch:
+        if LOADERS[variable] is load_google_cloud_settings:
+            for name, given in REQUIRED.items():
+                if name != variable:
+                    patch.setenv(name, given)
+        value = getattr(LOADERS[variable](), FIELDS[variable])
     value = value.get_secret_value() if isinstance(value, SecretStr) else value
     if isinstance(value, dict):
         return ",".join(f"{key}={label}" for key, label in value.items())
@@ -139,7 +127,7 @@ def test_the_env_file_may_stand_elsewhere_and_its_comments_and_quotes_are_unders
     assert load_settings().parallel_accounts == 3
 
 
-@pytest.mark.parametrize("loader", LOADERS.values())
+@pytest.mark.parametrize("loader", LOAD)
 def test_an_env_file_that_is_not_there_or_not_text_is_named(
     loader: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,7 +227,7 @@ def test_a_tilde_means_the_home_folder(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_secret_never_shows(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, "hush-hush")
     assert value_of(variable) == "hush-hush"
-    loaded = next(load() for prefix, load in LOADERS.items() if variable.startswith(prefix))
+    loaded = LOADERS[variable]()
     shown = [str(loaded), repr(loaded), f"{loaded}", str(loaded.model_dump()), loaded.model_dump_json()]
     assert not any("hush" in text for text in shown)
 
@@ -280,9 +268,9 @@ def test_the_example_lists_every_setting_and_no_other(example: dict[str, str]) -
 
 def test_the_examples_values_are_the_defaults(example: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a copy of it changes nothing."""
-    before = [load() for load in LOADERS.values()]
+    before = [load() for load in LOAD]
     monkeypatch.setenv("MDP_ENV_FILE", str(PROJECT_ROOT / ".env.example"))
-    assert [load() for load in LOADERS.values()] == before
+    assert [load() for load in LOAD] == before
     assert all(example[name] == "" for name in SECRETS)
 
 

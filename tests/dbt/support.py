@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +172,34 @@ class Dbt:
         """The manifest's nodes of a resource type, by name."""
         every = [*self.manifest["nodes"].values(), *self.manifest["sources"].values()]
         return {node["name"]: node for node in every if node["resource_type"] == kind}
+
+
+@dataclass(frozen=True)
+class Built:
+    """A warehouse that was filled and built over the month, for copies: a build costs seconds."""
+
+    path: Path
+    result: dbtRunnerResult
+
+    @classmethod
+    def once(cls, dbt: Dbt, folder: Path, fill: Callable[[Warehouse], None]) -> Built:
+        path = folder / WAREHOUSE_FILE
+        with pytest.MonkeyPatch.context() as patch:
+            point_dbt_at(path, patch)
+            warehouse = Warehouse(path)
+            fill(warehouse)
+            built = cls(path, dbt.build(MONTH))
+            warehouse.query("checkpoint")  # all of it is in the one file that is copied
+        return built
+
+    def copy_to(self, warehouse: Warehouse) -> Warehouse:
+        shutil.copyfile(self.path, warehouse.path)
+        return warehouse
+
+
+def point_dbt_at(warehouse: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setenv("MDP_DUCKDB_PATH", str(warehouse))
+    patch.delenv("MDP_TARGET", raising=False)
 
 
 def node_results(result: dbtRunnerResult) -> list[Any]:

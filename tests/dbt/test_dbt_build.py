@@ -10,6 +10,7 @@ import pytest
 from .support import (
     MONTH,
     RECONCILES,
+    Built,
     Dbt,
     Row,
     Warehouse,
@@ -24,8 +25,7 @@ from .support import (
 )
 
 
-@pytest.fixture
-def history(warehouse: Warehouse) -> Warehouse:
+def pull_three_times(warehouse: Warehouse) -> None:
     """Three pulls of two accounts. Day by day: the 1st is unchanged, the 2nd restated, the 3rd emptied."""
     warehouse.insert(
         "raw__accounts",
@@ -53,7 +53,18 @@ def history(warehouse: Warehouse) -> Warehouse:
 
     # broken off before its commit
     warehouse.extract("google_ads", *third, "11", "2026-01-02", [google(1, clicks=999)], commit=False)
-    return warehouse
+
+
+@pytest.fixture(scope="module")
+def first_build(dbt: Dbt, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    return Built.once(dbt, tmp_path_factory.mktemp("built"), pull_three_times)
+
+
+@pytest.fixture
+def built(first_build: Built, warehouse: Warehouse) -> Warehouse:
+    """Pulled three times, and built."""
+    assert not went_wrong(first_build.result)
+    return first_build.copy_to(warehouse)
 
 
 def test_unit_tests_pass(dbt: Dbt, warehouse: Warehouse) -> None:
@@ -65,10 +76,8 @@ def test_unit_tests_pass(dbt: Dbt, warehouse: Warehouse) -> None:
     assert not any(tables(warehouse).values())
 
 
-def test_marts_hold_the_current_rows(dbt: Dbt, history: Warehouse) -> None:
-    result = dbt.build(MONTH)
-    assert not went_wrong(result)
-    assert not outcomes(result, "warn")
+def test_marts_hold_the_current_rows(first_build: Built, built: Warehouse) -> None:
+    assert not outcomes(first_build.result, "warn")
 
     def campaign(day: int, campaign_id: str, clicks: int, spend: str, spend_reporting: str, run: str) -> Row:
         is_google = campaign_id != "9"
@@ -108,7 +117,7 @@ def test_marts_hold_the_current_rows(dbt: Dbt, history: Warehouse) -> None:
         campaign(3, "9", 5, "8.25", "8.25", "r2"),
     ]
     columns = ", ".join(f"{name}::varchar as date" if name == "date" else name for name in expected[0])
-    assert history.query(f"select {columns} from mdp_marts.mart_campaign__daily order by date, campaign_id") == expected
+    assert built.query(f"select {columns} from mdp_marts.mart_campaign__daily order by date, campaign_id") == expected
 
     def client(day: int, platform: str, campaigns: int, clicks: int, spend: str) -> Row:
         impressions = campaigns * (1000 if platform == "google_ads" else 500)
@@ -135,26 +144,24 @@ def test_marts_hold_the_current_rows(dbt: Dbt, history: Warehouse) -> None:
         client(3, "meta_ads", 1, 5, "8.25"),
     ]
     columns = ", ".join(f"{name}::varchar as date" if name == "date" else name for name in expected[0])
-    assert history.query(f"select {columns} from mdp_marts.mart_client__daily order by date, platform") == expected
+    assert built.query(f"select {columns} from mdp_marts.mart_client__daily order by date, platform") == expected
 
 
-def test_twice_equals_once(dbt: Dbt, history: Warehouse) -> None:
+def test_twice_equals_once(dbt: Dbt, built: Warehouse) -> None:
+    once = tables(built)
     assert not went_wrong(dbt.build(MONTH))
-    once = tables(history)
-    assert not went_wrong(dbt.build(MONTH))
-    assert tables(history) == once
+    assert tables(built) == once
 
 
-def test_a_window_rewrites_its_own_days_only(dbt: Dbt, history: Warehouse) -> None:
+def test_a_window_rewrites_its_own_days_only(dbt: Dbt, built: Warehouse) -> None:
     """Every day changes in raw, the 2nd is rebuilt: with --full-refresh, which must not drop the others."""
-    assert not went_wrong(dbt.build(MONTH))
-    before = tables(history)
+    before = tables(built)
 
     later = ("r9", "2026-01-09 06:00:00")
     for day in ("2026-01-01", "2026-01-02", "2026-01-03"):
         for report, campaign in (("campaign_daily", 1), ("account_daily", None)):
-            history.extract("google_ads", *later, "11", day, [google(campaign, clicks=77)], report=report)
-            history.extract("meta_ads", *later, "22", day, [], report=report)
+            built.extract("google_ads", *later, "11", day, [google(campaign, clicks=77)], report=report)
+            built.extract("meta_ads", *later, "22", day, [], report=report)
     assert not went_wrong(
         dbt(
             "build",
@@ -166,41 +173,39 @@ def test_a_window_rewrites_its_own_days_only(dbt: Dbt, history: Warehouse) -> No
     )
 
     outside = "date <> '2026-01-02'"
-    assert tables(history, outside) == {
+    assert tables(built, outside) == {
         m: [r for r in rows if str(r["date"]) != "2026-01-02"] for m, rows in before.items()
     }
-    inside = tables(history, "date = '2026-01-02'")
+    inside = tables(built, "date = '2026-01-02'")
     assert [row["clicks"] for row in inside["mdp_marts.mart_campaign__daily"]] == [77]
     assert [(row["platform"], row["clicks"]) for row in inside["mdp_marts.mart_client__daily"]] == [("google_ads", 77)]
     assert [row["clicks"] for row in inside["mdp_staging.stg_google_ads__account_daily"]] == [77]
     assert inside["mdp_staging.stg_meta_ads__account_daily"] == []
 
 
-def test_a_failed_write_leaves_the_window_as_it_was(dbt: Dbt, history: Warehouse) -> None:
+def test_a_failed_write_leaves_the_window_as_it_was(dbt: Dbt, built: Warehouse) -> None:
     """The insert fails after the delete: both are undone."""
-    assert not went_wrong(dbt.build(MONTH))
     mart = "mdp_marts.mart_client__daily"
-    before = table(history, mart)
-    history.query(f"alter table {mart} add column mandatory boolean default true")
-    history.query(f"alter table {mart} alter column mandatory drop default")
-    history.query(f"alter table {mart} alter column mandatory set not null")
+    before = table(built, mart)
+    built.query(f"alter table {mart} add column mandatory boolean default true")
+    built.query(f"alter table {mart} alter column mandatory drop default")
+    built.query(f"alter table {mart} alter column mandatory set not null")
 
     result = dbt("run", "--select", "mart_client__daily", window=MONTH)
     assert "NOT NULL constraint failed" in went_wrong(result)["mart_client__daily"]
-    history.query(f"alter table {mart} alter column mandatory drop not null")
-    history.query(f"alter table {mart} drop column mandatory")
-    assert table(history, mart) == before
+    built.query(f"alter table {mart} alter column mandatory drop not null")
+    built.query(f"alter table {mart} drop column mandatory")
+    assert table(built, mart) == before
 
 
-def test_data_tests_see_the_window_and_nothing_else(dbt: Dbt, history: Warehouse) -> None:
-    assert not went_wrong(dbt.build(MONTH))
+def test_data_tests_see_the_window_and_nothing_else(dbt: Dbt, built: Warehouse) -> None:
     staged, mart = "mdp_staging.stg_google_ads__campaign_daily", "mdp_marts.mart_campaign__daily"
-    history.query(f"insert into {staged} select * from {staged} where date = '2026-01-01' and campaign_id = '1'")
-    history.query(f"delete from {mart} where date = '2026-01-01' and platform = 'meta_ads'")
-    history.query(f"update {mart} set client_id = null where date = '2026-01-01' and campaign_id = '2'")
-    history.query(f"update {staged} set is_invalid_spend = true, date = '2026-01-04' where date = '2026-01-02'")
+    built.query(f"insert into {staged} select * from {staged} where date = '2026-01-01' and campaign_id = '1'")
+    built.query(f"delete from {mart} where date = '2026-01-01' and platform = 'meta_ads'")
+    built.query(f"update {mart} set client_id = null where date = '2026-01-01' and campaign_id = '2'")
+    built.query(f"update {staged} set is_invalid_spend = true, date = '2026-01-04' where date = '2026-01-02'")
     reconciliation = "mdp_staging.int_account__reconciliation"
-    history.query(f"update {reconciliation} set verdict = 'unexplained' where date = '2026-01-01'")
+    built.query(f"update {reconciliation} set verdict = 'unexplained' where date = '2026-01-01'")
 
     assert not went_wrong(dbt("test", "--exclude-resource-type", "unit_test", window=("2026-01-03", "2026-01-04")))
 
@@ -303,8 +308,9 @@ def test_meta_conversions_and_reach_need_not_add_up(dbt: Dbt, warehouse: Warehou
     assert differences(dbt, warehouse) == [("02", "spend", Decimal("7.5"), Decimal("9.5"))]
 
 
-def test_a_model_built_alone_is_not_compared_with_others(dbt: Dbt, history: Warehouse) -> None:
+def test_a_model_built_alone_is_not_compared_with_others(dbt: Dbt, warehouse: Warehouse) -> None:
     """In a new warehouse the others aren't there; later they may be stale."""
+    pull_three_times(warehouse)
     for model in ("stg_google_ads__account_daily", "stg_google_ads__campaign_daily"):
         result = dbt("build", "--exclude-resource-type", "unit_test", "--select", model, window=MONTH)
         ran = {r.node.name for r in node_results(result)}

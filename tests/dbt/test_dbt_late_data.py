@@ -12,6 +12,7 @@ from .support import (
     MODELS,
     MONTH,
     RECONCILES,
+    Built,
     Dbt,
     Row,
     Warehouse,
@@ -47,8 +48,7 @@ def pull(warehouse: Warehouse, at: str, day: str, campaigns: list[Row]) -> None:
     warehouse.extract("google_ads", run, at, "11", day, [total] if campaigns else [], report="account_daily")
 
 
-@pytest.fixture
-def late(warehouse: Warehouse) -> Warehouse:
+def pull_five_days(warehouse: Warehouse) -> None:
     """Five days, each pulled at the ages of 1, 2 and 3 days as far as time has come. Conversions arrive late: of 4
     there are 2, then 3. After 3 days a day is final."""
     warehouse.insert(
@@ -63,7 +63,18 @@ def late(warehouse: Warehouse) -> Warehouse:
                 pull(warehouse, str(at), f"2026-01-0{day}", campaigns)
     for report, name in (("campaign_daily", "9"), ("account_daily", None)):
         warehouse.extract("meta_ads", "m", THEN, "22", "2026-01-05", [meta(name)], report=report)
-    return warehouse
+
+
+@pytest.fixture(scope="module")
+def first_build(dbt: Dbt, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    return Built.once(dbt, tmp_path_factory.mktemp("built"), pull_five_days)
+
+
+@pytest.fixture
+def built(first_build: Built, warehouse: Warehouse) -> Warehouse:
+    """Five days, built."""
+    assert not went_wrong(first_build.result)
+    return first_build.copy_to(warehouse)
 
 
 def later(warehouse: Warehouse) -> None:
@@ -76,13 +87,11 @@ def later(warehouse: Warehouse) -> None:
     warehouse.insert("raw__accounts", [moved | {"lookback_days": 3}])
 
 
-def test_restatements_and_the_past_as_it_was(dbt: Dbt, late: Warehouse) -> None:
-    result = dbt.build(MONTH)
-    assert not went_wrong(result)
-    assert not outcomes(result, "warn")
-    then = tables(late)
+def test_restatements_and_the_past_as_it_was(dbt: Dbt, first_build: Built, built: Warehouse) -> None:
+    assert not outcomes(first_build.result, "warn")
+    then = tables(built)
 
-    maturity = late.query(
+    maturity = built.query(
         "select age_days, days_observed, conversions_at_age, conversions_final, completeness "
         "from mdp_marts.mart_platform__maturity where platform = 'google_ads' and date = '2026-01-05' order by 1"
     )
@@ -93,7 +102,7 @@ def test_restatements_and_the_past_as_it_was(dbt: Dbt, late: Warehouse) -> None:
         (14, 3, 12, 12, 1.0),
         (28, 3, 12, 12, 1.0),
     ]
-    ages = late.query(
+    ages = built.query(
         f"select distinct day(date) as day, age_days, is_final, expected_completeness "
         f"from {MART} where platform = 'google_ads' order by 1"
     )
@@ -105,11 +114,11 @@ def test_restatements_and_the_past_as_it_was(dbt: Dbt, late: Warehouse) -> None:
         (5, 1, False, 0.5),
     ]
 
-    later(late)
+    later(built)
     assert not went_wrong(dbt.build(MONTH))
-    now = tables(late)
+    now = tables(built)
 
-    changes = late.query(
+    changes = built.query(
         f"select day(date) as day, campaign_id, version, old_value, new_value, age_days from {RESTATEMENTS} "
         "where metric = 'conversions' order by all"
     )
@@ -131,7 +140,7 @@ def test_restatements_and_the_past_as_it_was(dbt: Dbt, late: Warehouse) -> None:
         select date, campaign_id, coalesce(arg_min(old_value, version), 0) + sum(difference) as spend
         from {RESTATEMENTS} where metric = 'spend' group by all
     """
-    wrong = late.query(
+    wrong = built.query(
         f"""
         select date, campaign_id from ({added_up}) as added_up
         left join {MART} as mart using (date, campaign_id)
@@ -141,29 +150,32 @@ def test_restatements_and_the_past_as_it_was(dbt: Dbt, late: Warehouse) -> None:
     assert wrong == []
 
     assert not went_wrong(dbt.build_as_of(MONTH, THEN, THEN_SCHEMA))
-    assert tables(late, as_of_schema=THEN_SCHEMA) == then != now
-    assert tables(late) == now
+    assert tables(built, as_of_schema=THEN_SCHEMA) == then != now
+    assert tables(built) == now
 
 
-def test_what_was_lost_stops_the_marts_and_differences_of_the_platform_do_not(dbt: Dbt, late: Warehouse) -> None:
+def test_what_was_lost_stops_the_marts_and_differences_of_the_platform_do_not(dbt: Dbt, warehouse: Warehouse) -> None:
+    pull_five_days(warehouse)
     at = "2026-01-09 06:00:00"
     total = google(None, micros=30_000_000, clicks=20, impressions=2000, conversions=4.0)
-    late.extract("google_ads", "more", at, "11", "2026-01-02", [total], report="account_daily")
-    late.extract("google_ads", "more", at, "11", "2026-01-01", [total], report="account_daily")
+    warehouse.extract("google_ads", "more", at, "11", "2026-01-02", [total], report="account_daily")
+    warehouse.extract("google_ads", "more", at, "11", "2026-01-01", [total], report="account_daily")
     campaigns = [google(1, conversions=4.0), google(2, conversions=0.0)]
-    late.extract("google_ads", "more", at, "11", "2026-01-02", campaigns, unchanged_since="pull of 2026-01-05 06:00:00")
+    warehouse.extract(
+        "google_ads", "more", at, "11", "2026-01-02", campaigns, unchanged_since="pull of 2026-01-05 06:00:00"
+    )
     result = dbt.build(MONTH)
     assert not went_wrong(result)
     assert outcomes(result, "warn") == {RECONCILES: "Got 1 result, configured to warn if > 0"}
-    differing = late.query(f"select * from {RECONCILIATION} where verdict <> 'matches' order by date")
+    differing = warehouse.query(f"select * from {RECONCILIATION} where verdict <> 'matches' order by date")
     assert [(row["date"].day, row["metric"], row["verdict"], row["difference"]) for row in differing] == [
         (1, "spend", "explained", -10),
         (2, "spend", "unexplained", -10),
     ]
-    published = table(late, MART)
+    published = table(warehouse, MART)
 
     raw = "mdp_raw.raw_google_ads__campaign_daily"
-    late.query(f"delete from {raw} where date = '2026-01-03' and campaign_id = 2 and extract_run_id like '%-06 %'")
+    warehouse.query(f"delete from {raw} where date = '2026-01-03' and campaign_id = 2 and extract_run_id like '%-06 %'")
     result = dbt.build(MONTH)
     assert set(outcomes(result, "fail")) == {"rows_match_ledger_stg_google_ads__campaign_daily"}
     assert {"mart_campaign__daily", "mart_campaign__restatements"} <= set(outcomes(result, "skipped"))
@@ -172,9 +184,9 @@ def test_what_was_lost_stops_the_marts_and_differences_of_the_platform_do_not(db
     result = dbt("build", "--exclude", "test_name:rows_match_ledger", "resource_type:unit_test", window=MONTH)
     assert outcomes(result, "fail") == {RECONCILES: "Got 4000005 results, configured to fail if >= 1000000"}
     assert {"mart_campaign__daily", "mart_campaign__restatements"} <= set(outcomes(result, "skipped"))
-    assert table(late, MART) == published
+    assert table(warehouse, MART) == published
     (reconciles,) = (r for r in node_results(result) if r.node.name == RECONCILES)
-    found = late.query(str(reconciles.node.compiled_code))
+    found = warehouse.query(str(reconciles.node.compiled_code))
     assert [(row["verdict"], row["metric"]) for row in found] == [
         ("lost", "impressions"),
         ("lost", "clicks"),
@@ -187,16 +199,15 @@ def test_what_was_lost_stops_the_marts_and_differences_of_the_platform_do_not(db
     assert [found[0][name] for name in counts] == [2, 1, 1, 1]
 
 
-def test_every_step_counts_rows_and_keys(dbt: Dbt, late: Warehouse) -> None:
+def test_every_step_counts_rows_and_keys(dbt: Dbt, built: Warehouse) -> None:
     """Two rows that become one with the same sums, and one that becomes two: on another day in each step."""
-    assert not went_wrong(dbt.build(MONTH))
     staged, client = "mdp_staging.stg_google_ads__campaign_daily", "mdp_marts.mart_client__daily"
     steps = [(staged, 1), (UNIFIED, 2), (MART, 3)]
 
     for step, day in steps:
-        late.query(f"insert into {step} select * from {step} where day(date) = {day} and campaign_id = '1'")
-    late.query(f"insert into {client} select * from {client} where day(date) = 4")
-    assert failing_days(dbt, late) >= {
+        built.query(f"insert into {step} select * from {step} where day(date) = {day} and campaign_id = '1'")
+    built.query(f"insert into {client} select * from {client} where day(date) = 4")
+    assert failing_days(dbt, built) >= {
         ("unique_grain_stg_google_ads__campaign_daily", 1),
         ("rows_match_ledger_stg_google_ads__campaign_daily", 1),
         ("unique_grain_int_campaign__daily_unified", 2),
@@ -214,10 +225,10 @@ def test_every_step_counts_rows_and_keys(dbt: Dbt, late: Warehouse) -> None:
             f"{name} = (select sum({name}) from {step} where day(date) = {day} and account_id = '11')"
             for name in measures
         )
-        late.query(f"update {step} set {doubled} where day(date) = {day} and campaign_id = '1'")
-        late.query(f"delete from {step} where day(date) = {day} and campaign_id = '2'")
-    late.query(f"update {client} set campaigns = 1 where day(date) = 4")
-    assert failing_days(dbt, late) >= {
+        built.query(f"update {step} set {doubled} where day(date) = {day} and campaign_id = '1'")
+        built.query(f"delete from {step} where day(date) = {day} and campaign_id = '2'")
+    built.query(f"update {client} set campaigns = 1 where day(date) = 4")
+    assert failing_days(dbt, built) >= {
         ("rows_match_ledger_stg_google_ads__campaign_daily", 1),
         ("rows_match_staging_int_campaign__daily_unified", 2),
         ("rows_match_staging_mart_campaign__daily", 3),
@@ -237,24 +248,22 @@ def failing_days(dbt: Dbt, warehouse: Warehouse) -> set[tuple[str, int]]:
     }
 
 
-def test_restatements_that_do_not_lead_to_what_counts_fail(dbt: Dbt, late: Warehouse) -> None:
-    assert not went_wrong(dbt.build(MONTH))
-    late.query(f"delete from {RESTATEMENTS} where day(date) = 1 and version = 2")
-    late.query(f"update {RESTATEMENTS} set old_value = 99 where day(date) = 2 and version = 3")
-    late.query(f"delete from {RESTATEMENTS} where day(date) = 3 and version = 3")
-    late.query(f"delete from {UNIFIED} where day(date) = 4")
+def test_restatements_that_do_not_lead_to_what_counts_fail(dbt: Dbt, built: Warehouse) -> None:
+    built.query(f"delete from {RESTATEMENTS} where day(date) = 1 and version = 2")
+    built.query(f"update {RESTATEMENTS} set old_value = 99 where day(date) = 2 and version = 3")
+    built.query(f"delete from {RESTATEMENTS} where day(date) = 3 and version = 3")
+    built.query(f"delete from {UNIFIED} where day(date) = 4")
     name = "restatements_add_up_mart_campaign__restatements"
     (result,) = node_results(dbt("test", "--select", name, window=MONTH))
     assert result.status == "fail"
-    days = {row["date"].day for row in late.query(str(result.node.compiled_code))}
+    days = {row["date"].day for row in built.query(str(result.node.compiled_code))}
     # the first of a day has none before it that it could contradict: the 1st lost that one, and ends as it should
     assert days == {2, 3, 4}
 
 
-def test_a_warehouse_from_before_gets_what_is_new(dbt: Dbt, late: Warehouse) -> None:
+def test_a_warehouse_from_before_gets_what_is_new(dbt: Dbt, built: Warehouse) -> None:
     """Without the columns and tables of late data; one day is built. The other days keep their rows."""
-    assert not went_wrong(dbt.build(MONTH))
-    before = {model: table(late, model) for model in MODELS}
+    before = {model: table(built, model) for model in MODELS}
     new_columns = {
         "mdp_staging.stg_google_ads__campaign_daily": ["pulled_at"],
         "mdp_staging.stg_google_ads__account_daily": ["pulled_at"],
@@ -265,19 +274,19 @@ def test_a_warehouse_from_before_gets_what_is_new(dbt: Dbt, late: Warehouse) -> 
     }
     for model, columns in new_columns.items():
         for column in columns:
-            late.query(f"alter table {model} drop column {column}")
+            built.query(f"alter table {model} drop column {column}")
     for model in (RESTATEMENTS, RECONCILIATION, "mdp_staging.int_platform__daily_maturity"):
-        late.query(f"drop table {model}")
-    late.query("drop table mdp_marts.mart_platform__maturity")
+        built.query(f"drop table {model}")
+    built.query("drop table mdp_marts.mart_platform__maturity")
 
     assert not went_wrong(dbt.build(("2026-01-04", "2026-01-05")))
     for model, columns in new_columns.items():
-        for row, was in zip(table(late, model), before[model], strict=True):
+        for row, was in zip(table(built, model), before[model], strict=True):
             empty = {} if row["date"].day == 4 else dict.fromkeys(columns)
             # what the curve is made of was not built: nothing is known
             empty |= {"expected_completeness": None} if "expected_completeness" in columns else {}
             assert row == was | empty
-    assert {row["date"].day for row in table(late, RESTATEMENTS)} == {4}
+    assert {row["date"].day for row in table(built, RESTATEMENTS)} == {4}
 
 
 @pytest.mark.parametrize(

@@ -4,33 +4,17 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from mdp_dagster.settings import (
-    GoogleAdsSettings,
-    GoogleCloudSettings,
-    MetaAdsSettings,
-    Settings,
-    SettingsError,
-    load_google_ads_settings,
-    load_google_cloud_settings,
-    load_meta_ads_settings,
-    load_settings,
-)
+from mdp_dagster.settings import SettingsError, load_settings
 from tests.fuzz.effort import fuzzed
+from tests.settings_variables import LOADERS, forget_settings
 
-LOADERS: dict[str, Callable[[], Any]] = {
-    **{f"MDP_{name.upper()}": load_settings for name in Settings.model_fields},
-    **{f"GOOGLE_ADS_{name.upper()}": load_google_ads_settings for name in GoogleAdsSettings.model_fields},
-    **{f"META_{name.upper()}": load_meta_ads_settings for name in MetaAdsSettings.model_fields},
-    **{str(field.alias): load_google_cloud_settings for field in GoogleCloudSettings.model_fields.values()},
-}
 SECRET = [name for name in LOADERS if name.endswith(("TOKEN", "SECRET"))]
 
 # What an environment can hold: no NUL, and bytes that are no UTF-8 as half surrogate pairs.
@@ -47,9 +31,7 @@ texts = held | undecodable | typical
 @pytest.fixture(scope="module", autouse=True)
 def _without_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("MDP_", "META_", "GOOGLE_", "BIGQUERY_"))]:
-            if name != "MDP_FUZZ_EXAMPLES":
-                patch.delenv(name)
+        forget_settings(patch)
         patch.chdir(tmp_path_factory.mktemp("settings"))
         yield
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta, timezone
 from pathlib import Path
@@ -37,6 +38,9 @@ Key = tuple[date, str, str]
 def days_ago(first: int, last: int = 0) -> DateWindow:
     """The window from ``first`` days ago to ``last`` days ago, both included."""
     return DateWindow.of_days(TODAY - timedelta(days=first), TODAY - timedelta(days=last))
+
+
+TEN_DAYS = days_ago(9)
 
 
 class Platform:
@@ -146,19 +150,24 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         yield sandbox
 
 
-@pytest.fixture
-def environment(servers: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An environment in which MDP has its own folders and reaches the sandbox. Gives the folder."""
+def enter(folder: Path, servers: Sandbox, patch: pytest.MonkeyPatch) -> None:
+    """Makes an environment in which MDP has its own folders and reaches the sandbox, which is as at first."""
     servers.faults.clear()
     servers.world.forget_edits()
     servers.world.now = NOW
     for name in [n for n in os.environ if n.startswith(("MDP_", "GOOGLE_ADS_", "META_"))]:
-        monkeypatch.delenv(name)
+        patch.delenv(name)
     for name, value in servers.env.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("MDP_ENV_FILE", os.devnull)
-    monkeypatch.setenv("MDP_DUCKDB_PATH", str(tmp_path / "warehouse.duckdb"))
-    monkeypatch.setenv("MDP_LAKE_URI", str(tmp_path / "lake"))
+        patch.setenv(name, value)
+    patch.setenv("MDP_ENV_FILE", os.devnull)
+    patch.setenv("MDP_DUCKDB_PATH", str(folder / "warehouse.duckdb"))
+    patch.setenv("MDP_LAKE_URI", str(folder / "lake"))
+
+
+@pytest.fixture
+def environment(servers: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An environment in which MDP has its own folders and reaches the sandbox. Gives the folder."""
+    enter(tmp_path, servers, monkeypatch)
     return tmp_path
 
 
@@ -166,3 +175,20 @@ def environment(servers: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def platform(servers: Sandbox, environment: Path) -> Iterator[Platform]:
     with dg.DagsterInstance.ephemeral() as instance:
         yield Platform(servers, environment, instance)
+
+
+@pytest.fixture(scope="session")
+def ten_days(servers: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a warehouse and a lake that hold the last ten days, loaded once: tests take a copy."""
+    folder = tmp_path_factory.mktemp("ten_days")
+    with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.ephemeral() as instance:
+        enter(folder, servers, patch)
+        Platform(servers, folder, instance).run(TEN_DAYS)
+    return folder
+
+
+@pytest.fixture
+def loaded(ten_days: Path, platform: Platform) -> Platform:
+    """The last ten days were loaded, by a Dagster that isn't there any more."""
+    shutil.copytree(ten_days, platform.folder, dirs_exist_ok=True)
+    return platform

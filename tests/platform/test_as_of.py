@@ -12,7 +12,7 @@ from mdp_dagster.cli.as_of import AsOfError, parse_instant
 from mdp_dagster.transform.as_of import AsOf
 from mdp_dagster.warehouse.base import WarehouseError
 
-from .conftest import Platform, days_ago
+from .conftest import TEN_DAYS, Platform, days_ago
 
 GOOGLE, META = "4123087751", "301400000000101"
 
@@ -27,17 +27,16 @@ def tables(platform: Platform, dataset: str) -> dict[str, list[dict[str, Any]]]:
 
 
 def test_the_past_is_shown_row_for_row_and_the_present_is_not_touched(
-    platform: Platform, capsys: pytest.CaptureFixture[str]
+    loaded: Platform, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    window = days_ago(5, 1)
-    platform.run(window)
+    platform = loaded
     then = datetime.now(timezone.utc)
     past = {dataset: tables(platform, dataset) for dataset in ("mdp_staging", "mdp_marts")}
     assert past["mdp_marts"]["mart_campaign__daily"] and past["mdp_marts"]["mart_client__daily"]
 
     platform.world.restate("google_ads", GOOGLE, platform.a_day_with_rows(GOOGLE), factor=2)
     platform.world.empty_day("meta_ads", META, platform.a_day_with_rows(META))
-    platform.run(days_ago(7, 0))
+    platform.run(days_ago(11))
     present = {dataset: tables(platform, dataset) for dataset in ("mdp_raw", "mdp_staging", "mdp_marts")}
     assert present["mdp_marts"] != past["mdp_marts"]
 
@@ -48,7 +47,7 @@ def test_the_past_is_shown_row_for_row_and_the_present_is_not_touched(
             assert tables(platform, f"{dataset}_{as_of.suffix}") == tables_then
         assert {dataset: tables(platform, dataset) for dataset in present} == present
     said = capsys.readouterr().out
-    assert f"As of {as_of.moment} UTC: {window} (5 days)" in said
+    assert f"As of {as_of.moment} UTC: {TEN_DAYS} (10 days)" in said
     assert f"mdp_marts_{as_of.suffix}" in said and "mart_campaign__daily" in said and "DROP=1" in said
 
     assert main(["as-of", then.isoformat(), "--drop"]) == 0

@@ -21,13 +21,10 @@ GOOGLE = "4123087751"
 META = "301400000000101"
 
 
-@pytest.fixture
-def loaded(environment: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Platform:
-    """Twelve days, of which the last ten were loaded."""
+@pytest.fixture(autouse=True)
+def _twelve_days(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of which the last ten were loaded, where a test says so."""
     monkeypatch.setenv("MDP_START_DATE", str(TODAY - timedelta(days=11)))
-    platform: Platform = request.getfixturevalue("platform")
-    platform.run(days_ago(9))
-    return platform
 
 
 def materialized(platform: Platform, table: str) -> Counter[str]:

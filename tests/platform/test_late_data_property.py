@@ -1,4 +1,4 @@
-"""A thousand accounts, each with a history of its own: restated, pulled, killed, backfilled, overlapped, probed.
+"""Five hundred accounts, each with a history of its own: restated, pulled, killed, backfilled, overlapped, probed.
 
 Whatever happened, what the probe then finds late and the sensor asks for makes the mart equal to the platform's last
 word. Real ledger, lake, DuckDB and dbt; the platform is a dictionary that speaks Google's reports.
@@ -35,7 +35,7 @@ from mdp_dagster.transform.project import parsed_project
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from mdp_dagster.window import DateWindow
 
-ROUNDS, ACCOUNTS = 4, 250
+ROUNDS, ACCOUNTS = 4, 125
 TODAY = date.today()
 DAYS = DateWindow.of_days(TODAY - timedelta(days=6), TODAY - timedelta(days=1))
 WINDOWS = [

@@ -12,7 +12,7 @@ from mdp_dagster.sandbox import Sandbox
 from mdp_dagster.schedules import JOB_NAME
 from mdp_dagster.window import DateWindow
 
-from .conftest import NOW, TODAY, Platform, days_ago
+from .conftest import NOW, TEN_DAYS, TODAY, Platform, days_ago
 
 GOOGLE, META = "4123087751", "301400000000101"
 CHECKS_PER_RUN = 46
@@ -82,10 +82,8 @@ def test_conversions_that_arrive_late_are_there_after_the_next_run(platform: Pla
     assert set(materialization.metadata["restated_days"].value) == {day.isoformat() for day in window.days()}
 
 
-def test_client_marts_add_up_and_never_add_currencies(platform: Platform) -> None:
-    window = days_ago(3, 1)
-    platform.run(window)
-    differences = platform.warehouse.query(
+def test_client_marts_add_up_and_never_add_currencies(loaded: Platform) -> None:
+    differences = loaded.warehouse.query(
         """
         with campaigns as (
             select client_id, date, platform, sum(clicks) as clicks, sum(spend_reporting) as spend,
@@ -99,7 +97,7 @@ def test_client_marts_add_up_and_never_add_currencies(platform: Platform) -> Non
         """
     ).to_pylist()
     assert differences == []
-    converted = platform.warehouse.query(
+    converted = loaded.warehouse.query(
         """
         select currency, reporting_currency, sum(spend_reporting)::double / sum(spend)::double as rate
         from mdp_marts.mart_campaign__daily where currency <> reporting_currency group by all
@@ -125,10 +123,10 @@ def test_one_account_that_fails_leaves_the_others_and_says_so(platform: Platform
     platform.assert_mart_is_true(window)
 
 
-def test_too_many_malformed_rows_stop_the_run_and_leave_the_marts_alone(platform: Platform) -> None:
+def test_too_many_malformed_rows_stop_the_run_and_leave_the_marts_alone(loaded: Platform) -> None:
+    platform = loaded
     day = platform.a_day_with_rows(META)
     window = DateWindow.of_days(day, day)
-    platform.run(window)
     before = platform.mart(window)
     platform.world.restate("meta_ads", META, day, factor=3)
     for n in range(8):
@@ -153,16 +151,15 @@ def test_rows_that_stand_twice_in_an_answer_block_what_is_downstream(platform: P
 
 
 def test_an_account_that_moves_to_another_client_moves_in_the_marts_without_a_new_pull(
-    platform: Platform, environment: Path, monkeypatch: pytest.MonkeyPatch
+    loaded: Platform, environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    window = days_ago(2, 1)
+    platform = loaded
     clients = Path(__file__).parents[2] / "config" / "clients.yaml"
-    platform.run(window)
     moved = environment / "clients.yaml"
     moved.write_text(clients.read_text().replace("name: Nordlicht Outdoor", "name: Nordlicht Renamed"))
     monkeypatch.setenv("MDP_CLIENTS_FILE", str(moved))
     platform.sandbox.requests.clear()
-    platform.run(window, select='group:"staging" or group:"intermediate" or group:"marts"')
+    platform.run(TEN_DAYS, select='group:"staging" or group:"intermediate" or group:"marts"')
     names = platform.warehouse.query("select distinct client_name from mdp_marts.mart_client__daily").to_pylist()
     assert "Nordlicht Renamed" in {row["client_name"] for row in names}
     assert "Nordlicht Outdoor" not in {row["client_name"] for row in names}

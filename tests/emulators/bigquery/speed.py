@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Callable
+from copy import deepcopy
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +15,7 @@ from bqemulator.jobs import executor
 from bqemulator.sql import inner_query, translator
 from sqlglot.dialects.bigquery import BigQuery
 from sqlglot.dialects.dialect import Dialect
+from sqlglot.expressions import core
 
 _KEPT = 400
 _ONLY_WITH = (
@@ -30,6 +32,7 @@ _ONLY_WITH = (
 
 def mend() -> None:
     _parse_once()
+    _copy_quickly()
     for module, name, pattern, otherwise in _ONLY_WITH:
         setattr(module, name, _only_with(re.compile(pattern, re.IGNORECASE), getattr(module, name), otherwise))
     executor._parse_for_classification = lru_cache(_KEPT)(executor._parse_for_classification)
@@ -54,10 +57,25 @@ def _parse_once() -> None:
             parsed[key] = parse(self, sql, **options)
             if len(parsed) > _KEPT:
                 parsed.popitem(last=False)
-        # a copy, as who asks changes it
-        return [tree.copy() if tree is not None else None for tree in parsed[key]]
+        # a copy, as who asks changes it; a template's placeholders are replaced in a copy anyway
+        return [tree if is_template or tree is None else tree.copy() for tree in parsed[key]]
 
     Dialect.parse = parse_once
+
+
+def _copy_quickly() -> None:
+    """A tree's copy is mostly one of where in the text each name stands, of comments and of types: all plain."""
+
+    def copy(value: Any, *memo: Any) -> Any:
+        if isinstance(value, core.Expr):
+            return value.__deepcopy__({})
+        if isinstance(value, dict):
+            return dict(value)
+        if isinstance(value, list):
+            return [one if isinstance(one, str) else copy(one) for one in value]
+        return deepcopy(value, *memo)
+
+    vars(core)["deepcopy"] = copy
 
 
 def _only_with(pattern: re.Pattern[str], look: Callable[..., Any], otherwise: Any) -> Callable[..., Any]:
