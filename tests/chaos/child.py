@@ -16,6 +16,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from tests.chaos.sabotage import SABOTAGES, VARIABLE
+
 PRELOADED = [
     "tests.chaos.child",
     "mdp_dagster.cli.job_run",
@@ -28,6 +30,7 @@ PRELOADED = [
     "pyarrow.parquet",
 ]
 _PROBES_AT_MOST = 4
+_HELD_AT_MOST_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -104,17 +107,16 @@ def reload_late_days(setting: Setting, jumps: Connection) -> None:
     sys.exit("error: days stay late although they were reloaded")
 
 
-def hold_database(path: str, seconds: float, said: Connection) -> None:
-    """Another program that has the warehouse open. Says so when it has it."""
+def hold_database(path: str, orders: Connection) -> None:
+    """Another program that has the warehouse open. Says so when it has it, and closes it when it is told to."""
     import duckdb
 
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
-            with duckdb.connect(path):
-                with suppress(OSError):  # nobody waits for it
-                    said.send("open")
-                time.sleep(seconds)
+            with duckdb.connect(path), suppress(OSError, EOFError):
+                orders.send("open")
+                orders.poll(_HELD_AT_MOST_SECONDS)
                 return
         except duckdb.Error:
             time.sleep(0.01)
@@ -129,6 +131,7 @@ def make_home(setting: Setting, jumps: Connection) -> None:
 
 
 def _settle_in(setting: Setting, jumps: Connection) -> None:
+    sabotage = os.environ.get(VARIABLE)
     os.environ.clear()
     os.environ.update({**setting.environment, **setting.extra})
     tempfile.tempdir = None
@@ -139,6 +142,8 @@ def _settle_in(setting: Setting, jumps: Connection) -> None:
     # where it stands, if it should hang; in a file of its own, since Dagster redirects what a step prints
     faulthandler.register(signal.SIGUSR1, log, all_threads=True)
     _hasten(setting.report_runs)
+    if sabotage:
+        SABOTAGES[sabotage]()
     if setting.file_bytes is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (setting.file_bytes, setting.file_bytes))
     if setting.clock is not None:

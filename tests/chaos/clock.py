@@ -8,7 +8,8 @@ from multiprocessing.connection import Connection
 
 
 def set_clock(timestamp: float, jumps: Connection) -> None:
-    """This process's time of day is ``timestamp`` from now on, and jumps by the seconds that arrive on the pipe.
+    """This process's time of day is ``timestamp`` from now on, and jumps by the seconds that arrive on the pipe,
+    which is answered when it has.
 
     The monotonic clock goes on as it was, as on a machine whose clock is set.
     """
@@ -31,6 +32,7 @@ def set_clock(timestamp: float, jumps: Connection) -> None:
         while True:
             try:
                 clock.shift(float(jumps.recv()))
+                jumps.send("set")
             except (EOFError, OSError):
                 return
 

@@ -1,22 +1,31 @@
-"""Secrets in what a round left: in every file, and in what files hold compressed."""
+"""Secrets in what a round left: in every file, and in what files hold compressed; and in the command lines of its
+processes. As they are, in base64 or percent-encoded."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
+import re
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
+from urllib.parse import quote
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tests.chaos.processes import marked
+
 _NAMED = ("GOOGLE_ADS_DEVELOPER_TOKEN", "META_ACCESS_TOKEN", "META_APP_SECRET")
 _GIVEN_OUT = b"ya29."  # how Google's access tokens begin, the sandbox's too
 _PRIVATE_KEY = b"PRIVATE KEY"
+_ASSERTION = re.compile(rb"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{16,}")  # what a service account signs to get a token
+_SPIES_SECONDS = 0.5
 
 
 def secrets_of(environment: Mapping[str, str]) -> dict[str, bytes]:
@@ -26,30 +35,73 @@ def secrets_of(environment: Mapping[str, str]) -> dict[str, bytes]:
     found["appsecret_proof"] = hmac.new(secret, token, hashlib.sha256).hexdigest().encode()
     key = json.loads(Path(environment["GOOGLE_ADS_JSON_KEY_FILE_PATH"]).read_text())["private_key"].splitlines()
     found["the private key"] = key[len(key) // 2].encode()
-    return {**found, "a private key's frame": _PRIVATE_KEY, "an access token of Google's": _GIVEN_OUT}
+    found |= {"a private key's frame": _PRIVATE_KEY, "an access token of Google's": _GIVEN_OUT}
+    return {name: form for known, secret in found.items() for name, form in _forms(known, secret)}
+
+
+def _forms(name: str, secret: bytes) -> Iterator[tuple[str, bytes]]:
+    yield name, secret
+    if (quoted := quote(secret, safe="").encode()) != secret:
+        yield f"{name}, percent-encoded", quoted
+    for before in range(3):
+        # the characters that depend on what stands beside it are left out
+        encoded = base64.b64encode(bytes(before) + secret)[(0, 2, 3)[before] :].rstrip(b"=")
+        whole = encoded[: -1 if (before + len(secret)) % 3 else None]
+        if len(whole) >= 8:  # shorter ones come about by chance
+            yield f"{name}, in base64 {before}", whole
+            yield f"{name}, in base64 {before} for addresses", whole.translate(bytes.maketrans(b"+/", b"-_"))
 
 
 def leaks(folders: list[Path], secrets: Mapping[str, bytes]) -> list[str]:
-    """Where a secret stands."""
+    """Where a secret stands; and what can't be looked into."""
     found = []
-    for folder in folders:
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            for content in _contents(path):
-                found += [f"{name} stands in {path}" for name, secret in secrets.items() if secret in content]
+    paths = sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
+    for path in paths:
+        found += [f"{name} stands in {path}" for name in _standing_in(path.read_bytes(), secrets)]
+    for path in (path for path in paths if path.exists()):  # who opens a database clears up what a kill left beside it
+        try:
+            for content in _packed(path):
+                found += [f"{name} stands in {path}" for name in _standing_in(content, secrets)]
+        except (duckdb.Error, sqlite3.Error) as error:
+            found.append(f"can't be looked into for secrets: {path}: {error}")
     return list(dict.fromkeys(found))
 
 
-def _contents(path: Path) -> Iterator[bytes]:
-    """The file's bytes, and its text where these aren't plain."""
-    yield path.read_bytes()
+def _standing_in(content: bytes, secrets: Mapping[str, bytes]) -> Iterator[str]:
+    yield from (name for name, secret in secrets.items() if secret in content)
+    if _ASSERTION.search(content):
+        yield "a signed assertion"
+
+
+def _packed(path: Path) -> Iterator[bytes]:
+    """What a file holds in other bytes than it says."""
     if path.suffix == ".parquet":
         with suppress(pa.ArrowException, OSError):  # a kill may have left half of it
             table = pq.read_table(path)
             yield repr(table.schema.metadata).encode() + repr(table.to_pylist()).encode()
     elif path.suffix == ".duckdb":
-        with suppress(duckdb.Error), duckdb.connect(str(path), read_only=True) as connection:
+        with duckdb.connect(str(path), read_only=True) as connection:
             for schema, name in connection.execute("select schema_name, table_name from duckdb_tables()").fetchall():
                 yield repr(connection.execute(f'select * from "{schema}"."{name}"').fetchall()).encode()
     elif path.suffix == ".db":
-        with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(path)) as connection:
             yield "\n".join(connection.iterdump()).encode()
+
+
+class Spy:
+    """Looks at the command lines of all processes now and then: everybody on the machine can."""
+
+    def __init__(self, mark: str, secrets: Mapping[str, bytes]) -> None:
+        self._mark = mark
+        self._secrets = secrets
+        self._looked = 0.0
+        self.found: set[str] = set()
+
+    def look(self) -> None:
+        if time.monotonic() > self._looked + _SPIES_SECONDS:
+            self._looked = time.monotonic()
+            for command in marked(self._mark, ()).values():
+                self.found |= {
+                    f"{name} stands in a command line: {command[:80]}"
+                    for name in _standing_in(command.encode(), self._secrets)
+                }

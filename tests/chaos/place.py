@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,8 +43,21 @@ class Place:
     def temporary(self) -> Path:
         return self.folder / "tmp"
 
+    @property
+    def home_of_user(self) -> Path:
+        return self.folder / "home"
+
     def warehouse(self) -> DuckDBWarehouse:
         return DuckDBWarehouse(self.warehouse_file, 60)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[DuckDBWarehouse]:
+        """A copy of the warehouse as it lies there, to look at: opening the file itself would clear up what a kill has
+        left, which is the next run's work."""
+        with tempfile.TemporaryDirectory(dir=self.logs) as folder:
+            for path in self.folder.glob(f"{self.warehouse_file.name}*"):
+                shutil.copy(path, folder)
+            yield DuckDBWarehouse(Path(folder, self.warehouse_file.name), 60)
 
     def keep(self, target: Path) -> Path:
         """Copy all of it to where it outlives the round."""
@@ -55,7 +70,7 @@ class Place:
 def make_place(disk: Path, logs: Path, name: str, home: Path, settings: Mapping[str, str]) -> Place:
     """``home``: a DAGSTER_HOME to copy, with its storage made. ``settings``: the sandbox's addresses, and MDP's."""
     place = Place(disk / name, logs / name)
-    for folder in (place.folder, place.logs, place.temporary):
+    for folder in (place.folder, place.logs, place.temporary, place.home_of_user):
         folder.mkdir(parents=True)
     shutil.copytree(home, place.home, symlinks=True)
     write_dagster_yaml(place.home)
@@ -71,6 +86,11 @@ def make_place(disk: Path, logs: Path, name: str, home: Path, settings: Mapping[
             "MDP_CLIENTS_FILE": str(PROJECT_ROOT / "config" / "clients.yaml"),
             "MDP_ENV_FILE": str(no_settings),
             "TMPDIR": str(place.temporary),
+            "HOME": str(place.home_of_user),
+            "XDG_CACHE_HOME": str(place.home_of_user / ".cache"),
+            "XDG_CONFIG_HOME": str(place.home_of_user / ".config"),
+            "XDG_DATA_HOME": str(place.home_of_user / ".local" / "share"),
+            "XDG_STATE_HOME": str(place.home_of_user / ".local" / "state"),
             **settings,
         }
     )

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tests.chaos.api_faults import ACCOUNTS, RECIPES, ApiFault, Recipe, draw
 from tests.chaos.clock import in_zone
@@ -17,9 +17,14 @@ Card = TypeVar("Card")
 
 DAYS_BEFORE = 6
 """A round is about today and so many days before."""
-_CARDS_PER_ROUND = 3  # beside two acts that every round has
+OVERLAPPING = ((6, 2), (4, 1))
+"""The windows of two backfills at once."""
+_CARDS_PER_ROUND = 5  # half of them: five minutes are two rounds at least. Beside the acts that every round has.
 _FAULTS_PER_ROUND = 8
-_OFTEN = {"kill:load": 3, "kill:commit": 3}  # they are over soon, and a millisecond earlier or later is another thing
+_OFTEN = {"kill:load": 2, "kill:commit": 2}  # they are over soon, and come up again and again in each run
+_MOST_TIMES = {"load": 3, "commit": 8}
+# They last for seconds or for milliseconds.
+_SECONDS = {"dbt": 1.0, "extract": 0.02, "landing": 0.01, "load": 0.002, "commit": 0.002}
 _AFTER_THE_RUN = 10_000  # requests, which no run makes
 
 # just before a change, and the zone whose clocks it is about
@@ -41,7 +46,7 @@ def plan_round(seed: int, number: int) -> RoundPlan:
     chance = random.Random(f"{seed} round {number}")
     dealt = _deal(seed, number)
     zone, base, clock_acts = _time(number, chance)
-    fixed = clock_acts or [_command_act(number, chance), _act("api", chance)]
+    fixed = clock_acts or [*_command_acts(number, chance), _act("api", chance)]
     acts = [*fixed, *(_act(kind, chance) for kind in dealt.kinds for _ in range(_OFTEN.get(kind, 1)))]
     chance.shuffle(acts)
     acts.sort(key=lambda act: act.clock is not None and not act.clock.time_passes)  # what comes before is the test
@@ -56,7 +61,7 @@ def short_plan(seed: int) -> RoundPlan:
     chance = random.Random(f"{seed} short")
     window = (DAYS_BEFORE, 0)
     passing = [recipe for recipe in RECIPES if recipe.kind in ("internal", "transient")]
-    killed = Act("kill", window, stage="extract", edits=_edits(chance, window, 2))
+    killed = Act("kill", window, stage="commit", times=chance.randint(1, _MOST_TIMES["commit"]))
     restated = replace(_act("restated", chance), faults=tuple(replace(draw(r, chance), after=0) for r in passing))
     return RoundPlan(0, "Europe/Berlin", None, (killed, restated), "runs")
 
@@ -106,36 +111,45 @@ def _act(card: str, chance: random.Random) -> Act:
     edits = _edits(chance, window, chance.randint(0, 1))
     kind, _, stage = card.partition(":")
     if kind == "kill":
-        longest = {"dbt": 2.5, "extract": 0.05}.get(stage, 0.01)  # a commit of small accounts takes milliseconds
-        seconds = chance.uniform(0, longest)
-        return Act("kill", window, stage=stage, seconds=seconds, edits=edits)
+        return Act("kill", window, edits=edits, **_moment(stage, chance))
     if kind == "disk":
         stage = chance.choice(("extract", "landing", "commit", "dbt"))
         return Act("disk", window, stage=stage, seconds=chance.uniform(0, 0.5), left_kib=chance.choice((0, 16, 256)))
     if kind in ("waited", "refused"):
-        # beside MDP_LOCK_TIMEOUT_SECONDS=3 (acts.py)
-        seconds = chance.uniform(0.5, 1.2) if kind == "waited" else chance.uniform(6, 7)
-        return Act(kind, window, stage=chance.choice(("start", "extract")), seconds=seconds)
+        # from when the run wants it, beside MDP_LOCK_TIMEOUT_SECONDS=3 (starts.py); a refused one waits in vain
+        return Act(kind, window, stage=chance.choice(("start", "extract")), seconds=chance.uniform(0.1, 1))
     if kind == "overlap":
-        stage = chance.choice(("", *KILL_STAGES))
-        return Act(kind, (DAYS_BEFORE, 1), stage=stage, seconds=chance.uniform(0, 1), edits=_edits(chance, window, 2))
+        moment = _moment(chance.choice(KILL_STAGES), chance) if chance.random() < 0.8 else {}
+        return Act(kind, (DAYS_BEFORE, 1), edits=_edits(chance, window, 2), **moment)
     if kind == "restated":
-        made = _edits(chance, window, 3)
-        kinds = zip(("restate", "empty", "add"), made, strict=True)
-        edits = tuple(Edit(k, e.platform, e.account_id, e.days_ago, e.factor, chance.randint(10, 20)) for k, e in kinds)
+        one, other, last = _edits(chance, window, 3)
+        edits = (
+            replace(one, kind="restate", after=chance.randint(5, 15)),
+            replace(other, kind="empty", after=chance.randint(5, 15)),
+            replace(last, kind="add", after=chance.randint(5, 15)),
+            replace(other, kind="add", after=chance.randint(16, 20)),  # filled again
+        )
     return Act(kind, window, edits=edits)
 
 
-def _command_act(number: int, chance: random.Random) -> Act:
+def _moment(stage: str, chance: random.Random) -> dict[str, Any]:
+    """Of a kill."""
+    times = chance.randint(1, _MOST_TIMES.get(stage, 1))
+    return {"stage": stage, "times": times, "seconds": chance.uniform(0, _SECONDS[stage])}
+
+
+def _command_acts(number: int, chance: random.Random) -> list[Act]:
     """Commands as people type them: killed with all their processes, or the terminal's alone."""
-    ways = ("materialize", "backfill", "backfill's terminal")
-    return Act(
-        "kill",
-        _window(chance),
-        way=ways[number // 2 % 3],
-        stage=chance.choice(KILL_STAGES),
-        seconds=chance.uniform(0, 0.5),
-    )
+    ways = ("backfill", "backfill's terminal", "materialize")
+    wanted = ways[:2] if number == 0 else (ways[(number // 2 + 1) % 3],)
+    return [Act("kill", _own_window(chance), way=way, **_moment(chance.choice(KILL_STAGES), chance)) for way in wanted]
+
+
+def _own_window(chance: random.Random) -> tuple[int, int]:
+    """Not one of the overlapping backfills': the same command again would continue theirs."""
+    while (window := _window(chance)) in OVERLAPPING:
+        pass
+    return window
 
 
 def _time(number: int, chance: random.Random) -> tuple[str, datetime | None, list[Act]]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any
 
 from mdp_dagster.sandbox.catalogue import Platform
 from tests.chaos.api_faults import ApiFault
+
+AccountDay = tuple[Platform, str, date]
+Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,14 @@ class ClockJump:
 
 @dataclass(frozen=True)
 class Act:
-    """One thing that goes wrong, in a run of its own. ``window``: the first and the last day, in days ago."""
+    """One thing that goes wrong, in a run of its own. ``window``: the first and the last day, in days ago. ``stage``:
+    where it is to happen; ``times``: when that comes up so often; ``seconds``: so much later."""
 
     kind: str
     window: tuple[int, int]
     way: str = "warm"
     stage: str = ""
+    times: int = 1
     seconds: float = 0
     left_kib: int = 0
     faults: tuple[ApiFault, ...] = ()
@@ -54,7 +60,8 @@ class Act:
     def __str__(self) -> str:
         about = [f"{self.kind}: {self.way}, {self.window[0]} to {self.window[1]} days ago"]
         if self.stage:
-            about.append(f"in {self.stage}, {self.seconds:.2f} s")
+            times = f", for the {self.times}. time" if self.times > 1 else ""
+            about.append(f"in {self.stage}{times}, {self.seconds:.3f} s later")
         if self.clock:
             about.append(
                 f"{self.clock.kind}: {self.clock.skew_seconds:+.0f} s, then {self.clock.jump_seconds:+.0f} s "

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,16 @@ from typing import Any
 from tests.chaos.child import PRELOADED, Setting
 from tests.chaos.place import MARK, Place
 
+_LOOK_SECONDS = 0.2  # between looks for the process that a command starts
+
 _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload(PRELOADED)
 
 
 @dataclass
 class Running:
-    """A process of MDP. ``target``: whom a kill hits, where that isn't the process itself."""
+    """A process of MDP. ``killed``: whoever ran the job was there, and got SIGKILL. ``left_alone``: the process that
+    runs the job, of a command that was killed without it. ``run_id``: Dagster's; of commands, nobody knows it."""
 
     name: str
     log: Path
@@ -33,7 +36,9 @@ class Running:
     jumps: Connection | None = None
     run_id: str = ""
     killed: bool = False
-    left_alone: list[int] = field(default_factory=list)
+    left_alone: int | None = None
+    _worker: int | None = None
+    _looked: float = 0.0
 
     @property
     def pid(self) -> int:
@@ -51,22 +56,37 @@ class Running:
 
     def worker(self) -> int:
         """The process that runs the job: of a command that starts one for it, that one."""
-        return next((pid for pid in children_of(self.pid) if b"job_run" in _command(pid)), self.pid)
+        if self._worker is None and self.jumps is None and time.monotonic() > self._looked + _LOOK_SECONDS:
+            self._looked = time.monotonic()
+            self._worker = next((pid for pid in children_of(self.pid) if b"job_run" in command_of(pid)), None)
+        return self.pid if self._worker is None else self._worker
 
-    def kill(self, terminal_only: bool = False) -> bool:
-        """SIGKILL, to who runs the job and to whoever started that; ``terminal_only``: to the latter alone. Whether it
-        was alive. What else they had started has to end by itself."""
+    def stop(self) -> bool:
+        """Have it stand still, with whoever runs its job. Whether the latter does, and so hadn't ended before."""
+        for pid in {self.pid, self.worker()}:
+            _signal(pid, signal.SIGSTOP)
+        deadline = time.monotonic() + 1
+        while (state := _state(self.worker())) not in "TZX" and time.monotonic() < deadline:
+            time.sleep(0.0002)
+        return state == "T"
+
+    def go_on(self) -> None:
+        for pid in {self.pid, self.worker()}:
+            _signal(pid, signal.SIGCONT)
+
+    def kill(self, terminal_only: bool = False) -> None:
+        """SIGKILL, to who runs the job and to whoever started that; ``terminal_only``: to the latter alone. What else
+        they had started has to end by itself."""
         worker = self.worker()
-        if not self.alive:
-            return False
         if terminal_only and worker != self.pid:
-            self.left_alone.append(worker)
+            self.left_alone = worker
         else:
-            _kill(worker)
-        _kill(self.pid)
+            self.killed = _state(worker) not in "ZX"
+            _signal(worker, signal.SIGKILL)
+        _signal(self.pid, signal.SIGKILL)
         self.wait(10)
-        self.killed = self.code == -signal.SIGKILL
-        return self.killed
+        if self.left_alone is not None:
+            _signal(self.left_alone, signal.SIGCONT)
 
     def say_where_it_stands(self) -> None:
         """Have a warm process print the stacks of its threads."""
@@ -119,38 +139,54 @@ def start_command(place: Place, name: str, *arguments: str) -> Running:
     return Running(name, log, process)
 
 
-def _kill(pid: int) -> None:
+def _signal(pid: int, number: int) -> None:
     with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
 
 
-def _command(pid: int) -> bytes:
+def command_of(pid: int) -> bytes:
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     return b""
 
 
+def _stat(pid: int) -> list[str]:
+    """What the kernel says of a process, from its state on: the name before that may hold anything."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return ["X", "0"]
+
+
+def _state(pid: int) -> str:
+    return _stat(pid)[0]
+
+
+def _all_processes() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
 def children_of(pid: int) -> list[int]:
-    """The living children of a process."""
-    found: list[int] = []
-    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):
-            found += [int(child) for child in tasks.read_text().split()]
-    return found
+    """The children of a process."""
+    return [child for child in _all_processes() if _stat(child)[1] == str(pid)]
 
 
 def marked(mark: str, known: Sequence[int]) -> dict[int, str]:
     """The living processes of this chaos, by their environment: command lines by process id."""
     found = {}
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) in known:
+    for pid in _all_processes():
+        if pid in known:
             continue
         with suppress(OSError):
-            environment = (entry / "environ").read_bytes().split(b"\0")
-            state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
-            if f"{MARK}={mark}".encode() in environment and state not in "ZX":
-                found[int(entry.name)] = _command(int(entry.name)).replace(b"\0", b" ").decode(errors="replace")[:200]
+            environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+            if f"{MARK}={mark}".encode() in environment and _state(pid) not in "ZX":
+                found[pid] = command_of(pid).replace(b"\0", b" ").decode(errors="replace")
     return found
+
+
+def kill_marked(mark: str) -> None:
+    """Whatever of this chaos still lives, but for this process."""
+    for pid in marked(mark, [os.getpid()]):
+        _signal(pid, signal.SIGKILL)
 
 
 def left_behind(mark: str, known: Sequence[int], patience: float = 10) -> dict[int, str]:

@@ -13,17 +13,27 @@ from zoneinfo import ZoneInfo
 from mdp_dagster.sandbox import Sandbox
 from mdp_dagster.window import DateWindow
 from tests.chaos.disk import Disk
+from tests.chaos.history import Content, Pull
 from tests.chaos.place import Place
 from tests.chaos.plan import DAYS_BEFORE
-from tests.chaos.planned import RoundPlan
+from tests.chaos.planned import AccountDay, RoundPlan, Rows
 from tests.chaos.processes import Running
 from tests.chaos.tally import Tally
+
+PATIENCE_SECONDS = 90
+"""For the end of a run. What waits longer hangs."""
 
 
 @dataclass
 class Scene:
     """``began``: what time it was then, on a machine whose clock is right; ``began_monotonic``: on the clock that
-    nobody sets. ``stale``: days that somebody who watches knows to be missing or out of date."""
+    nobody sets; ``passed_seconds``: those that were skipped since. ``sets_clocks``: it isn't the real time, and
+    processes have to be told.
+
+    ``stale``: days that somebody who watches knows to be missing or out of date; ``rejected``: days of runs in which
+    rows were spoilt; ``versions``: what the platforms said of account-days before they changed; ``unsettled``: see
+    ``history.rebuild_problems``. ``left_by_kills``, ``without_end``: files and folders, and runs, that kills explain.
+    ``kept``: what raw held after the last act. ``told``: where its run was killed, for the act's line."""
 
     plan: RoundPlan
     place: Place
@@ -33,19 +43,24 @@ class Scene:
     chance: random.Random
     began: datetime
     first_day: date
+    sets_clocks: bool
     began_monotonic: float = field(default_factory=time.monotonic)
+    passed_seconds: float = 0
     stale: set[date] = field(default_factory=set)
-    rejected: set[date] = field(default_factory=set)  # days of runs in which rows were spoilt
+    rejected: set[date] = field(default_factory=set)
+    versions: dict[AccountDay, list[Rows]] = field(default_factory=dict)
+    unsettled: set[date] = field(default_factory=set)
+    left_by_kills: set[Path] = field(default_factory=set)
+    without_end: set[str] = field(default_factory=set)
+    kept: dict[Pull, Content] = field(default_factory=dict)
+    told: str = ""
     problems: list[str] = field(default_factory=list)
-    kills: int = 0
-    cut_off: int = 0  # runs that can't have told Dagster of their end
-    kills_in_dbt: int = 0
     runs: int = 0
 
     @property
     def now(self) -> datetime:
         """What a right clock shows."""
-        return self.began + timedelta(seconds=time.monotonic() - self.began_monotonic)
+        return self.began + timedelta(seconds=self.passed_seconds + time.monotonic() - self.began_monotonic)
 
     @property
     def today(self) -> date:
@@ -60,7 +75,7 @@ class Scene:
     @property
     def clock(self) -> float | None:
         """The clock of a process; None for the real one."""
-        return None if self.plan.base is None else self.now.timestamp()
+        return self.now.timestamp() if self.sets_clocks else None
 
     def window(self, days_ago: tuple[int, int]) -> DateWindow:
         """Counted from the day on which the round began."""
@@ -71,7 +86,7 @@ class Scene:
 
     def time_passes(self, seconds: float) -> None:
         """For the platforms too: what they say of every day is another thing now."""
-        self.began += timedelta(seconds=seconds)
+        self.passed_seconds += seconds
         self.sandbox.world.now = self.now
         self.stale.update(self.days.days())
 
@@ -89,10 +104,17 @@ class Scene:
 
 
 def new_scene(
-    plan: RoundPlan, place: Place, sandbox: Sandbox, disk: Disk, tally: Tally, now: datetime, first_day: date
+    plan: RoundPlan,
+    place: Place,
+    sandbox: Sandbox,
+    disk: Disk,
+    tally: Tally,
+    now: datetime,
+    first_day: date,
+    sets_clocks: bool,
 ) -> Scene:
     """The round as it begins: nothing is loaded, so every day is missing."""
-    scene = Scene(plan, place, sandbox, disk, tally, random.Random(f"{plan}"), now, first_day)
+    scene = Scene(plan, place, sandbox, disk, tally, random.Random(f"{plan}"), now, first_day, sets_clocks)
     scene.stale.update(scene.days.days())
     return scene
 

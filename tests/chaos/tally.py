@@ -6,22 +6,31 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 KILL_STAGES = ("extract", "landing", "load", "commit", "dbt")
-GROUPS = ("kill", "disk", "locked", "api", "overlap", "clock", "restated")
+GROUPS = ("kill", "command", "disk", "locked", "api", "overlap", "clock", "restated")
 
-# What a full pass has to have met at least once, by group.
-EXPECTED: dict[str, tuple[str, ...]] = {
+# What two rounds plan, so that five minutes have met it even on two slow cores, at least once by group and kind.
+REQUIRED: dict[str, tuple[str, ...]] = {
     "kill": KILL_STAGES,
+    "command": ("backfill killed", "backfill's terminal killed"),
     "disk": ("full",),
     "locked": ("waited", "refused"),
     "overlap": ("two backfills and the daily run",),
-    "clock": ("midnight", "daylight saving", "set back", "ahead"),
     "restated": ("restate", "empty", "add"),
+}
+REQUIRED_GROUPS = ("api", "clock")
+"""Of these, one kind or another."""
+# What comes in later rounds, or depends on the moment.
+HOPED_FOR: dict[str, tuple[str, ...]] = {
+    "kill": ("waiting for a quota",),
+    "command": ("materialize killed", "backfill continues"),
+    "clock": ("midnight", "daylight saving", "set back", "ahead"),
 }
 
 
 @dataclass
 class Tally:
-    """Counts over all rounds. ``planned`` is what was tried; ``hit``, what really happened to a living run."""
+    """Counts over all rounds. ``planned``: what was tried. ``hit``: what really happened, to a living run or, where the
+    kind says so, beside one. ``work``: what it took."""
 
     planned: Counter[tuple[str, str]] = field(default_factory=Counter)
     hit: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -33,10 +42,17 @@ class Tally:
     def met(self, group: str, kind: str, times: int = 1) -> None:
         self.hit[group, kind] += times
 
+    def required_and_missing(self) -> list[str]:
+        """Without them, a whole run has not tried what it is for."""
+        groups = {group for (group, _), hits in self.hit.items() if hits}
+        return self._missing(REQUIRED) + [f"{group}: any" for group in REQUIRED_GROUPS if group not in groups]
+
     def missing(self, api_kinds: tuple[tuple[str, str], ...]) -> list[str]:
-        """The kinds that never hit."""
-        wanted = [(group, kind) for group, kinds in EXPECTED.items() for kind in kinds]
-        wanted += [("api", f"{platform} {kind}") for platform, kind in api_kinds]
+        """The other kinds that never hit."""
+        return self._missing(HOPED_FOR | {"api": tuple(f"{platform} {kind}" for platform, kind in api_kinds)})
+
+    def _missing(self, kinds_by_group: dict[str, tuple[str, ...]]) -> list[str]:
+        wanted = [(group, kind) for group, kinds in kinds_by_group.items() for kind in kinds]
         return [f"{group}: {kind}" for group, kind in wanted if not self.hit[group, kind]]
 
     def table(self) -> str:

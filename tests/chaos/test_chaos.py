@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -9,19 +10,33 @@ import sys
 import pytest
 
 from mdp_dagster.settings import PROJECT_ROOT
+from tests.chaos.sabotage import VARIABLE
+
+
+def _short_round(**environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.chaos", "--short", "--seed", "20261120", "--seconds", "150"],
+        cwd=PROJECT_ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=275,  # after its own end, at the latest
+    )
 
 
 @pytest.mark.timeout(280)
 def test_a_short_round_is_survived() -> None:
-    chaos = subprocess.run(
-        [sys.executable, "-m", "tests.chaos", "--short", "--seed", "20261120", "--seconds", "240"],
-        cwd=PROJECT_ROOT,
-        capture_output=True,
-        text=True,
-        timeout=270,
-    )
+    chaos = _short_round()
     assert chaos.returncode == 0, chaos.stdout[-6000:] + chaos.stderr[-2000:]
     hits = {name.strip(): int(hit) for name, hit in re.findall(r"^(\w+: .+?)\s+\d+\s+(\d+)$", chaos.stdout, re.M)}
-    for fault in ("kill: extract", "api: google_ads internal", "api: meta_ads transient", "restated: empty"):
+    for fault in ("kill: commit", "api: google_ads internal", "api: meta_ads transient", "restated: empty"):
         assert hits.get(fault, 0) >= 1, chaos.stdout
     assert re.search(r"[1-9]\d* rows compared", chaos.stdout)
+
+
+@pytest.mark.timeout(280)
+def test_rows_that_are_lost_after_a_retry_are_noticed_before_another_run_brings_them() -> None:
+    chaos = _short_round(**{VARIABLE: "lose_a_row_after_a_retry"})
+    assert chaos.returncode == 1, chaos.stdout[-6000:] + chaos.stderr[-2000:]
+    assert "FAILED: seed 20261120, round 0" in chaos.stdout
+    assert "recovered by" not in chaos.stdout

@@ -1,10 +1,21 @@
-"""What chaos looks at in the end: each thing that can be wrong is noticed."""
+"""What chaos looks at: each thing that can be wrong is noticed; and what it plans: every kind comes."""
 
 from __future__ import annotations
 
+import base64
+import fcntl
+import os
+import random
+import signal
 import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import replace
 from datetime import date, datetime, timezone
 from pathlib import Path
+from unittest.mock import Mock
+from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
@@ -13,14 +24,25 @@ import pytest
 
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
 from mdp_dagster.platforms import REPORTS
-from mdp_dagster.sandbox import World
+from mdp_dagster.sandbox import Sandbox, World
+from mdp_dagster.sandbox.catalogue import PLATFORMS, Platform
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
+from mdp_dagster.warehouse.lock import FileLock
 from mdp_dagster.window import DateWindow
-from tests.chaos.api_faults import EVERY_KIND, RECIPES
-from tests.chaos.leaks import leaks
+from tests.chaos.api_faults import ACCOUNTS, EVERY_KIND, RECIPES
+from tests.chaos.dagster_runs import dagster_runs, overlapped, without_end
+from tests.chaos.edits import change as change_world
+from tests.chaos.history import lost_problems, pulls, rebuild_problems
+from tests.chaos.leaks import leaks, secrets_of
+from tests.chaos.place import MARK, Place
 from tests.chaos.plan import plan_round
-from tests.chaos.tally import EXPECTED, Tally
-from tests.chaos.verify import lake_problems, mart_problems, raw_problems
+from tests.chaos.planned import Edit
+from tests.chaos.processes import Running, kill_marked, left_behind
+from tests.chaos.raw import current_problems, lake_problems, raw_problems, unfinished_problems
+from tests.chaos.recovery import left_folders
+from tests.chaos.stages import Watch
+from tests.chaos.tally import HOPED_FOR, KILL_STAGES, REQUIRED, Tally
+from tests.chaos.verify import expected_rows, mart_problems
 
 WORLD = World(seed=3, now=datetime(2026, 11, 20, 12, tzinfo=timezone.utc))
 WINDOW = DateWindow.of_days("2026-11-17", "2026-11-18")
@@ -32,7 +54,7 @@ def warehouse(tmp_path: Path) -> DuckDBWarehouse:
     """A mart with the truth, and raw with one pull of one day: two rows."""
     warehouse = DuckDBWarehouse(tmp_path / "warehouse.duckdb")
     warehouse.prepare([*SHARED_TABLES, *map(report_table, REPORTS)])
-    truth = pa.Table.from_pylist(WORLD.truth(None, WINDOW.start, WINDOW.end))
+    truth = pa.Table.from_pylist(expected_rows(WORLD, WINDOW))
     with duckdb.connect(str(warehouse.path)) as connection:
         connection.register("truth", truth)
         connection.execute("create schema mdp_marts; create table mdp_marts.mart_campaign__daily as from truth")
@@ -72,11 +94,26 @@ def test_a_mart_with_the_truth_has_no_problem(warehouse: DuckDBWarehouse) -> Non
         ("insert into {} select * from {} where rowid = 4", "doubled in the mart: "),
         ("update {} set spend = spend + 0.01 where rowid = 4", "stale: "),
         ("update {} set campaign_id = 'x' where rowid = 4", "not the platform's"),
+        ("update {} set date = date '2026-11-01' where rowid = 4", "not the platform's"),
+        ("update {} set client_id = 'x' where rowid = 4", "stale: "),
     ],
 )
 def test_a_row_that_is_lost_doubled_or_stale_is_told(warehouse: DuckDBWarehouse, sql: str, said: str) -> None:
     change(warehouse, sql.replace("{}", "mdp_marts.mart_campaign__daily"))
     assert any(said in problem for problem in mart_problems(warehouse, WORLD, WINDOW)[1])
+
+
+def test_right_after_a_run_its_window_is_compared_but_for_days_that_changed_meanwhile(
+    warehouse: DuckDBWarehouse,
+) -> None:
+    gone = expected_rows(WORLD, WINDOW)[4]
+    key = f"date = '{gone['date']}' and campaign_id = '{gone['campaign_id']}'"
+    change(warehouse, f"delete from mdp_marts.mart_campaign__daily where {key}")
+    change(warehouse, "insert into mdp_marts.mart_campaign__daily (date, campaign_id) values ('2026-11-01', 'x')")
+    [problem] = mart_problems(warehouse, WORLD, WINDOW, apart=())[1]
+    assert problem.startswith("lost: ")
+    apart = {(gone["platform"], gone["account_id"], gone["date"])}
+    assert mart_problems(warehouse, WORLD, WINDOW, apart)[1] == []
 
 
 def test_an_empty_comparison_is_a_problem(warehouse: DuckDBWarehouse) -> None:
@@ -85,6 +122,7 @@ def test_an_empty_comparison_is_a_problem(warehouse: DuckDBWarehouse) -> None:
 
 def test_raw_that_agrees_with_its_ledger_has_no_problem(warehouse: DuckDBWarehouse) -> None:
     assert raw_problems(warehouse) == []
+    assert current_problems(warehouse, WINDOW) == []
 
 
 @pytest.mark.parametrize(
@@ -99,18 +137,84 @@ def test_raw_that_agrees_with_its_ledger_has_no_problem(warehouse: DuckDBWarehou
 )
 def test_raw_rows_that_the_ledger_does_not_know_are_told(warehouse: DuckDBWarehouse, sql: str, said: str) -> None:
     change(warehouse, sql)
-    assert any(said in problem for problem in raw_problems(warehouse))
+    found = [*raw_problems(warehouse), *current_problems(warehouse, WINDOW)]
+    assert any(said in problem for problem in found)
 
 
-def test_a_landed_file_that_is_gone_is_told(warehouse: DuckDBWarehouse, tmp_path: Path) -> None:
-    assert "/nowhere.parquet" in lake_problems(warehouse, tmp_path, 0)[0]
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"delete from {TABLE} where campaign_id = '1'",
+        f"update {TABLE} set campaign_id = '3' where campaign_id = '1'",
+        f"insert into {TABLE} select * from {TABLE} limit 1",
+        "update mdp_raw.raw__extracts set row_count = 3",
+        "delete from mdp_raw.raw__extracts",
+    ],
+)
+def test_raw_that_has_not_only_grown_is_told(warehouse: DuckDBWarehouse, sql: str) -> None:
+    before = pulls(warehouse)
+    with duckdb.connect(str(warehouse.path)) as connection:
+        _ledger(connection, "another", 0)
+    assert list(lost_problems(before, pulls(warehouse), "raw")) == []
+    change(warehouse, sql)
+    assert len(list(lost_problems(before, pulls(warehouse), "raw"))) == 1
 
 
-def test_unfinished_files_that_no_kill_explains_are_told(warehouse: DuckDBWarehouse, tmp_path: Path) -> None:
-    change(warehouse, "delete from mdp_raw.raw__extracts")
-    (tmp_path / "a.parquet.unfinished").touch()
-    assert lake_problems(warehouse, tmp_path, 1) == []
-    assert len(lake_problems(warehouse, tmp_path, 0)) == 1
+def test_a_lake_that_does_not_give_raw_again_is_told(warehouse: DuckDBWarehouse, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    lake.mkdir()
+    [problem] = rebuild_problems(warehouse, lake, set())
+    assert "holds no extract" in problem
+
+
+def test_a_landed_file_that_is_gone_is_told(warehouse: DuckDBWarehouse) -> None:
+    assert "/nowhere.parquet" in next(lake_problems(warehouse))
+
+
+def test_unfinished_files_that_no_kill_explains_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "a.parquet.unfinished"
+    file.touch()
+    assert list(unfinished_problems(tmp_path, {file})) == []
+    assert len(list(unfinished_problems(tmp_path, {tmp_path / "b.parquet.unfinished"}))) == 1
+
+
+def test_folders_of_dbt_that_no_kill_explains_are_told(tmp_path: Path) -> None:
+    folder = tmp_path / "mdp-dbt-a"
+    folder.mkdir()
+    place = Mock(temporary=tmp_path)
+    assert left_folders(Mock(place=place, left_by_kills={folder})) == []
+    assert len(left_folders(Mock(place=place, left_by_kills={tmp_path / "mdp-dbt-b"}))) == 1
+
+
+def test_a_process_that_is_left_is_told_and_killed() -> None:
+    mark = uuid4().hex
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with subprocess.Popen(command, env={**os.environ, MARK: mark}) as process:
+        try:
+            assert list(left_behind(mark, (), patience=0.2)) == [process.pid]
+            assert left_behind(mark, [process.pid], patience=0) == {}
+        finally:
+            kill_marked(mark)
+        assert process.wait(10) == -signal.SIGKILL
+
+
+def test_runs_without_an_end_are_known_by_their_ids_and_overlaps_by_their_times(tmp_path: Path) -> None:
+    (tmp_path / "history").mkdir()
+    with closing(sqlite3.connect(tmp_path / "history" / "runs.db")) as runs:
+        runs.execute("create table runs (run_id text, status text, start_time real, end_time real)")
+        rows = [
+            ("a", "SUCCESS", 1, 2),
+            ("b", "STARTED", 3, None),
+            ("c", "FAILURE", 4, 5),
+            ("d", "NOT_STARTED", None, None),
+        ]
+        runs.executemany("insert into runs values (?, ?, ?, ?)", rows)
+        runs.commit()
+    assert without_end(tmp_path) == {"b", "d"}
+    told = dagster_runs(tmp_path)
+    assert overlapped([told["b"], told["c"]], now=6)
+    assert not overlapped([told["a"], told["b"], told["d"]], now=6)
+    assert not overlapped([told["b"], told["c"]], now=3.5)
 
 
 def test_secrets_are_found_wherever_they_stand(tmp_path: Path) -> None:
@@ -128,19 +232,40 @@ def test_secrets_are_found_wherever_they_stand(tmp_path: Path) -> None:
     assert found == {"log.txt", "rows.parquet", "warehouse.duckdb", "events.db"}
 
 
+def test_secrets_are_found_in_other_words_too(tmp_path: Path) -> None:
+    with Sandbox(WORLD, tmp_path / "sandbox") as sandbox:
+        secrets = secrets_of(sandbox.env)
+        token = sandbox.env["META_ACCESS_TOKEN"].encode()
+    folder = tmp_path / "left"
+    folder.mkdir()
+    for before in (b"", b"a", b"ab"):
+        (folder / f"{len(before)}.txt").write_bytes(base64.b64encode(before + token + b"and more"))
+    (folder / "key.txt").write_bytes(b"-----BEGIN%20PRIVATE%20KEY-----")
+    (folder / "assertion.txt").write_bytes(b"eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJtZHAifQ.c2lnbmF0dXJlLXNpZ25hdHVyZQ")
+    (folder / "unreadable.duckdb").write_bytes(b"not a database")
+    (folder / "clean.txt").write_bytes(base64.b64encode(b"nothing that anybody would have to hide"))
+    told = leaks([folder], secrets)
+    files = [path.name for path in sorted(folder.iterdir()) if any(str(path) in problem for problem in told)]
+    assert files == ["0.txt", "1.txt", "2.txt", "assertion.txt", "key.txt", "unreadable.duckdb"]
+
+
 def test_the_same_seed_gives_the_same_plan_and_another_another() -> None:
     assert [str(plan_round(5, n)) for n in range(4)] == [str(plan_round(5, n)) for n in range(4)]
     assert str(plan_round(5, 0)) != str(plan_round(6, 0))
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_four_rounds_plan_every_kind(seed: int) -> None:
-    acts = [act for number in range(4) for act in plan_round(seed, number).acts]
-    assert {(f.recipe.platform, f.recipe.kind) for act in acts for f in act.faults} == set(EVERY_KIND)
+def test_two_rounds_plan_what_is_required_and_four_every_kind(seed: int) -> None:
+    rounds = [plan_round(seed, number).acts for number in range(4)]
+    acts = [*rounds[0], *rounds[1]]
+    assert {act.stage for act in acts if act.kind == "kill" and act.way == "warm"} == set(KILL_STAGES)
+    assert {f"{act.way} killed" for act in acts if act.way != "warm"} >= set(REQUIRED["command"])
     assert {"disk", "waited", "refused", "overlap", "restated"} <= {act.kind for act in acts}
-    assert {act.stage for act in acts if act.kind == "kill"} >= set(EXPECTED["kill"])
-    assert {act.clock.kind for act in acts if act.clock} == set(EXPECTED["clock"])
-    assert {edit.kind for act in acts for edit in act.edits} >= set(EXPECTED["restated"])
+    assert {edit.kind for act in acts for edit in act.edits} >= set(REQUIRED["restated"])
+    acts += [*rounds[2], *rounds[3]]
+    assert {(f.recipe.platform, f.recipe.kind) for act in acts for f in act.faults} == set(EVERY_KIND)
+    assert {f"{act.way} killed" for act in acts if act.way != "warm"} >= {"materialize killed"}
+    assert {act.clock.kind for act in acts if act.clock} == set(HOPED_FOR["clock"])
 
 
 def test_every_kind_of_the_sandbox_has_a_recipe() -> None:
@@ -149,6 +274,46 @@ def test_every_kind_of_the_sandbox_has_a_recipe() -> None:
 
 def test_what_never_hit_is_told() -> None:
     tally = Tally()
-    assert "kill: dbt" in tally.missing(())
-    tally.met("kill", "dbt")
-    assert "kill: dbt" not in tally.missing(())
+    assert {"kill: load", "api: any", "clock: any"} <= set(tally.required_and_missing())
+    assert "clock: ahead" in tally.missing(())
+    for group, kind in (("kill", "load"), ("api", "meta_ads slow"), ("clock", "ahead")):
+        tally.met(group, kind)
+    assert {"kill: load", "api: any", "clock: any"}.isdisjoint(tally.required_and_missing())
+    assert "clock: ahead" not in tally.missing(())
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_an_edit_counts_when_the_day_is_another_one_after_it(platform: Platform) -> None:
+    world, key = World(seed=3, now=WORLD.now), (platform, ACCOUNTS[platform][0], WINDOW.start)
+    edit = Edit("restate", platform, key[1], 0, 1.0, 0)
+    assert not change_world(world, edit, key)
+    assert change_world(world, replace(edit, factor=2), key)
+    assert change_world(world, replace(edit, kind="add"), key)  # one more campaign
+    assert change_world(world, replace(edit, kind="empty"), key)
+    assert not change_world(world, replace(edit, kind="empty"), key)
+    assert change_world(world, replace(edit, kind="add"), key)  # filled again
+
+
+def test_a_kill_is_told_by_where_the_run_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place(tmp_path, tmp_path)
+    for folder in (place.lake, place.temporary):
+        folder.mkdir()
+    run = Running("me", tmp_path / "log", Mock(pid=os.getpid()), jumps=Mock())
+    sandbox = Mock()
+    sandbox.requests.count.return_value = 0
+    watch = Watch(place, sandbox, random.Random(1))
+    assert watch.stage(run) == "start"
+    sandbox.requests.count.return_value = 3
+    assert watch.stage(run) == "extract"
+    (place.lake / "a.parquet").touch()
+    assert watch.stage(run) == "landing"
+    with FileLock(place.warehouse_file.with_name("warehouse.duckdb.lock"), 1).held():
+        assert watch.stage(run) == "load"
+        Path(f"{place.warehouse_file}.wal").write_text("committed")
+        assert watch.stage(run) == "commit"
+    assert watch.stage(run) == "between"
+    # a lock that locks nothing: no kill is ever told to be a load's
+    (place.lake / "b.parquet").touch()
+    monkeypatch.setattr(fcntl, "flock", lambda *_: None)
+    with FileLock(place.warehouse_file.with_name("warehouse.duckdb.lock"), 1).held():
+        assert watch.stage(run) == "landing"

@@ -1,25 +1,25 @@
-"""Is it all there, once and up to date? The marts beside the platforms' truth; raw beside its ledger and the lake."""
+"""Is it all there, once and up to date? The campaigns' mart beside the platforms' truth; and all the other comparisons,
+in the end and right after a run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
-from mdp_dagster.ingest.tables import EXTRACTS, report_table
-from mdp_dagster.platforms import REPORTS
 from mdp_dagster.sandbox import World
 from mdp_dagster.warehouse.base import Warehouse, WarehouseError
 from mdp_dagster.window import DateWindow
+from tests.chaos.history import rebuild_problems
+from tests.chaos.marts import consistency_problems
+from tests.chaos.planned import AccountDay
+from tests.chaos.raw import current_problems, lake_problems, raw_problems, unfinished_problems
 
 _COMPARED = """
-    select date, platform, account_id, account_name, campaign_id, campaign_name, currency,
+    select date, platform, account_id, account_name, client_id, campaign_id, campaign_name, currency,
         impressions, clicks, spend, conversions, conversion_value
     from mdp_marts.mart_campaign__daily
-    where date >= $start and date < $end
 """
 _SHOWN = 5
 
@@ -27,25 +27,36 @@ Row = dict[str, Any]
 Key = tuple[date, str, str]
 
 
-def mart_rows(warehouse: Warehouse, window: DateWindow) -> list[Row]:
-    rows: list[Row] = warehouse.query(_COMPARED, {"start": window.start, "end": window.end}).to_pylist()
-    return rows
-
-
 def key_of(row: Row) -> Key:
     return row["date"], row["platform"], row["campaign_id"]
 
 
-def mart_problems(warehouse: Warehouse, world: World, window: DateWindow) -> tuple[int, list[str]]:
-    """How many rows were compared, and what is lost, doubled or stale."""
-    shown, truth = mart_rows(warehouse, window), world.truth(None, window.start, window.end)
+def expected_rows(world: World, window: DateWindow) -> list[Row]:
+    """What the mart has to show, as far as the platforms and the clients file say it."""
+    rows = world.truth(None, window.start, window.end)
+    accounts = {row["account_id"]: world.account(row["platform"], row["account_id"]) for row in rows}
+    return [row | {"client_id": getattr(accounts[row["account_id"]], "client_id", None)} for row in rows]
+
+
+def mart_problems(
+    warehouse: Warehouse, world: World, window: DateWindow, apart: Collection[AccountDay] | None = None
+) -> tuple[int, list[str]]:
+    """How many rows were compared, and what is lost, doubled or stale. The mart's rows outside the window are wrong,
+    unless ``apart`` is given: then it is about the window alone, without these account-days."""
+
+    def matters(row: Row) -> bool:
+        return apart is None or (
+            row["date"] in window and (row["platform"], row["account_id"], row["date"]) not in apart
+        )
+
+    shown = [row for row in warehouse.query(_COMPARED).to_pylist() if matters(row)]
     problems: list[str] = []
     mart: dict[Key, Row] = {}
     for row in shown:
         if key_of(row) in mart:
             problems.append(f"doubled in the mart: {key_of(row)}")
         mart[key_of(row)] = row
-    expected = {key_of(row): row for row in truth}
+    expected = {key_of(row): row for row in expected_rows(world, window) if matters(row)}
     problems += [f"lost: {key} {expected[key]}" for key in sorted(expected.keys() - mart.keys())]
     problems += [f"not the platform's (any more): {key} {mart[key]}" for key in sorted(mart.keys() - expected.keys())]
     for key in sorted(expected.keys() & mart.keys()):
@@ -60,93 +71,32 @@ def mart_problems(warehouse: Warehouse, world: World, window: DateWindow) -> tup
     return len(expected), _first(problems)
 
 
-def raw_problems(warehouse: Warehouse) -> list[str]:
-    """What raw and its ledger don't agree about."""
-    return [
-        *_rows_of(
-            warehouse,
-            f"""
-            select source, report, account_id, date, extract_run_id, count(*) as ledger_rows
-            from {EXTRACTS.id} group by all having count(*) > 1
-            """,
-            "twice in the ledger",
-        ),
-        *(problem for report in REPORTS for problem in _report_problems(warehouse, report)),
-    ]
-
-
-def _report_problems(warehouse: Warehouse, report: Any) -> Iterator[str]:
-    table = report_table(report).id
-    of_report = f"source = '{report.source}' and report = '{report.name}'"
-    # every pull's rows, whether they count still or not: neither without a ledger row, nor more, nor fewer than it says
-    yield from _rows_of(
-        warehouse,
-        f"""
-        with kept as (
-            select account_id, date, extract_run_id, count(*) as row_count from {table} group by all
-        ),
-        told as (
-            select account_id, date, extract_run_id, row_count from {EXTRACTS.id}
-            where {of_report} and status = 'loaded'
-        )
-        select account_id, date, extract_run_id, coalesce(kept.row_count, 0) as in_raw, told.row_count as in_ledger
-        from kept full join told using (account_id, date, extract_run_id)
-        where coalesce(kept.row_count, 0) is distinct from told.row_count
-        """,
-        f"{table} and its ledger differ",
-    )
-    # the current rows: as many as the newest ledger row says, and each key once
-    key = ", ".join(f'raw."{name}"' for name in report.key)
-    yield from _rows_of(
-        warehouse,
-        f"""
-        with newest as (
-            select * from {EXTRACTS.id} where {of_report}
-            qualify row_number() over (
-                partition by account_id, date order by extracted_at desc, extract_run_id desc
-            ) = 1
-        ),
-        current as (
-            select newest.account_id, newest.date, any_value(newest.row_count) as told,
-                count(raw.account_id) as kept,
-                count(distinct case when raw.account_id is not null then ({key}) end) as keys
-            from newest left join {table} as raw
-                on raw.account_id = newest.account_id and raw.date = newest.date
-                and raw.extract_run_id = newest.effective_run_id
-            group by all
-        )
-        select * from current where told <> kept or keys <> kept
-        """,
-        f"current rows of {table}",
-    )
-
-
-def _rows_of(warehouse: Warehouse, sql: str, said: str) -> Iterator[str]:
-    for row in warehouse.query(sql).to_pylist():
-        yield f"{said}: {row}"
-
-
-def lake_problems(warehouse: Warehouse, lake: Path, unfinished_allowed: int) -> list[str]:
-    """Files that the ledger names and that aren't there or can't be read; and more remains than kills can leave."""
-    problems = []
-    for row in warehouse.query(f"select distinct landing_uri from {EXTRACTS.id}").to_pylist():
-        try:
-            pq.read_metadata(row["landing_uri"])
-        except Exception as error:  # Arrow's and the system's, several kinds
-            problems.append(f"the ledger names {row['landing_uri']}, which can't be read: {error}")
-    unfinished = sum(1 for _ in lake.rglob("*.unfinished"))
-    if unfinished > unfinished_allowed:
-        problems.append(f"{unfinished} unfinished files in the lake, {unfinished_allowed} can be explained by kills")
-    return _first(problems)
+def problems_now(
+    warehouse: Warehouse, world: World, window: DateWindow, apart: Collection[AccountDay]
+) -> tuple[int, list[str]]:
+    """Right after a run of the window that succeeded, before another one can mend anything. ``apart``: what changed
+    while it was at work."""
+    compared, problems = mart_problems(warehouse, world, window, apart)
+    return compared, problems + _first(current_problems(warehouse, window))
 
 
 def all_problems(
-    warehouse: Warehouse, world: World, window: DateWindow, lake: Path, unfinished_allowed: int
+    warehouse: Warehouse, world: World, window: DateWindow, lake: Path, explained: set[Path], unsettled: set[date]
 ) -> tuple[int, list[str]]:
-    """The number of rows that were compared with the platforms, and all that is wrong."""
+    """The number of rows that were compared with the platforms, and all that is wrong in the end. ``explained``: what
+    kills have left; ``unsettled``: see ``rebuild_problems``."""
     try:
         compared, problems = mart_problems(warehouse, world, window)
-        return compared, problems + _first(raw_problems(warehouse)) + lake_problems(warehouse, lake, unfinished_allowed)
+        for found in (
+            consistency_problems(warehouse),
+            raw_problems(warehouse),
+            current_problems(warehouse, window),
+            lake_problems(warehouse),
+            unfinished_problems(lake, explained),
+            rebuild_problems(warehouse, lake, unsettled),
+        ):
+            problems += _first(list(found))
+        return compared, problems
     except WarehouseError as error:
         return 0, [f"the warehouse can't be read: {error}"]
 

@@ -1,0 +1,50 @@
+"""Mistakes put into MDP itself, by name in the environment: chaos has to notice them, in its test or by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+VARIABLE = "CHAOS_SABOTAGE"
+
+
+def lose_a_row_after_a_retry() -> None:
+    """Once something was tried again, each pull of Google's campaigns is short of a row."""
+    from mdp_dagster.connectors.google_ads.connector import GoogleAdsConnector
+    from mdp_dagster.connectors.retry import RetryPolicy
+
+    tries = 0
+    run, pull = RetryPolicy.run, GoogleAdsConnector._pull
+
+    def counted(self: RetryPolicy, call: Callable[[], Any], *arguments: Any, **named: Any) -> Any:
+        tried = 0
+
+        def counting() -> Any:
+            nonlocal tried, tries
+            tried += 1
+            tries = max(tries, tried)
+            return call()
+
+        return run(self, counting, *arguments, **named)
+
+    def short(self: GoogleAdsConnector, report: Any, *arguments: Any) -> Any:
+        gathered = pull(self, report, *arguments)
+        if tries > 1 and report.name == "campaign_daily" and gathered._batches:
+            gathered._batches[-1] = gathered._batches[-1].slice(1)
+        return gathered
+
+    RetryPolicy.run = counted  # type: ignore
+    GoogleAdsConnector._pull = short  # type: ignore
+
+
+def lock_nothing() -> None:
+    """MDP's lock on the warehouse is no lock; DuckDB's own is still there."""
+    from types import SimpleNamespace
+
+    from mdp_dagster.warehouse import lock
+
+    harmless = SimpleNamespace(flock=lambda *_: None, LOCK_EX=0, LOCK_NB=0, LOCK_UN=0)
+    lock.fcntl = harmless  # type: ignore
+
+
+SABOTAGES = {sabotage.__name__: sabotage for sabotage in (lose_a_row_after_a_retry, lock_nothing)}
