@@ -86,8 +86,8 @@ class Append:
 class Unit:
     """What is appended whole or not at all. The last ``Append`` is its commit point.
 
-    ``once``: values by column; if the last table has a row with them, the unit is there already and is left out. So
-    to commit a second time changes nothing.
+    ``once``: values by column, whose name no engine takes for a word of its own; if the last table has a row with them,
+    the unit is there already and is left out. So to commit a second time changes nothing.
     """
 
     appends: Sequence[Append]

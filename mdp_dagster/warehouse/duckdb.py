@@ -16,7 +16,7 @@ import pyarrow as pa
 from mdp_dagster.warehouse.base import Table, Unit, Warehouse, WarehouseError, as_of_datasets
 from mdp_dagster.warehouse.conform import conform, sound
 from mdp_dagster.warehouse.lock import FileLock, LockTimeout
-from mdp_dagster.warehouse.once import each_once, not_there_yet
+from mdp_dagster.warehouse.once import not_there_yet
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +68,9 @@ class DuckDBWarehouse(Warehouse):
 
     def commit(self, units: Iterable[Unit]) -> None:
         good, failure = sound(units)
-        for batch in _batches(each_once(good)):
-            self._commit_together(batch)
+        with self._exclusive():  # one place in the queue, however many transactions it takes
+            for batch in _batches(good):
+                self._commit_together(batch)
         if failure is not None:
             raise failure
 
@@ -80,9 +81,10 @@ class DuckDBWarehouse(Warehouse):
                 with _transaction(connection):
                     _append(connection, units)
                 return
-            except Exception:
+            except Exception as error:
                 if len(units) == 1:
                     raise
+                log.warning("%d units in one transaction failed, each gets its own: %s", len(units), error)
         for unit in units:
             self._commit_together([unit])
 
@@ -91,7 +93,7 @@ class DuckDBWarehouse(Warehouse):
         with self._connection() as connection, _transaction(connection):
             for table in tables:
                 connection.execute(f"delete from {table.id}")
-            for batch in _batches(each_once(units)):
+            for batch in _batches(units):
                 _append(connection, batch)
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:

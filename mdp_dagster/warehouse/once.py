@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -17,7 +17,7 @@ Key = tuple[tuple[str, Any], ...]
 
 def not_there_yet(query: Query, units: Iterable[Unit]) -> list[Unit]:
     """The units without those whose ``once`` stands in their last table, and each of them once."""
-    todo = list(each_once(units))
+    todo = each_once(units)
     asked: dict[tuple[Table, tuple[str, ...]], list[Unit]] = {}
     for unit in todo:
         if unit.once:
@@ -26,9 +26,9 @@ def not_there_yet(query: Query, units: Iterable[Unit]) -> list[Unit]:
     return [unit for unit in todo if not unit.once or (unit.appends[-1].table, _key(unit.once)) not in there]
 
 
-def each_once(units: Iterable[Unit]) -> Iterator[Unit]:
+def each_once(units: Iterable[Unit]) -> list[Unit]:
     """The units that append anything, without those that came before among them."""
-    seen = set()
+    left, seen = [], set()
     for unit in units:
         if not unit.appends:
             continue
@@ -37,7 +37,8 @@ def each_once(units: Iterable[Unit]) -> Iterator[Unit]:
             if identity in seen:
                 continue
             seen.add(identity)
-        yield unit
+        left.append(unit)
+    return left
 
 
 def _key(values: Mapping[str, Any]) -> Key:

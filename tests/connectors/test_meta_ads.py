@@ -130,6 +130,16 @@ def test_pages_are_followed_to_the_end(
     assert sandbox.requests.count("meta_ads", "insights") > 15
 
 
+def test_a_page_is_parsed_once_and_not_by_the_sdk(meta: MetaAdsConnector, monkeypatch: pytest.MonkeyPatch) -> None:
+    from facebook_business.api import FacebookResponse
+
+    bodies: list[str] = []
+    parse = FacebookResponse.json
+    monkeypatch.setattr(FacebookResponse, "json", lambda response: bodies.append(response.body()) or parse(response))
+    assert rows_of(meta, "account_daily", account_of(meta))
+    assert bodies and not any(bodies)
+
+
 # --- accounts
 
 

@@ -462,10 +462,10 @@ def test_a_relative_path_and_a_link_mean_the_same_database(tmp_path: Path, monke
 
 def _commit_with_little_space(path: Path, pipe: Connection) -> None:
     warehouse = DuckDBWarehouse(path)
-    space = path.stat().st_size + 500_000
+    space = 100_000  # less than the log of these rows; the database itself is larger already
     resource.setrlimit(resource.RLIMIT_FSIZE, (space, space))
     try:
-        warehouse.commit([unit("fits", 10), unit("too big", 90_000), unit("never", 10)])
+        warehouse.commit([unit("fits", 10), unit("too big", 20_000), unit("never", 10)])
     except WarehouseError as error:
         pipe.send(str(error))
     else:
@@ -477,8 +477,21 @@ def test_a_full_disk_keeps_what_was_committed_and_says_what_to_do(warehouse: Duc
     with process(_commit_with_little_space, path) as (_, pipe):
         assert re.search(rf"{re.escape(str(path))}.* → free space on that disk; nothing of this", answer(pipe))
     assert whole_units(warehouse) == {"before", "fits"}
-    warehouse.commit([unit("too big", 90_000)])
+    warehouse.commit([unit("too big", 20_000)])
     assert whole_units(warehouse) == {"before", "fits", "too big"}
+
+
+def test_a_unit_that_the_database_refuses_half_way_costs_none_before_it(
+    warehouse: DuckDBWarehouse, caplog: pytest.LogCaptureFixture
+) -> None:
+    [rows, ledger] = unit("refused", 5).appends
+    nowhere = Append(Table("never_prepared", "", LEDGER.schema), ledger.read())
+    once = Unit(unit("a", 5).appends, once={"run": "a"})
+    with pytest.raises(WarehouseError, match="never_prepared"):
+        warehouse.commit([once, unit("b", 30_000), once, unit("c", 5), Unit([rows, nowhere, ledger]), unit("never", 5)])
+    assert whole_units(warehouse) == {"a", "b", "c"}
+    assert warehouse.query(f"select count(*) as n from {ROWS.id}").to_pylist() == [{"n": 30_010}]
+    assert "never_prepared" in caplog.text and "each gets its own" in caplog.text
 
 
 def test_a_landed_file_that_can_not_be_read_costs_none_before_it(warehouse: DuckDBWarehouse) -> None:

@@ -102,7 +102,7 @@ class BigQueryWarehouse(Warehouse):
             good, failure = sound(units)
             if failure is not None:
                 raise failure
-            swap_in(self._client, self._catalog, list(each_once(good)), tables, self._lease.check)
+            swap_in(self._client, self._catalog, each_once(good), tables, self._lease.check)
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         given = parameters or {}
