@@ -84,10 +84,12 @@ def late_days(
         max(first_day, min(account.window.start for account in accounts.values()) - timedelta(days=SETTLING_DAYS)),
         max(account.window.end for account in accounts.values()),
     )
-    known = [day for day in compared_days(warehouse, totals, report, window) if day.account_id in accounts]
-    suspected = [day for day in known if _may_be_restated(accounts[day.account_id], day)]
-    action_types = {account.account_id: account.conversion_action_type for account in accounts.values()}
-    moved = moves(warehouse, totals, report, suspected, action_types)
+    with warehouse.session():
+        known = [day for day in compared_days(warehouse, totals, report, window) if day.account_id in accounts]
+        suspected = [day for day in known if _may_be_restated(accounts[day.account_id], day)]
+        action_types = {account.account_id: account.conversion_action_type for account in accounts.values()}
+        moved = moves(warehouse, totals, report, suspected, action_types)
+        behind = list(_not_built(known, shown(window))) if shown else []
     found = []
     for day in known:
         key = day.account_id, day.date
@@ -96,7 +98,6 @@ def late_days(
         elif reason := _other_reason(accounts[day.account_id], day):
             found.append(LateDay(*key, reason))
     there = {(day.account_id, day.date) for day in found}
-    behind = _not_built(known, shown(window)) if shown else []
     found += [
         LateDay(day.account_id, day.date, Reason.NOT_BUILT)
         for day in behind

@@ -70,8 +70,7 @@ def probe(
     result.require_an_account()
     for failed in result.failed:  # a reload would fail as well
         watched.pop(failed.account_id, None)
-    with stores.warehouse.session():
-        return Probed(result, late_days(stores.warehouse, totals, report, watched, days.start, shown))
+    return Probed(result, late_days(stores.warehouse, totals, report, watched, days.start, shown))
 
 
 def _accounts(
