@@ -56,10 +56,13 @@ class DateWindow:
 
 def join_days(days: Iterable[date]) -> list[DateWindow]:
     """The days as contiguous windows, in order of time; a day that is given twice counts once."""
+    ordered = sorted(set(days))
     joined: list[DateWindow] = []
-    for day in sorted(set(days)):
-        start = joined.pop().start if joined and joined[-1].end == day else day
-        joined.append(DateWindow(start, _next(day)))
+    first = 0
+    for n, day in enumerate(ordered, 1):
+        if n == len(ordered) or (ordered[n] - day).days > 1:
+            joined.append(DateWindow(ordered[first], _next(day)))
+            first = n
     return joined
 
 
