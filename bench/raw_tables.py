@@ -17,27 +17,29 @@ from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from mdp_dagster.window import DateWindow
 
 _NOW = datetime.now(timezone.utc).replace(microsecond=0)
-_META_COLUMNS = (
-    "? as source, ? as account_id, {day}::date as date, 'bare' as extract_run_id, ?::timestamptz as ingested_at"
-)
+_META_COLUMNS = "? as source, {day}::date as date, 'bare' as extract_run_id, ?::timestamptz as ingested_at"
 
 
 def insert(database: str, tables: Iterable[tuple[Report, str, pa.Table]], window: DateWindow) -> int:
-    """Rows of accounts, and a ledger in which all of them count. Gives the number of campaigns' rows."""
+    """Rows of accounts, in one insert for each table, and a ledger in which all of them count. Gives the number of
+    campaigns' rows."""
     prepare(database)
     accounts: dict[str, set[str]] = {GOOGLE: set(), META: set()}
+    received: dict[Report, list[pa.Table]] = {report: [] for report in REPORTS}
+    for report, account, rows in tables:
+        accounts[report.source].add(account)
+        received[report].append(rows.append_column("account_id", pa.repeat(account, rows.num_rows)))
     count = 0
     with duckdb.connect(database) as connection:
         connection.begin()
-        for report, account, rows in tables:
-            accounts[report.source].add(account)
+        for report, those in received.items():
             columns = _META_COLUMNS.format(day=report.day_column)
-            values = [report.source, account, _NOW]
-            connection.register("received", rows)
+            connection.register("received", whole := pa.concat_tables(those))
             connection.execute(
-                f"insert into {report_table(report).id} by name select {columns}, * from received", values
+                f"insert into {report_table(report).id} by name select {columns}, * from received",
+                [report.source, _NOW],
             )
-            count += rows.num_rows if report.name == "campaign_daily" else 0
+            count += whole.num_rows if report.name == "campaign_daily" else 0
         for source, ids in accounts.items():
             add_accounts(connection, source, sorted(ids))
         add_ledger(connection, window)
