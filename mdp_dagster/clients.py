@@ -140,10 +140,9 @@ class Clients(_Strict):
         """The account ids listed for a platform."""
         return [ref.id for _, ref in self.refs(source)]
 
-    def lookback_days(self, source: str, listed_as: str, usual: int) -> int:
-        """For how many days the platform goes on rewriting a day of the account that this listed id led to."""
-        own = (client.lookback_days for client, ref in self.refs(source) if ref.id == listed_as)
-        return next(own, {}).get(source, usual)
+    def lookbacks(self, source: str, usual: int) -> dict[str, int]:
+        """By listed id, for how many days the platform goes on rewriting a day of the accounts that it leads to."""
+        return {ref.id: client.lookback_days.get(source, usual) for client, ref in self.refs(source)}
 
     def exchange_rate(self, reporting: str, account: str) -> float | None:
         """Units of ``reporting`` for one unit of ``account``; None if the file has no such rate."""

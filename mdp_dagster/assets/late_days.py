@@ -48,7 +48,7 @@ def late_days_asset(totals: Report, report: Report) -> dg.AssetsDefinition:
         services: Services = context.resources.services
         days = DateWindow.of_days(services.settings.start_date, today(services.settings))
         connector = services.connector(report.source)
-        shown = partial(_shown, services.warehouse, report.source)
+        shown = partial(_shown, services.warehouse)
         probed = probe(connector, totals, report, days, services.stores(), context.run.run_id, shown)
         for account in probed.result.failed:
             context.log.warning(f"{account.account_id} {account.name}: {account.failure}")
@@ -63,22 +63,15 @@ def late_days_asset(totals: Report, report: Report) -> dg.AssetsDefinition:
     return late_days
 
 
-def _shown(warehouse: Warehouse, source: str, window: DateWindow) -> dict[tuple[str, date], set[str]]:
-    """Of which extract runs the campaigns' mart shows rows, by account and day."""
-    if (MARTS, _MART) not in warehouse.tables():
-        return {}
-    rows = warehouse.query(
-        f"""
-        select distinct account_id, date, extract_run_id
+def _shown(warehouse: Warehouse, window: DateWindow) -> str:
+    """The query for the extract runs whose rows the campaigns' mart shows; of none while there is no mart."""
+    if not warehouse.has(MARTS, _MART):
+        return f"select account_id, date, extract_run_id from {EXTRACTS.id} where {in_window(window)} and false"
+    return f"""
+        select account_id, date, extract_run_id
         from {MARTS}.{_MART}
         where {in_window(window)} and platform = $source
-        """,
-        {"source": source},
-    )
-    shown: dict[tuple[str, date], set[str]] = {}
-    for row in rows.to_pylist():
-        shown.setdefault((row["account_id"], row["date"]), set()).add(row["extract_run_id"])
-    return shown
+    """
 
 
 def _changed(probed: Probed) -> dict[date, list[str]]:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -84,7 +85,7 @@ class Report:
         """The money of a raw row, in the account's currency."""
         return float(row[self.cost_column] or 0) / self.cost_per_unit
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """The columns that a connector yields, in order. All are nullable: what is missing is judged on ingest."""
         return pa.schema([pa.field(c.name, c.type.arrow) for c in self.columns])

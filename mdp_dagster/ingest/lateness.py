@@ -8,14 +8,15 @@ before its pull, or after it, before the marts were written, leaves the day late
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import Enum
 
 from mdp_dagster.connectors.base import Report
 from mdp_dagster.ingest.clock import utc_now
-from mdp_dagster.ingest.ledger import ComparedDay, compared_days
+from mdp_dagster.ingest.ledger import ComparedDay, days_in_doubt
 from mdp_dagster.ingest.moves import moves
 from mdp_dagster.warehouse.base import Warehouse
 from mdp_dagster.window import DateWindow
@@ -58,8 +59,25 @@ class WatchedAccount:
     conversion_action_type: str = ""
 
 
-Shown = Callable[[DateWindow], Mapping[tuple[str, date], set[str]]]
-"""The extract runs whose rows the marts show, by account and day, of a window."""
+Shown = Callable[[DateWindow], str]
+"""The query for what the marts show of a window, as ``days_in_doubt`` wants it."""
+
+
+def in_doubt(
+    warehouse: Warehouse,
+    totals: Report,
+    report: Report,
+    probed: DateWindow,
+    first_day: date,
+    lookbacks: Collection[int],
+    shown: Shown | None = None,
+) -> list[ComparedDay]:
+    """The days of ``report`` that may be late, as the warehouse stands; none is before ``first_day``. ``probed``: the
+    days whose totals are watched; ``lookbacks``: of the accounts."""
+    window = DateWindow(max(first_day, probed.start - timedelta(days=SETTLING_DAYS)), probed.end)
+    with warehouse.session():
+        query = shown(window) if shown else None
+        return days_in_doubt(warehouse, totals, report, window, utc_now().date(), lookbacks, query)
 
 
 def late_days(
@@ -67,29 +85,20 @@ def late_days(
     totals: Report,
     report: Report,
     accounts: Mapping[str, WatchedAccount],
-    first_day: date,
-    shown: Shown | None = None,
+    doubted: Sequence[ComparedDay],
 ) -> list[LateDay]:
-    """The days of ``report`` that are to be pulled, of these accounts, in order of account and day; none is before
-    ``first_day``.
+    """Those of the days ``in_doubt`` that are to be pulled, of these accounts, in order of account and day.
 
     *Restated*: the totals differ from those known when the day was pulled; or, if none were known then, from the sums
     of the day's own rows. *Never loaded*: inside the lookback, the totals have been pulled and the day never was.
     *Settled*: the platform rewrites the day no more, and it hasn't been pulled since. *Not built*: the marts show
-    (``shown``) another pull's rows than those that count.
+    another pull's rows than those that count.
     """
-    if not accounts:
-        return []
-    window = DateWindow(
-        max(first_day, min(account.window.start for account in accounts.values()) - timedelta(days=SETTLING_DAYS)),
-        max(account.window.end for account in accounts.values()),
-    )
-    with warehouse.session():
-        known = [day for day in compared_days(warehouse, totals, report, window) if day.account_id in accounts]
-        suspected = [day for day in known if _may_be_restated(accounts[day.account_id], day)]
-        action_types = {account.account_id: account.conversion_action_type for account in accounts.values()}
+    known = [day for day in doubted if day.account_id in accounts]
+    suspected = [day for day in known if _may_be_restated(accounts[day.account_id], day)]
+    action_types = {account.account_id: account.conversion_action_type for account in accounts.values()}
+    with warehouse.session() if suspected else nullcontext():
         moved = moves(warehouse, totals, report, suspected, action_types)
-        behind = list(_not_built(known, shown(window))) if shown else []
     found = []
     for day in known:
         key = day.account_id, day.date
@@ -97,20 +106,7 @@ def late_days(
             found.append(LateDay(*key, Reason.RESTATED, *moved[key], (day.totals or "")[:8]))
         elif reason := _other_reason(accounts[day.account_id], day):
             found.append(LateDay(*key, reason))
-    there = {(day.account_id, day.date) for day in found}
-    found += [
-        LateDay(day.account_id, day.date, Reason.NOT_BUILT)
-        for day in behind
-        if (day.account_id, day.date) not in there and day.date in accounts[day.account_id].window
-    ]
-    return sorted(found, key=lambda late: (late.account_id, late.date))
-
-
-def _not_built(known: Sequence[ComparedDay], shown: Mapping[tuple[str, date], set[str]]) -> Iterator[ComparedDay]:
-    for day in known:
-        runs = {day.rows_run} if day.row_count else set()
-        if day.pulled_at is not None and shown.get((day.account_id, day.date), set()) != runs:
-            yield day
+    return found
 
 
 def _may_be_restated(account: WatchedAccount, day: ComparedDay) -> bool:
@@ -124,4 +120,6 @@ def _other_reason(account: WatchedAccount, day: ComparedDay) -> Reason | None:
     # ages in UTC, as the models count them: by another clock a day would be final here and not there
     age, age_when_pulled = ((moment.date() - day.date).days for moment in (utc_now(), day.pulled_at))
     is_waited_for = account.lookback_days <= age <= account.lookback_days + SETTLING_DAYS
-    return Reason.SETTLED if is_waited_for and age_when_pulled < account.lookback_days else None
+    if is_waited_for and age_when_pulled < account.lookback_days:
+        return Reason.SETTLED
+    return Reason.NOT_BUILT if day.shown_is_other and day.date in account.window else None

@@ -7,12 +7,14 @@ everything that reads raw; a test holds the two together.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta, timezone
+from typing import NamedTuple
 
 from mdp_dagster.connectors.base import Report
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.tables import EXTRACTS
+from mdp_dagster.ingest.values import values
 from mdp_dagster.warehouse.base import Warehouse, in_window
 from mdp_dagster.window import DateWindow
 
@@ -20,14 +22,12 @@ from mdp_dagster.window import DateWindow
 _FRESH = timedelta(hours=24)
 
 
-@dataclass(frozen=True)
-class CurrentDay:
+class CurrentDay(NamedTuple):
     """The newest extract of a day."""
 
     content_digest: str
     effective_run_id: str
     contract_version: int
-    extracted_at: datetime
 
 
 class CurrentDays:
@@ -49,7 +49,7 @@ def current_days(warehouse: Warehouse, report: Report, window: DateWindow) -> Cu
     """The newest ledger row of every account and day in the window."""
     rows = warehouse.query(
         f"""
-        select account_id, date, content_digest, effective_run_id, contract_version, extracted_at
+        select account_id, date, {", ".join(CurrentDay._fields)}
         from {EXTRACTS.id}
         where {in_window(window)} and source = $source and report = $report
         qualify row_number() over (
@@ -68,11 +68,10 @@ def current_days(warehouse: Warehouse, report: Report, window: DateWindow) -> Cu
         """,
         {"source": report.source},
     )
+    account_ids, days, *found = map(values, rows.columns)
+    known = map(CurrentDay._make, zip(*found, strict=True))  # several times as quick as a call for each
     return CurrentDays(
-        {
-            (row.pop("account_id"), row.pop("date")): CurrentDay(extracted_at=_utc(row.pop("extracted_at")), **row)
-            for row in rows.to_pylist()
-        },
+        dict(zip(zip(account_ids, days, strict=True), known, strict=True)),
         {row["account_id"]: _utc(row["extracted_at"]) for row in newest.to_pylist()},
     )
 
@@ -130,24 +129,40 @@ def has_days(warehouse: Warehouse, report: Report, window: DateWindow) -> bool:
 class ComparedDay:
     """A day of a report beside the totals of its account. Without a pull of the one or the other: None.
 
-    ``pulled_at``: when the report's newest pull began; its ``row_count`` rows stand under ``rows_run``. ``totals``:
-    digest of the newest totals, under ``totals_run``. ``totals_before``, ``totals_before_run``: of those that had been
-    received when the report's pull began.
+    ``pulled_at``: when the report's newest pull began; its rows stand under ``rows_run``. ``totals``: digest of the
+    newest totals, under ``totals_run``. ``totals_before``, ``totals_before_run``: of those that had been received when
+    the report's pull began. ``shown_is_other``: the marts show other rows than those.
     """
 
     account_id: str
     date: date
     pulled_at: datetime | None
     rows_run: str | None
-    row_count: int | None
     totals: str | None
     totals_run: str | None
     totals_before: str | None
     totals_before_run: str | None
+    shown_is_other: bool
 
 
-def compared_days(warehouse: Warehouse, totals: Report, report: Report, window: DateWindow) -> list[ComparedDay]:
-    """Every day of the window of which the totals or the report were ever pulled."""
+def days_in_doubt(
+    warehouse: Warehouse,
+    totals: Report,
+    report: Report,
+    window: DateWindow,
+    today: date,
+    lookbacks: Collection[int],
+    shown: str | None = None,
+) -> list[ComparedDay]:
+    """The days of the window of which the totals or the report were ever pulled, but for those about which there is
+    nothing to say: the totals are those that were known when the report was pulled, and nothing is left to wait for.
+
+    ``today``, in UTC, is what ages are counted to. ``lookbacks``: of the accounts; a day that is as old as the shortest
+    is in doubt until it was pulled at the age of the longest. ``shown``: a query for the extract runs that the marts
+    show rows of: ``account_id``, ``date``, ``extract_run_id``, of ``$source``.
+    """
+    # where nobody says what is shown, it is what it should be
+    shown = shown or "select account_id, date, rows_run as extract_run_id from pulled where row_count > 0"
     rows = warehouse.query(
         f"""
         with ledger as (
@@ -185,14 +200,36 @@ def compared_days(warehouse: Warehouse, totals: Report, report: Report, window: 
                 partition by ledger.account_id, ledger.date
                 order by ledger.extracted_at desc, ledger.extract_run_id desc
             ) = 1
+        ),
+        shown as (
+            select account_id, date, min(extract_run_id) as first_run, max(extract_run_id) as last_run
+            from ({shown}) as shown_rows
+            group by account_id, date
+        ),
+        compared as (
+            select
+                coalesce(totals.account_id, pulled.account_id) as account_id,
+                coalesce(totals.date, pulled.date) as date,
+                pulled_at, rows_run, totals, totals_run, totals_before, totals_before_run,
+                pulled_at is not null and (
+                    first_run is distinct from last_run
+                    or first_run is distinct from if(row_count > 0, rows_run, null)
+                ) as shown_is_other
+            from totals
+            full outer join pulled on totals.account_id = pulled.account_id and totals.date = pulled.date
+            left join before on pulled.account_id = before.account_id and pulled.date = before.date
+            left join shown on pulled.account_id = shown.account_id and pulled.date = shown.date
         )
-        select
-            coalesce(totals.account_id, pulled.account_id) as account_id, coalesce(totals.date, pulled.date) as date,
-            pulled_at, rows_run, row_count, totals, totals_run, totals_before, totals_before_run
-        from totals
-        full outer join pulled on totals.account_id = pulled.account_id and totals.date = pulled.date
-        left join before on pulled.account_id = before.account_id and pulled.date = before.date
-        order by 1, 2
+        select {", ".join(f.name for f in fields(ComparedDay))}
+        from compared
+        where pulled_at is null
+            or totals <> coalesce(totals_before, '')
+            or shown_is_other
+            or (
+                date <= date '{today - timedelta(days=min(lookbacks))}'
+                and pulled_at < cast(date as timestamp) + interval {max(lookbacks)} day
+            )
+        order by account_id, date
         """,
         {"source": report.source, "totals": totals.name, "report": report.name},
     ).to_pylist()

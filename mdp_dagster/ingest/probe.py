@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from uuid import uuid4
 
 from mdp_dagster.connectors.base import DataSourceConnector, PlatformAccount, Report
 from mdp_dagster.ingest.clock import utc_now
-from mdp_dagster.ingest.lateness import LateDay, Shown, WatchedAccount, late_days
+from mdp_dagster.ingest.lateness import LateDay, Shown, WatchedAccount, in_doubt, late_days
 from mdp_dagster.ingest.ledger import current_days
 from mdp_dagster.ingest.pull import Provenance
-from mdp_dagster.ingest.registry import follow_clients_file, known_accounts
+from mdp_dagster.ingest.registry import follow_clients_file
 from mdp_dagster.ingest.result import IngestError, IngestResult
 from mdp_dagster.ingest.run import Stores, listed_accounts, pull_and_commit
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
@@ -46,31 +47,62 @@ def probe(
 
     Raises ``IngestError`` when every account fails; ``PlatformError``, ``LakeError``, ``WarehouseError``.
     """
-    with stores.warehouse.session():
-        stores.warehouse.prepare([*SHARED_TABLES, report_table(totals), report_table(report)])
-        follow_clients_file(stores.warehouse, stores.clients, dagster_run_id, utc_now())  # a new lookback, say
-        known = known_accounts(stores.warehouse, stores.clients, totals.source)
     provenance = Provenance(str(uuid4()), dagster_run_id, keep_unchanged=False)
     result = IngestResult(totals, days, provenance.extract_run_id)
-    accounts = _accounts(connector, totals, stores, known, result)
+    lookbacks = stores.clients.lookbacks(totals.source, totals.lookback_days)
+    if not lookbacks:
+        return Probed(result, [])
+    widest = _probed(days, max(lookbacks.values()))
+    look_into = partial(in_doubt, stores.warehouse, totals, report, widest, days.start, set(lookbacks.values()), shown)
+    # What is read before the platform is asked still holds while the warehouse's state is the same: nobody has
+    # committed anything. Where that can't be told it is read when it is needed.
+    with stores.warehouse.session():
+        stores.warehouse.prepare([*SHARED_TABLES, report_table(totals), report_table(report)])
+        known = follow_clients_file(stores.warehouse, stores.clients, dagster_run_id, utc_now())  # a new lookback, say
+        state = stores.warehouse.state()
+        if state is not None:  # of whichever accounts there are: some may have to be looked up on the platform first
+            current, doubted = current_days(stores.warehouse, totals, widest), look_into()
+    accounts = _accounts(connector, totals, stores, known.get(totals.source, {}), result)
     result.expect(accounts)
 
-    watched = {account.account_id: _watch(account, totals, days, stores) for account in accounts}
+    watched = _watched(accounts, totals, days, lookbacks, stores)
     groups: dict[DateWindow, list[PlatformAccount]] = defaultdict(list)
     for account in accounts:
         groups[watched[account.account_id].window].append(account)
     for window, group in groups.items():
         for chunk in window.chunks(totals.max_days_per_extract):
             try:
-                with stores.warehouse.session():
-                    current = current_days(stores.warehouse, totals, chunk)
+                if state is None or state != stores.warehouse.state():
+                    with stores.warehouse.session():
+                        current = current_days(stores.warehouse, totals, chunk)
                 pull_and_commit(connector, totals, group, chunk, current, stores, provenance, result)
             except IngestError as error:  # too many rejects among these accounts: no reason to miss the others' days
                 result.refuse(group, str(error))
     result.require_an_account()
     for failed in result.failed:  # a reload would fail as well
         watched.pop(failed.account_id, None)
-    return Probed(result, late_days(stores.warehouse, totals, report, watched, days.start, shown))
+    if state is None or state != stores.warehouse.state():
+        doubted = look_into()
+    return Probed(result, late_days(stores.warehouse, totals, report, watched, doubted))
+
+
+def _watched(
+    accounts: Sequence[PlatformAccount], totals: Report, days: DateWindow, lookbacks: Mapping[str, int], stores: Stores
+) -> dict[str, WatchedAccount]:
+    action_types = {ref.id: ref.conversion_action_type or "" for _, ref in stores.clients.refs(totals.source)}
+    return {
+        account.account_id: WatchedAccount(
+            account_id=account.account_id,
+            window=_probed(days, lookbacks[account.listed_as]),
+            lookback_days=lookbacks[account.listed_as],
+            conversion_action_type=action_types[account.listed_as],
+        )
+        for account in accounts
+    }
+
+
+def _probed(days: DateWindow, lookback_days: int) -> DateWindow:
+    return DateWindow(max(days.start, days.last - timedelta(days=lookback_days)), days.end)
 
 
 def _accounts(
@@ -86,14 +118,3 @@ def _accounts(
     new = [i for i in listed if i not in there]
     looked_up = listed_accounts(connector, new, stores, result) if new else []
     return direct + [account for account in looked_up if account.account_id not in there]
-
-
-def _watch(account: PlatformAccount, totals: Report, days: DateWindow, stores: Stores) -> WatchedAccount:
-    lookback = stores.clients.lookback_days(totals.source, account.listed_as, totals.lookback_days)
-    refs = {ref.id: ref for _, ref in stores.clients.refs(totals.source)}
-    return WatchedAccount(
-        account_id=account.account_id,
-        window=DateWindow(max(days.start, days.last - timedelta(days=lookback)), days.end),
-        lookback_days=lookback,
-        conversion_action_type=refs[account.listed_as].conversion_action_type or "",
-    )

@@ -1,10 +1,11 @@
-"""One pull of one account: extract, judge, compare with what we have, land."""
+"""Pulling: ask the platform for an account; judge the answers of some, compare with what we have, land."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -12,12 +13,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mdp_dagster.connectors.base import ColumnType, DataSourceConnector, PlatformAccount, Report
+from mdp_dagster.connectors.base import DataSourceConnector, PlatformAccount, Report
 from mdp_dagster.ingest.clock import utc_now
-from mdp_dagster.ingest.digest import EMPTY, DayContent, day_contents
+from mdp_dagster.ingest.digest import EMPTY, DayContent
+from mdp_dagster.ingest.judge import Judged, judge
 from mdp_dagster.ingest.landing import LOADED, UNCHANGED, Day, Extract, land, land_refused
 from mdp_dagster.ingest.ledger import CurrentDays
-from mdp_dagster.ingest.validate import validate
 from mdp_dagster.lake import Lake
 from mdp_dagster.window import DateWindow
 
@@ -68,61 +69,94 @@ class Pulled:
         return self.rejected > MAX_REJECTED_SHARE_OF_ACCOUNT * self.received
 
 
-def pull(
-    connector: DataSourceConnector,
+@dataclass(frozen=True)
+class Received:
+    """What the platform answered for one account. ``extracted_at``: when it was asked, after every pull that we know
+    of; ``received_at``: when the answer was there."""
+
+    account: PlatformAccount
+    rows: pa.Table
+    extracted_at: datetime
+    received_at: datetime
+    seconds: float
+
+
+def receive(
+    connector: DataSourceConnector, report: Report, account: PlatformAccount, window: DateWindow, current: CurrentDays
+) -> Received:
+    """Ask the platform. Raises what the connector raises."""
+    extracted_at = _begin(current.newest_pull(account.account_id))
+    began = time.monotonic()
+    rows = pa.Table.from_batches(connector.extract(report, account, window), schema=report.schema)
+    seconds = time.monotonic() - began
+    # the clock may have been set back meanwhile
+    return Received(account, rows, extracted_at, max(utc_now(), extracted_at), seconds)
+
+
+def take(
     report: Report,
-    account: PlatformAccount,
-    registry_row: dict[str, Any],
     window: DateWindow,
+    answers: Sequence[Received],
+    registry: Mapping[str, dict[str, Any]],
+    current: CurrentDays,
+    lake: Lake,
+    provenance: Provenance,
+) -> list[Pulled]:
+    """Judge the answers and land what they bring; nothing is visible in the warehouse yet. ``registry``: each
+    account's row. Raises ``LakeError``."""
+    judged = judge(report, [answer.rows for answer in answers], window)
+    return [
+        _take(report, window, answer, one, registry[answer.account.account_id], current, lake, provenance)
+        for answer, one in zip(answers, judged, strict=True)
+    ]
+
+
+def _take(
+    report: Report,
+    window: DateWindow,
+    answer: Received,
+    judged: Judged,
+    registry_row: dict[str, Any],
     current: CurrentDays,
     lake: Lake,
     provenance: Provenance,
 ) -> Pulled:
-    """Pull and land; nothing is visible in the warehouse yet.
-
-    Raises what the connector raises, and ``LakeError``.
-    """
-    extracted_at = _begin(current.newest_pull(account.account_id))
-    began = time.monotonic()
-    received = pa.Table.from_batches(connector.extract(report, account, window), schema=report.schema)
-    seconds = time.monotonic() - began
-    good, rejects = validate(report, received, window)
-    judged, restated = _judge_days(report, account.account_id, window, day_contents(good), current, provenance)
-    loaded = [day.date for day in judged if day.status == LOADED]
-    days = judged if provenance.keep_unchanged else tuple(day for day in judged if day.status == LOADED)
+    account_id = answer.account.account_id
+    days, restated = _judge_days(report, account_id, window, judged.contents, current, provenance)
+    loaded = [day.date for day in days if day.status == LOADED]
     # an hourly look that finds nothing has nothing to say of each account
     log.log(
         logging.INFO if days else logging.DEBUG, "%s account %s, %s: %d rows in %.1f s",
-        report.table, account.account_id, window, received.num_rows, seconds,
+        report.table, account_id, window, answer.rows.num_rows, answer.seconds,
     )  # fmt: skip
     extract = Extract(
         source=report.source,
         report=report.name,
-        account_id=account.account_id,
+        account_id=account_id,
         account=registry_row,
         window=window,
         extract_run_id=provenance.extract_run_id,
-        extracted_at=extracted_at,
-        ingested_at=max(utc_now(), extracted_at),  # the clock may have been set back
+        extracted_at=answer.extracted_at,
+        ingested_at=answer.received_at,
         contract_version=report.contract_version,
         dagster_run_id=provenance.dagster_run_id,
         days=days,
-        rejects=tuple(rejects),
+        rejects=judged.rejects,
     )
     pulled = Pulled(
         extract=extract,
-        received=received.num_rows,
-        duplicates=_duplicates(report, good),
-        spend=_spend(report, good),
+        received=answer.rows.num_rows,
+        duplicates=judged.duplicates,
+        spend=judged.spend,
         restated_days=restated,
-        days_unchanged=len(judged) - len(loaded),
+        days_unchanged=len(window) - len(loaded),
     )
     if pulled.refused:
-        land_refused(lake, report, extract, good)
+        land_refused(lake, report, extract, judged.rows)
         return pulled
     if not days:
         return replace(pulled, landed=False)
-    new_rows = good.filter(pc.is_in(good.column("date"), pa.array(loaded, pa.date32())))
+    new_rows = judged.rows.filter(pc.is_in(judged.rows.column("date"), pa.array(loaded, pa.date32())))
     return replace(pulled, extract=land(lake, report, extract, new_rows))
 
 
@@ -146,23 +180,10 @@ def _judge_days(
         before = current.get(account_id, day)
         same_contract = before is not None and before.contract_version == report.contract_version
         if before is not None and same_contract and before.content_digest == content.digest:
-            days.append(Day(day, content, UNCHANGED, before.effective_run_id))
+            if provenance.keep_unchanged:
+                days.append(Day(day, content, UNCHANGED, before.effective_run_id))
             continue
         days.append(Day(day, content, LOADED, provenance.extract_run_id))
         if same_contract:
             restated.append(day)
     return tuple(days), tuple(restated)
-
-
-def _duplicates(report: Report, rows: pa.Table) -> int:
-    if len(report.key) == 1:  # a grouping, of few rows, takes several times as long
-        return int(rows.num_rows - pc.count_distinct(rows.column(report.key[0]), mode="all").as_py())
-    return int(rows.num_rows - rows.group_by(list(report.key)).aggregate([]).num_rows)
-
-
-def _spend(report: Report, rows: pa.Table) -> float:
-    column = next(c for c in report.columns if c.name == report.cost_column)
-    values = rows.column(column.name)
-    if column.type is ColumnType.DECIMAL_TEXT:
-        values = pc.cast(values, pa.float64())
-    return (pc.sum(values).as_py() or 0) / report.cost_per_unit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -55,25 +55,31 @@ def registry_rows(clients: Clients, accounts: Sequence[PlatformAccount]) -> dict
 def known_accounts(warehouse: Warehouse, clients: Clients, source: str) -> dict[str, PlatformAccount]:
     """The accounts of a platform that were registered before and that the clients file still leads to, by id, as the
     platform described them last. No request to it."""
+    return _still_listed(_newest(warehouse), clients, source)
+
+
+def follow_clients_file(
+    warehouse: Warehouse, clients: Clients, run_id: str, now: datetime
+) -> dict[str, dict[str, PlatformAccount]]:
+    """Append what the clients file says anew of accounts that are known already: an account that moved to another
+    client, a new reporting currency. No request to a platform. An account that left the file keeps its last row.
+
+    Gives the known accounts of each platform, as ``known_accounts`` does.
+    """
+    newest = _newest(warehouse)
+    known = {source: _still_listed(newest, clients, source) for source in {source for source, _ in newest}}
+    rows = [row for accounts in known.values() for row in registry_rows(clients, [*accounts.values()]).values()]
+    _append_changes(warehouse, newest, rows, run_id, now)
+    return known
+
+
+def _still_listed(newest: Mapping[tuple[str, str], Row], clients: Clients, source: str) -> dict[str, PlatformAccount]:
     listed = _listed(clients)
     return {
         account_id: _account(row)
-        for (platform, account_id), row in _newest(warehouse).items()
+        for (platform, account_id), row in newest.items()
         if platform == source and (source, row["listed_as"]) in listed
     }
-
-
-def follow_clients_file(warehouse: Warehouse, clients: Clients, run_id: str, now: datetime) -> None:
-    """Append what the clients file says anew of accounts that are known already: an account that moved to another
-    client, a new reporting currency. No request to a platform. An account that left the file keeps its last row."""
-    known = _newest(warehouse)
-    listed = _listed(clients)
-    rows = [
-        _describe(clients, _account(row), *listed[source, row["listed_as"]])
-        for (source, _), row in known.items()
-        if (source, row["listed_as"]) in listed
-    ]
-    _append_changes(warehouse, known, rows, run_id, now)
 
 
 def _listed(clients: Clients) -> dict[tuple[str, str], tuple[Client, AccountRef]]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -12,20 +10,18 @@ import pyarrow as pa
 
 from mdp_dagster.clients import Clients
 from mdp_dagster.connectors.base import DataSourceConnector, PlatformAccount, Report
-from mdp_dagster.connectors.errors import ConnectorError, PlatformError
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.landing import refuse, rejects_unit, unit
 from mdp_dagster.ingest.ledger import CurrentDays, accounts_committed, current_days
 from mdp_dagster.ingest.pieces import days_beyond, pieces_in_reach, tell
-from mdp_dagster.ingest.pull import MAX_REJECTED_SHARE, Provenance, Pulled, pull
+from mdp_dagster.ingest.pull import MAX_REJECTED_SHARE, Provenance, Pulled
 from mdp_dagster.ingest.registry import keep_owners, known_accounts, register_accounts, registry_rows
 from mdp_dagster.ingest.result import IngestError, IngestResult
+from mdp_dagster.ingest.side_by_side import pull_side_by_side
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
 from mdp_dagster.lake import Lake
 from mdp_dagster.warehouse.base import Warehouse
 from mdp_dagster.window import DateWindow
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -114,55 +110,14 @@ def pull_and_commit(
     result: IngestResult,
 ) -> list[Pulled]:
     """Pull the accounts side by side, then commit. ``current``: what the ledger has of the window."""
-    pulls = _pull_side_by_side(connector, report, accounts, window, current, stores, provenance, result)
+    registry = registry_rows(stores.clients, accounts)
+    pulls, failures = pull_side_by_side(connector, report, accounts, registry, window, current, stores.lake, provenance)
+    for account, error in failures:
+        result.fail(account.account_id, error)
+    for pulled in pulls:
+        result.add(pulled.extract.account_id, pulled)
     _commit(report, window, pulls, stores)
     pa.default_memory_pool().release_unused()  # a piece's rows: the next one, or dbt, needs the room
-    return pulls
-
-
-def _pull_side_by_side(
-    connector: DataSourceConnector,
-    report: Report,
-    accounts: Sequence[PlatformAccount],
-    window: DateWindow,
-    current: CurrentDays,
-    stores: Stores,
-    provenance: Provenance,
-    result: IngestResult,
-) -> list[Pulled]:
-    registry = registry_rows(stores.clients, accounts)
-    pulls: list[Pulled] = []
-    with ThreadPoolExecutor(connector.max_parallel_accounts) as pool:
-        futures = {
-            pool.submit(
-                pull,
-                connector,
-                report,
-                account,
-                registry[account.account_id],
-                window,
-                current,
-                stores.lake,
-                provenance,
-            ): account
-            for account in accounts
-        }
-        try:
-            for future in as_completed(futures):
-                account = futures[future]
-                try:
-                    pulled = future.result()
-                except PlatformError:
-                    raise  # concerns every account
-                except ConnectorError as error:
-                    result.fail(account.account_id, error)
-                    log.warning("%s %s %s: %s", report.table, account.account_id, window, error)
-                else:
-                    result.add(account.account_id, pulled)
-                    pulls.append(pulled)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)  # those under way end by themselves, and are not committed
-            raise
     return pulls
 
 

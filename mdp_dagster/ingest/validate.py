@@ -33,7 +33,7 @@ class Reject:
 
 
 def validate(report: Report, rows: pa.Table, window: DateWindow) -> tuple[pa.Table, list[Reject]]:
-    """The good rows, with a ``date`` column in front, and the others.
+    """The good rows, with a ``date`` column in front, and the others. ``rows`` may have columns beside the report's.
 
     A row is rejected when a part of its key is missing, its day is unreadable or outside the window, or a value is
     not of the type that the report declares.
@@ -48,7 +48,7 @@ def validate(report: Report, rows: pa.Table, window: DateWindow) -> tuple[pa.Tab
     for mask, _ in faults:
         bad = pc.or_(bad, mask)
     good = rows.add_column(0, pa.field("date", pa.date32()), days).filter(pc.invert(bad))
-    return good, _rejects(rows, days, faults, bad)
+    return good, _rejects(rows.select(report.schema.names), days, faults, bad)
 
 
 def _faults(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -129,6 +129,10 @@ class Warehouse(ABC):
     def tables(self) -> set[tuple[str, str]]:
         """Dataset and name of every table there is."""
 
+    def has(self, dataset: str, name: str) -> bool:
+        """Whether there is such a table, or view."""
+        return (dataset, name) in self.tables()
+
     @abstractmethod
     def replace(self, units: Iterable[Unit], tables: Sequence[Table]) -> None:
         """Empty the tables and fill them with the units, so that a reader sees the old rows or the new ones."""
@@ -148,6 +152,10 @@ class Warehouse(ABC):
         """What this thread asks inside may share a connection, where opening one costs time. Keep it short: other
         processes may have to wait."""
         return nullcontext()
+
+    def state(self) -> Hashable | None:
+        """Is another one after every commit, whoever's; None where that can't be told for nothing."""
+        return None
 
     charges_for_reading = False
     """Whether statements are paid for by the bytes that they read."""

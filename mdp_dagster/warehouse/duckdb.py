@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -50,15 +50,10 @@ class DuckDBWarehouse(Warehouse):
 
     def prepare(self, tables: Sequence[Table]) -> None:
         with self._connection() as connection:
-            there: dict[tuple[str, str], set[str]] = {}
-            for dataset, name, column in connection.execute(
-                "select schema_name, table_name, column_name from duckdb_columns() where not internal"
-            ).fetchall():
-                there.setdefault((dataset, name), set()).add(column)
             for dataset in sorted({table.dataset for table in tables}):
                 connection.execute(f"create schema if not exists {dataset}")
             for table in tables:
-                columns = there.get((table.dataset, table.name))
+                columns = _columns(connection, table.id)
                 if columns is None:
                     connection.execute(_create_statement(table))
                     continue
@@ -107,6 +102,13 @@ class DuckDBWarehouse(Warehouse):
         with self._connection() as connection:
             found = connection.execute("select schema_name, table_name from duckdb_tables() where not internal")
             return set(found.fetchall())
+
+    def has(self, dataset: str, name: str) -> bool:
+        with self._connection() as connection:
+            return _columns(connection, f"{dataset}.{name}") is not None
+
+    def state(self) -> Hashable | None:
+        return tuple(map(_stamp, (self.path, self.path.with_name(f"{self.path.name}.wal"))))
 
     def drop_as_of(self, suffix: str) -> list[str]:
         datasets = as_of_datasets(suffix)
@@ -209,6 +211,15 @@ def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     connection.execute("commit")
 
 
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Of a file as it is now. Every commit writes to the database or to its log."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return ()
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
 def _batches(units: Iterable[Unit]) -> Iterator[list[Unit]]:
     """A transaction takes as long for an account's week as for a hundred of them; their rows have to be in memory."""
     batch: list[Unit] = []
@@ -238,6 +249,14 @@ def _append(connection: duckdb.DuckDBPyConnection, units: Sequence[Unit]) -> Non
         columns = ", ".join(f'"{field.name}"' for field in table.schema)
         connection.execute(f"insert into {table.id} ({columns}) select {columns} from incoming")
         connection.unregister("incoming")
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> set[str] | None:
+    """None if there is no such table. To ask for the one costs a twentieth of a list of all there are."""
+    try:
+        return {row[0] for row in connection.execute(f"describe {table}").fetchall()}
+    except duckdb.CatalogException:
+        return None
 
 
 def _create_statement(table: Table) -> str:

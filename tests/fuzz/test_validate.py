@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mdp_dagster.connectors.base import Column, ColumnType, Report
-from mdp_dagster.ingest.digest import day_contents
-from mdp_dagster.ingest.pull import _duplicates, _spend
+from mdp_dagster.ingest.digest import EMPTY
+from mdp_dagster.ingest.judge import Judged, judge
 from mdp_dagster.ingest.validate import validate
 from mdp_dagster.platforms import REPORTS
 from mdp_dagster.window import DateWindow
@@ -104,26 +104,48 @@ def test_each_row_is_taken_or_rejected_with_a_reason(drawn: tuple[Report, pa.Tab
         reject.payload.encode("utf-8")
 
 
+def judged(report: Report, *answers: pa.Table) -> list[Judged]:
+    return judge(report, answers, WINDOW)
+
+
 @fuzzed(70)
 @given(given_tables)
 def test_what_is_taken_has_a_digest_for_each_day_and_its_rows_counted(drawn: tuple[Report, pa.Table]) -> None:
     report, table = drawn
-    good, _ = validate(report, table, WINDOW)
-    contents = day_contents(good)
-    assert sum(content.row_count for content in contents.values()) == good.num_rows
-    assert set(contents) == set(good.column("date").to_pylist())
-    assert contents == day_contents(good.take(pa.array(list(reversed(range(good.num_rows))), pa.int64()))), (
-        "in whatever order"
-    )
+    [found] = judged(report, table)
+    assert sum(content.row_count for content in found.contents.values()) == found.rows.num_rows
+    assert set(found.contents) == set(found.rows.column("date").to_pylist())
+    backwards = table.take(pa.array(list(reversed(range(table.num_rows))), pa.int64()))
+    assert judged(report, backwards)[0].contents == found.contents, "in whatever order"
+    assert EMPTY not in found.contents.values()
+
+
+several_answers = st.sampled_from(REPORTS).flatmap(
+    lambda report: st.tuples(st.just(report), st.lists(tables(report), min_size=1, max_size=4))
+)
+
+
+@fuzzed(70)
+@given(several_answers)
+def test_an_answer_is_judged_among_others_as_it_is_alone(drawn: tuple[Report, list[pa.Table]]) -> None:
+    report, answers = drawn
+    together = judged(report, *answers)
+    assert len(together) == len(answers)
+    for found, answer in zip(together, answers, strict=True):
+        [alone] = judged(report, answer)
+        assert found.rows.to_pylist() == alone.rows.to_pylist()
+        assert (found.rejects, found.contents, found.duplicates, found.spend) == (
+            alone.rejects, alone.contents, alone.duplicates, alone.spend,
+        )  # fmt: skip
 
 
 @fuzzed(70)
 @given(given_tables)
 def test_each_row_whose_key_another_has_is_counted(drawn: tuple[Report, pa.Table]) -> None:
     report, table = drawn
-    good, _ = validate(report, table, WINDOW)
-    keys = [tuple(row[name] for name in report.key) for row in good.to_pylist()]
-    assert _duplicates(report, good) == len(keys) - len(set(keys))
+    [found] = judged(report, table)
+    keys = [tuple(row[name] for name in report.key) for row in found.rows.to_pylist()]
+    assert found.duplicates == len(keys) - len(set(keys))
 
 
 @fuzzed(70)
@@ -132,11 +154,11 @@ def test_money_and_conversions_can_be_told_of_every_row_that_is_taken(
     drawn: tuple[Report, pa.Table], configured: str
 ) -> None:
     report, table = drawn
-    good, _ = validate(report, table, WINDOW)
-    for row in good.to_pylist():
+    [found] = judged(report, table)
+    for row in found.rows.to_pylist():
         assert isinstance(report.spend(row), float)
         assert isinstance(report.conversions(row, configured), float)
-    assert math.isfinite(_spend(report, good))
+    assert math.isfinite(found.spend)
 
 
 def test_a_campaign_counts_once_for_each_of_its_days() -> None:
@@ -148,6 +170,7 @@ def test_a_campaign_counts_once_for_each_of_its_days() -> None:
             for day in (1, 2)
             for campaign in campaigns
         ]
-        once, _ = validate(report, pa.Table.from_pylist(rows, report.schema), WINDOW)
-        twice, _ = validate(report, pa.Table.from_pylist([*rows, rows[0]], report.schema), WINDOW)
-        assert (once.num_rows, _duplicates(report, once), _duplicates(report, twice)) == (len(rows), 0, 1)
+        once, twice = judged(
+            report, *(pa.Table.from_pylist(drawn, report.schema) for drawn in (rows, [*rows, rows[0]]))
+        )
+        assert (once.rows.num_rows, once.duplicates, twice.duplicates) == (len(rows), 0, 1)

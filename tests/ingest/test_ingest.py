@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import threading
+import time
+import weakref
+from collections.abc import Iterator
 from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from mdp_dagster.connectors.base import PlatformAccount, Report
 from mdp_dagster.connectors.errors import AccountError, HistoryError, PlatformError, QuotaError
 from mdp_dagster.ingest import run as run_module
+from mdp_dagster.ingest import side_by_side
+from mdp_dagster.ingest.pull import Received
 from mdp_dagster.ingest.rebuild import rebuild_raw
 from mdp_dagster.ingest.result import IngestError
 from mdp_dagster.ingest.run import Stores, ingest
 from mdp_dagster.lake import LakeError
 from mdp_dagster.window import DateWindow
 
+from .conftest import make_stores
 from .current import CONTENT, counts, current_rows
 from .scripted import REPORT, ScriptedConnector, row
 
@@ -70,6 +81,63 @@ def test_one_accounts_failure_stops_no_other(connector: ScriptedConnector, store
     assert [a.account_id for a in result.failed] == ["2"]
     assert "isn't enabled → enable it" in result.accounts["2"].failure
     assert set(current_rows(stores.warehouse)) == {("1", D1)}
+
+
+def test_a_thread_holds_no_more_answers_than_it_judges_together(
+    connector: ScriptedConnector, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many accounts there are: what has been received is landed, and given up, before more is asked for."""
+    monkeypatch.setattr(side_by_side, "_ROWS_TOGETHER", 3)
+    connector.max_parallel_accounts = 1
+    accounts = [str(n) for n in range(5)]
+    stores = make_stores(Path(stores.lake.uri).parent, accounts)
+    connector.rows = {account: [row(D1), row(D2)] for account in accounts}
+    landed: list[int] = []
+    held: list[int] = []
+    received: list[weakref.ref[Received]] = []
+    ask = side_by_side.receive
+
+    def counting(*arguments: Any) -> Received:
+        landed.append(len(list(stores.lake.files())))
+        held.append(sum(answer() is not None for answer in received))
+        answer = ask(*arguments)
+        received.append(weakref.ref(answer))
+        return answer
+
+    monkeypatch.setattr(side_by_side, "receive", counting)
+    ingest(connector, REPORT, WINDOW, stores, "run")
+    assert landed == [0, 0, 2, 2, 4]
+    assert held == [0, 1, 0, 1, 0]
+    assert set(current_rows(stores.warehouse)) == {(account, day) for account in accounts for day in (D1, D2)}
+
+
+def test_what_concerns_every_account_stops_the_others(
+    connector: ScriptedConnector, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is under way ends; nobody begins another account, and nothing is landed that would not be committed."""
+    stores = make_stores(Path(stores.lake.uri).parent, ["1", "2", "3", "4"])
+    connector.max_parallel_accounts = 2
+    connector.rows = {account: [row(D1)] for account in ("2", "3", "4")}
+    connector.errors = {"1": PlatformError("no developer token", "set it")}
+    answer = connector.extract
+    asked, refused = threading.Event(), threading.Event()
+
+    def one_after_the_other(report: Report, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
+        if account.account_id == "1":
+            assert asked.wait(10)
+            refused.set()
+        else:
+            asked.set()
+            assert refused.wait(10)
+            time.sleep(0.2)
+        yield from answer(report, account, window)
+
+    monkeypatch.setattr(connector, "extract", one_after_the_other)
+    with pytest.raises(PlatformError, match="no developer token"):
+        ingest(connector, REPORT, WINDOW, stores, "run")
+    assert sorted(connector.pulls) == [("1", WINDOW), ("2", WINDOW)]
+    assert list(stores.lake.files()) == []
+    assert counts(stores.warehouse)["raw__extracts"] == 0
 
 
 def test_every_account_failing_fails_the_report(connector: ScriptedConnector, stores: Stores) -> None:

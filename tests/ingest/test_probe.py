@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from mdp_dagster.connectors.base import PlatformAccount, Report
 from mdp_dagster.connectors.errors import AccountError, TransientError
 from mdp_dagster.ingest import lateness as lateness_module
 from mdp_dagster.ingest import pull as pull_module
@@ -17,6 +18,7 @@ from mdp_dagster.ingest.lateness import Reason
 from mdp_dagster.ingest.probe import Probed, probe
 from mdp_dagster.ingest.result import IngestError
 from mdp_dagster.ingest.run import Stores, ingest
+from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from mdp_dagster.window import DateWindow
 
 from .scripted import REPORT, TOTALS, TotalsConnector, row
@@ -101,6 +103,43 @@ def test_a_look_that_finds_nothing_leaves_no_trace(
     look(loaded, stores)
     assert [" account 1, " in record.getMessage() for record in caplog.records] == [True]
     assert traces() == (before[0] + 1, before[1] + 1)
+
+
+def test_what_others_load_while_the_platform_answers_is_not_late(
+    connector: TotalsConnector, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest(connector, TOTALS, days(28, 0), stores, "totals")
+    assert len(look(connector, stores).late) == 2 * 29, "no campaigns yet"
+    answer = connector.extract
+    meanwhile = [lambda: ingest(connector, REPORT, days(28, 3), stores, "another run")]
+
+    def slowly(report: Report, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
+        if meanwhile and report is TOTALS:
+            meanwhile.pop()()
+        yield from answer(report, account, window)
+
+    monkeypatch.setattr(connector, "extract", slowly)
+    assert late(look(connector, stores)) == [
+        (account, n, Reason.NEVER_LOADED) for account in ("1", "2") for n in (2, 1, 0)
+    ]
+
+
+def test_a_look_that_finds_nothing_opens_the_database_once(
+    loaded: TotalsConnector, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+    connect = DuckDBWarehouse._connect
+    monkeypatch.setattr(DuckDBWarehouse, "_connect", lambda self: opened.append(1) or connect(self))
+    look(loaded, stores)
+    assert len(opened) == 1
+
+
+def test_without_accounts_nothing_is_asked(connector: TotalsConnector, stores: Stores) -> None:
+    data = stores.clients.model_dump()
+    data["clients"][0]["accounts"] = {"elsewhere": [{"id": "1"}]}
+    stores = Stores(type(stores.clients).model_validate(data), stores.warehouse, stores.lake)
+    assert look(connector, stores).late == []
+    assert (connector.looks, connector.lookups) == ([], [])
 
 
 def test_restated_days_are_late_until_they_are_pulled(loaded: TotalsConnector, stores: Stores) -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
 import pytest
 
 from mdp_dagster import run_tags
-from mdp_dagster.late_days import METADATA_KEY
+from mdp_dagster.ingest.lateness import Reason
+from mdp_dagster.late_days import METADATA_KEY, LateDays
 from mdp_dagster.partitions import RANGE_END_TAG, RANGE_START_TAG
 from mdp_dagster.window import DateWindow
 
@@ -186,3 +188,20 @@ def test_a_day_that_was_pulled_and_not_built_is_late(loaded: Platform) -> None:
     platform.assert_mart_is_true(days_ago(11))
     platform.probe()
     assert platform.tick("google_ads") == [] and platform.tick("meta_ads") == []
+
+
+def test_without_the_mart_every_day_that_was_pulled_is_late(loaded: Platform) -> None:
+    """Raw was rebuilt, or the first build failed: nothing else would ever ask for the days before this week."""
+    platform = loaded
+    first_day = days_ago(9).start
+    with duckdb.connect(str(platform.warehouse.path)) as connection:
+        connection.execute("drop table mdp_marts.mart_campaign__daily")
+    platform.probe()
+    for source in ("google_ads", "meta_ads"):
+        days = {
+            day.date for day in LateDays.from_json(payload(platform, source)).days if day.reason is Reason.NOT_BUILT
+        }
+        assert min(days) == first_day
+        for request in platform.tick(source):
+            platform.reload(source, request)
+    platform.assert_mart_is_true(days_ago(11))

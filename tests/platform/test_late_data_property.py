@@ -155,7 +155,7 @@ class Round:
 
     def _kill(self, names: set[str], window: DateWindow) -> None:
         """Before anything landed, between landing and commit, or in the middle of the commits."""
-        where = self.random.choice(("_pull_side_by_side", "_commit", "unit"))
+        where = self.random.choice(("pull_side_by_side", "_commit", "unit"))
         original, survived = getattr(run_module, where), self.random.randint(0, len(names))
 
         def dies(*args: Any, **kwargs: Any) -> Any:

@@ -112,6 +112,13 @@ def test_prepared_tables_are_there_and_empty(warehouse: Warehouse) -> None:
         assert (found.num_rows, found.column_names) == (0, table.schema.names)
 
 
+def test_a_table_is_there_or_not(warehouse: Warehouse) -> None:
+    assert warehouse.has(SPEND.dataset, SPEND.name)
+    assert warehouse.has(OTHER.dataset, OTHER.name)
+    assert not warehouse.has(OTHER.dataset, SPEND.name)
+    assert not warehouse.has("mdp_nowhere", SPEND.name)
+
+
 def test_preparing_again_keeps_the_rows(warehouse: Warehouse) -> None:
     warehouse.commit([unit("a", 3)])
     warehouse.prepare(TABLES)

@@ -69,14 +69,23 @@ def _reader(report: Report, answer: Any) -> Callable[[bytes], pa.RecordBatch]:
     ]
 
     def read(payload: bytes) -> pa.RecordBatch:
-        rows = handler.list_to_record_batch([payload]).column(0).flatten()
+        values = _values(handler.list_to_record_batch([payload]).column(0).flatten())
         columns = [
-            convert(pc.struct_field(rows, [resource, field]))
-            for convert, (resource, field) in zip(converters, fields, strict=True)
+            convert(values[resource, field]) for convert, (resource, field) in zip(converters, fields, strict=True)
         ]
         return pa.RecordBatch.from_arrays(columns, schema=report.schema)
 
     return read
+
+
+def _values(rows: pa.StructArray) -> dict[tuple[str, str], pa.Array]:
+    """Each resource's fields; null where the resource is missing."""
+    resources = zip(rows.type, rows.flatten(), strict=True)
+    return {
+        (resource.name, field.name): values
+        for resource, fields in resources
+        for field, values in zip(fields.type, fields.flatten(), strict=True)
+    }
 
 
 def _message_types(answer: Any, row: Any, fields: Sequence[Sequence[str]]) -> descriptor_pb2.FileDescriptorProto:
@@ -105,11 +114,15 @@ def _converter(report: Report, name: str, kind: ColumnType, field: Any) -> Calla
     if field.enum_type is not None:
         names = {number: value.name for number, value in field.enum_type.values_by_number.items()}
         return lambda values: _enum_names(names, values)
+    default = pa.scalar("" if pa.types.is_string(target) else 0, target)
     if name in report.key or kind is ColumnType.STRING:
-        default = pa.scalar("" if pa.types.is_string(target) else 0, target)
-        return lambda values: pc.if_else(pc.equal(values, default), pa.scalar(None, target), values)
-    zero = pa.scalar(0, target)
-    return lambda values: pc.fill_null(values, zero)  # the whole resource is missing
+        return lambda values: _without(default, values)
+    return lambda values: pc.fill_null(values, default) if values.null_count else values  # a whole resource is missing
+
+
+def _without(default: pa.Scalar, values: pa.Array) -> pa.Array:
+    missing = pc.equal(values, default)
+    return pc.if_else(missing, pa.scalar(None, values.type), values) if missing.true_count else values
 
 
 def _enum_names(names: dict[int, str], values: pa.Array) -> pa.Array:
