@@ -73,7 +73,8 @@ class Services:
             for name, value in self._services[service]["environment"].items()
         }
         assert set(self._here) <= set(said), "a variable that dagster.yaml and workspace.yaml read is missing"
-        return {**os.environ, **said, **self._here, "DAGSTER_HOME": str(self.home), "PYTHONPATH": str(ROOT)}
+        here = {"DAGSTER_HOME": str(self.home), "PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1"}
+        return {**os.environ, **said, **self._here, **here}
 
     def start(self, service: str) -> subprocess.Popen[bytes]:
         with self._log(service).open("wb") as log:
@@ -99,11 +100,17 @@ class Services:
 
     def stop(self, service: str) -> int:
         """As `docker compose stop`: the exit code, once it has ended by itself."""
-        self._running[service].terminate()
-        return self._running[service].wait(_SECONDS)
+        process = self._running[service]
+        process.terminate()
+        try:
+            return process.wait(_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGABRT)  # each of its processes says where its threads are
+            time.sleep(1)
+            raise AssertionError(self.said(service, 40_000)) from None
 
-    def said(self, service: str) -> str:
-        return f"{service}:\n{self._log(service).read_text()[-4000:]}\n"
+    def said(self, service: str, characters: int = 4000) -> str:
+        return f"{service}:\n{self._log(service).read_text()[-characters:]}\n"
 
     def _listens(self, service: str) -> bool:
         """Spares the health check, which is a process of two seconds, while it can't succeed."""
