@@ -4,7 +4,6 @@ environment; prints the seconds."""
 from __future__ import annotations
 
 import json
-import statistics
 import sys
 import time
 from datetime import timedelta
@@ -28,21 +27,20 @@ from mdp_dagster.settings import load_settings
 from mdp_dagster.window import DateWindow
 
 
-def probe(instance: dg.DagsterInstance) -> dict[str, float]:
-    """``seconds``: of a run that looks, without those of ``start``, a run of the same job that looks at nothing."""
+def probe(instance: dg.DagsterInstance) -> dict[str, list[float]]:
+    """``starts``: seconds of a run that looks at nothing. ``looks``: how many more one takes that looks."""
     job = build_definitions(load_settings()).resolve_job_def(PROBE_JOB_NAME)
 
     def run() -> float:
         return _timed(lambda: job.execute_in_process(instance=instance))
 
     run()  # imports the SDKs
-    looked, idle = [], []
-    for _ in range(3):
-        looked.append(run())
+    looks, starts = [], []
+    for _ in range(2):
         with patch.object(late_days, "probe", _look_at_nothing):
-            idle.append(run())
-    start = statistics.median(idle)
-    return {"seconds": statistics.median(looked) - start, "start": start}
+            starts.append(run())
+        looks.append(run() - starts[-1])
+    return {"looks": looks, "starts": starts}
 
 
 def _look_at_nothing(

@@ -6,7 +6,7 @@ import json
 import statistics
 from pathlib import Path
 
-from bench.figures import Figure, Row, alternated
+from bench.figures import Figure, Row
 from bench.place import GOOGLE, META, Place, accounts_of, days_ago
 from bench.server import serving
 
@@ -28,15 +28,13 @@ def _row(folder: Path, latency: float, said: str) -> Row:
     with serving(folder / "server", ACCOUNTS, 1, latency=latency) as sandbox:
         place = Place(folder / "place", sandbox, accounts, window.start)
         place.run(window)
-        starts: list[float] = []
-
-        def looks() -> float:
-            told = place.script("bench.inside", "probe").told
-            starts.append(told["start"])
-            return float(told["seconds"])
-
-        ours, floor = alternated(3, looks, lambda: float(place.script("bench.bare", "calls", *asked).told["seconds"]))
-    start = statistics.median(starts)
+        told = []
+        floor: list[float] = []
+        for _ in range(2):
+            floor += place.script("bench.bare", "calls", *asked).told["seconds"]
+            told.append(place.script("bench.inside", "probe").told)
+    ours = [seconds for one in told for seconds in one["looks"]]
+    start = statistics.median(seconds for one in told for seconds in one["starts"])
     return Figure(
         f"the probe that finds nothing new, {ACCOUNTS} accounts × {DAYS} days", ours, floor, "s", 1.5,
         note=f"beside the start ({start:.2f} s for a run that looks at nothing); floor: the API calls alone; {said}",
