@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from tests.emulators.fixtures import google_cloud  # noqa: F401
+
+# A shell that starts something in the background has it ignore SIGINT (`nohup make test &`), and so would all that the
+# tests start; Dagster's code server treats SIGTERM as it treats SIGINT, and would never end.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # They take from half a minute to two, mostly waiting: begun first, they don't keep one worker at the end.
 LONG = (
