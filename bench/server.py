@@ -18,9 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mdp_dagster.sandbox import Sandbox, World
-from mdp_dagster.sandbox.google_ads.protos import protos
-from mdp_dagster.sandbox.meta_ads.wire import Request, Response
+from sandbox import Sandbox, World
+from sandbox.google_ads.protos import protos
+from sandbox.meta_ads.wire import Request, Response
 
 ROOT = Path(__file__).parents[1]
 FIRST_BENCH_ACCOUNT = 9_000_000_008  # after the cast's eight; scale.py counts on from there

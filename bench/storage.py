@@ -18,9 +18,9 @@ from mdp_dagster.ingest.run import Stores, ingest
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
 from mdp_dagster.lake import Lake
 from mdp_dagster.platforms import AD_PLATFORMS
-from mdp_dagster.sandbox import Sandbox, World
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from mdp_dagster.window import DateWindow
+from sandbox import Sandbox, World
 
 ACCOUNTS, CAMPAIGNS = 3, 20  # of each platform
 MORNINGS, LIVELY_MORNINGS, LOOKBACK = 60, 30, 28

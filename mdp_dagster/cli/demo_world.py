@@ -73,7 +73,7 @@ def running_sandbox(world: DemoWorld, name: str = "sandbox") -> Iterator[dict[st
     world.folder.mkdir(parents=True, exist_ok=True)
     env_file, log_file = world.folder / f"{name}.env", world.folder / f"{name}.log"
     env_file.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "mdp_dagster.sandbox", "--state-dir", str(world.folder / "sandbox")]
+    command = [sys.executable, "-m", "sandbox", "--state-dir", str(world.folder / "sandbox")]
     with log_file.open("w") as log:
         process = subprocess.Popen(
             [*command, "--env-file", str(env_file)], cwd=PROJECT_ROOT, stdout=log, stderr=subprocess.STDOUT

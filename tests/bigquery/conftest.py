@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from mdp_dagster.sandbox import Sandbox
+from sandbox import Sandbox
 from tests.emulators.google_cloud import GoogleCloud
 from tests.platform.conftest import Platform, environment, servers  # noqa: F401
 

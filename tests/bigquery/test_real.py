@@ -22,8 +22,8 @@ from google.cloud import bigquery, storage
 
 from mdp_dagster.ingest.tables import EXTRACTS
 from mdp_dagster.lake.lease import BucketLease, LeaseTimeout
-from mdp_dagster.sandbox import Sandbox
 from mdp_dagster.warehouse.base import MARTS, RAW, STAGING, Append, LandedRows, Unit, WarehouseError
+from sandbox import Sandbox
 from tests.bigquery.conftest import CloudPlatform
 from tests.bigquery.parity import assert_same
 from tests.platform.conftest import Platform, days_ago

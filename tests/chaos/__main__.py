@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import NoReturn
 from uuid import uuid4
 
-from mdp_dagster.sandbox import Sandbox, World
-from mdp_dagster.sandbox.world import instant
 from mdp_dagster.settings import STATE_DIR
+from sandbox import Sandbox, World
+from sandbox.world import instant
 from tests.chaos.api_faults import EVERY_KIND
 from tests.chaos.disk import enter_namespace, small_disk
 from tests.chaos.place import MARK

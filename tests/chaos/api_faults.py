@@ -6,9 +6,9 @@ import random
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from mdp_dagster.sandbox import Sandbox
-from mdp_dagster.sandbox.catalogue import Platform
-from mdp_dagster.sandbox.faults import KINDS, Fault
+from sandbox import Sandbox
+from sandbox.faults import KINDS, Fault
+from sandbox.model import Platform
 
 ACCOUNTS: dict[Platform, tuple[str, ...]] = {
     "google_ads": ("4123087751", "5182204466", "7001002010", "7001002030", "3390417725", "8864201357"),

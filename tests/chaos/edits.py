@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from mdp_dagster.sandbox import World
-from mdp_dagster.sandbox.behaviour import Metrics
+from sandbox import World
+from sandbox.behaviour import Metrics
 from tests.chaos.planned import AccountDay, Edit, Rows
 from tests.chaos.scene import Scene
 

@@ -7,9 +7,9 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from mdp_dagster.ingest.tables import EXTRACTS
-from mdp_dagster.sandbox.faults import Fault
 from mdp_dagster.warehouse.base import Warehouse, WarehouseError
 from mdp_dagster.window import DateWindow
+from sandbox.faults import Fault
 from tests.chaos.api_faults import ApiFault
 from tests.chaos.dagster_runs import dagster_runs, overlapped, without_end
 from tests.chaos.history import lost_problems, pulls

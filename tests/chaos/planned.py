@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from mdp_dagster.sandbox.catalogue import Platform
+from sandbox.model import Platform
 from tests.chaos.api_faults import ApiFault
 
 AccountDay = tuple[Platform, str, date]

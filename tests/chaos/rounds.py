@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from mdp_dagster.sandbox import Sandbox
+from sandbox import Sandbox
 from tests.chaos import child
 from tests.chaos.acts import play
 from tests.chaos.disk import Disk

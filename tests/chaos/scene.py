@@ -10,8 +10,8 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from mdp_dagster.sandbox import Sandbox
 from mdp_dagster.window import DateWindow
+from sandbox import Sandbox
 from tests.chaos.disk import Disk
 from tests.chaos.history import Content, Pull
 from tests.chaos.place import Place

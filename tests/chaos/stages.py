@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
-from mdp_dagster.sandbox import Sandbox
+from sandbox import Sandbox
 from tests.chaos.place import Place
 from tests.chaos.processes import Running
 

@@ -24,11 +24,11 @@ import pytest
 
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
 from mdp_dagster.platforms import REPORTS
-from mdp_dagster.sandbox import Sandbox, World
-from mdp_dagster.sandbox.catalogue import PLATFORMS, Platform
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from mdp_dagster.warehouse.lock import FileLock
 from mdp_dagster.window import DateWindow
+from sandbox import Sandbox, World
+from sandbox.model import PLATFORMS, Platform
 from tests.chaos.api_faults import ACCOUNTS, EVERY_KIND, RECIPES
 from tests.chaos.dagster_runs import dagster_runs, overlapped, without_end
 from tests.chaos.edits import change as change_world

@@ -8,9 +8,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from mdp_dagster.sandbox import World
 from mdp_dagster.warehouse.base import Warehouse, WarehouseError
 from mdp_dagster.window import DateWindow
+from sandbox import World
 from tests.chaos.history import rebuild_problems
 from tests.chaos.marts import consistency_problems
 from tests.chaos.planned import AccountDay

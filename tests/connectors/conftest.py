@@ -15,10 +15,10 @@ from mdp_dagster.connectors.base import DataSourceConnector, PlatformAccount, Re
 from mdp_dagster.connectors.google_ads import GoogleAdsConnector
 from mdp_dagster.connectors.meta_ads import MetaAdsConnector
 from mdp_dagster.connectors.retry import RetryPolicy
-from mdp_dagster.sandbox import Sandbox, World
-from mdp_dagster.sandbox.certificates import server_certificate
 from mdp_dagster.settings import GoogleAdsSettings, MetaAdsSettings
 from mdp_dagster.window import DateWindow
+from sandbox import Sandbox, World
+from sandbox.certificates import server_certificate
 
 # The connectors refuse windows before the platforms' history by the real clock, so the world lives at the real day.
 NOW = datetime.now(timezone.utc).replace(hour=12, minute=0, second=0, microsecond=0)

@@ -12,8 +12,8 @@ import pytest
 from mdp_dagster.connectors.base import PlatformAccount
 from mdp_dagster.connectors.errors import PlatformError, TransientError
 from mdp_dagster.connectors.google_ads import ACCOUNT_DAILY, GoogleAdsConnector
-from mdp_dagster.sandbox import Sandbox
 from mdp_dagster.settings import GoogleAdsSettings
+from sandbox import Sandbox
 from tests.connectors.conftest import FAST, GOOGLE_DIRECT, LAST_MONTH, causes
 
 Settings = Callable[..., GoogleAdsSettings]

@@ -14,9 +14,9 @@ import pytest
 from mdp_dagster.connectors.errors import AccountError, ConnectorError, PlatformError, QuotaError, TransientError
 from mdp_dagster.connectors.google_ads import GoogleAdsConnector
 from mdp_dagster.connectors.retry import RetryPolicy
-from mdp_dagster.sandbox import Sandbox
-from mdp_dagster.sandbox.faults import KINDS
 from mdp_dagster.settings import GoogleAdsSettings
+from sandbox import Sandbox
+from sandbox.faults import KINDS
 from tests.connectors.conftest import FAST, GOOGLE_DIRECT, LAST_MONTH, account_of, causes, rows_of
 from tests.connectors.test_google_ads import as_truth, truth
 
@@ -201,7 +201,7 @@ def test_a_server_that_is_not_there_is_a_transient_error(google_settings: Settin
 
 
 def test_a_certificate_that_nobody_trusts_names_the_variable(google_settings: Settings, tmp_path: Path) -> None:
-    from mdp_dagster.sandbox import World
+    from sandbox import World
 
     with Sandbox(World(), tmp_path) as stranger:
         google = GoogleAdsConnector(google_settings(endpoint=stranger.google_ads_endpoint), retry=FAST)

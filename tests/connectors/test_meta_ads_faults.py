@@ -13,9 +13,9 @@ from mdp_dagster.connectors.errors import AccountError, ConnectorError, Platform
 from mdp_dagster.connectors.meta_ads import MetaAdsConnector
 from mdp_dagster.connectors.meta_ads.errors import TooMuchDataError
 from mdp_dagster.connectors.retry import RetryPolicy
-from mdp_dagster.sandbox import Sandbox
-from mdp_dagster.sandbox.faults import KINDS
 from mdp_dagster.settings import MetaAdsSettings
+from sandbox import Sandbox
+from sandbox.faults import KINDS
 from tests.connectors.conftest import FAST, LAST_MONTH, META, account_of, causes, rows_of
 from tests.connectors.test_meta_ads import as_truth, truth
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mdp_dagster.sandbox import Sandbox, World
+from sandbox import Sandbox, World
 from tests.platform.conftest import NOW
 
 from .postgres import running_postgres

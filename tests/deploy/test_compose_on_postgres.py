@@ -11,10 +11,10 @@ import psycopg2
 import pytest
 import requests
 
-from mdp_dagster.sandbox import Sandbox, World
 from mdp_dagster.schedules import JOB_NAME
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from mdp_dagster.window import DateWindow
+from sandbox import Sandbox, World
 from tests.platform.conftest import days_ago
 
 from .postgres import PASSWORD

@@ -15,8 +15,8 @@ from google.oauth2.credentials import Credentials
 
 from mdp_dagster.connectors.google_ads import GoogleAdsConnector
 from mdp_dagster.connectors.retry import RetryPolicy
-from mdp_dagster.sandbox.certificates import server_certificate
 from mdp_dagster.settings import GoogleAdsSettings
+from sandbox.certificates import server_certificate
 
 DEVELOPER_TOKEN = "developer-token-of-the-tests"
 ACCESS_TOKEN = "ya29.access-token-of-the-tests"

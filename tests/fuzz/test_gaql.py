@@ -14,10 +14,10 @@ from mdp_dagster.connectors.google_ads import REPORTS, accounts
 from mdp_dagster.connectors.google_ads.reports import gaql, gaql_field
 from mdp_dagster.connectors.meta_ads import REPORTS as META_REPORTS
 from mdp_dagster.connectors.meta_ads.reports import insights_params
-from mdp_dagster.sandbox.google_ads.conditions import days_of
-from mdp_dagster.sandbox.google_ads.gaql import QueryError, parse
-from mdp_dagster.sandbox.google_ads.protos import protos
 from mdp_dagster.window import DateWindow
+from sandbox.google_ads.conditions import days_of
+from sandbox.google_ads.gaql import QueryError, parse
+from sandbox.google_ads.protos import protos
 from tests.fuzz.ads_messages import Response
 from tests.fuzz.effort import fuzzed
 from tests.fuzz.scripted_ads import Script, ScriptedAds

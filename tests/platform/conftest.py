@@ -14,11 +14,11 @@ import pytest
 
 from mdp_dagster.definitions import build_definitions
 from mdp_dagster.partitions import range_tags
-from mdp_dagster.sandbox import Sandbox, World
 from mdp_dagster.schedules import JOB_NAME, PROBE_JOB_NAME
 from mdp_dagster.services import Services
 from mdp_dagster.settings import load_settings
 from mdp_dagster.window import DateWindow
+from sandbox import Sandbox, World
 
 # Noon of today, so that the test's partitions are Dagster's, whenever it runs.
 NOW = datetime.combine(datetime.now(timezone.utc).date(), time(12), timezone.utc)

@@ -23,9 +23,9 @@ from mdp_dagster.cli.dagster_home import dagster_instance
 from mdp_dagster.cli.job_run import SelectionError, selected_assets
 from mdp_dagster.definitions import build_definitions
 from mdp_dagster.partitions import range_tags
-from mdp_dagster.sandbox import Sandbox
 from mdp_dagster.schedules import JOB_NAME
 from mdp_dagster.settings import load_settings
+from sandbox import Sandbox
 
 from .conftest import Platform, days_ago
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from mdp_dagster.sandbox import Sandbox
 from mdp_dagster.schedules import JOB_NAME
 from mdp_dagster.window import DateWindow
+from sandbox import Sandbox
 
 from .conftest import NOW, TEN_DAYS, TODAY, Platform, days_ago
 

@@ -14,7 +14,7 @@ from facebook_business.session import FacebookSession
 from google.ads.googleads.client import GoogleAdsClient
 from google.oauth2.service_account import Credentials
 
-from mdp_dagster.sandbox import Sandbox, World
+from sandbox import Sandbox, World
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 SEED = 7

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mdp_dagster.sandbox import Metrics, Sandbox
+from sandbox import Metrics, Sandbox
 
 from .conftest import META_LEADS, META_PURCHASE, META_SALES, NORDLICHT, NOW, Ads
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdp_dagster.sandbox.google_ads.conditions import _like, days_of
-from mdp_dagster.sandbox.google_ads.gaql import Condition, Order, QueryError, Value, parse
+from sandbox.google_ads.conditions import _like, days_of
+from sandbox.google_ads.gaql import Condition, Order, QueryError, Value, parse
 
 FRIDAY = date(2026, 11, 20)
 

@@ -13,8 +13,8 @@ from google.ads.googleads.client import GoogleAdsClient
 from google.ads.googleads.errors import GoogleAdsException
 from google.api_core.exceptions import MethodNotImplemented
 
-from mdp_dagster.sandbox import Sandbox
-from mdp_dagster.sandbox.google_ads.protos import installed_versions
+from sandbox import Sandbox
+from sandbox.google_ads.protos import installed_versions
 
 from .conftest import CLOSED, EAST, MANAGER, NEW_ZEALAND, NORDLICHT, WEST, Ads
 

@@ -17,7 +17,7 @@ from google.api_core.exceptions import (
     ServiceUnavailable,
 )
 
-from mdp_dagster.sandbox import Sandbox
+from sandbox import Sandbox
 
 from .conftest import CLOSED, EAST, MANAGER, NEW_ZEALAND, NORDLICHT, WEST, Ads
 

@@ -15,7 +15,7 @@ from facebook_business.api import FacebookAdsApi
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mdp_dagster.sandbox import Sandbox, World
+from sandbox import Sandbox, World
 
 from .conftest import META_LEADS, META_PURCHASE, META_SALES, Graph
 

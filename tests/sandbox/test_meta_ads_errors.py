@@ -15,7 +15,7 @@ from facebook_business.api import FacebookAdsApi
 from facebook_business.exceptions import FacebookRequestError
 from facebook_business.session import FacebookSession
 
-from mdp_dagster.sandbox import Sandbox
+from sandbox import Sandbox
 
 from .conftest import META_LEADS, META_SALES, Graph
 

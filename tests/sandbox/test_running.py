@@ -19,10 +19,10 @@ import requests
 import yaml
 from google.ads.googleads.client import GoogleAdsClient
 
-from mdp_dagster.sandbox import Faults, Sandbox, World
-from mdp_dagster.sandbox.certificates import server_certificate
-from mdp_dagster.sandbox.google_ads.query import clients_of
-from mdp_dagster.sandbox.world import normal_id
+from sandbox import Faults, Sandbox, World
+from sandbox.certificates import server_certificate
+from sandbox.google_ads.query import clients_of
+from sandbox.world import normal_id
 
 from .conftest import META_SALES, NORDLICHT, NOW, Ads, Graph
 
@@ -186,7 +186,7 @@ def test_the_servers_are_on_this_machine_only(sandbox: Sandbox) -> None:
 
 def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
     env_file = tmp_path / "sandbox.env"
-    command = [sys.executable, "-m", "mdp_dagster.sandbox", "--state-dir", str(tmp_path / "state")]
+    command = [sys.executable, "-m", "sandbox", "--state-dir", str(tmp_path / "state")]
     started = time.perf_counter()
     process = subprocess.Popen(
         [*command, "--env-file", str(env_file), "--seed", "3", "--now", "2026-11-20T12:00:00+00:00"],
@@ -257,7 +257,7 @@ def test_account_ids_are_written_in_several_ways() -> None:
 
 def test_the_sandbox_imports_nothing_else_of_the_project() -> None:
     code = (
-        "import sys, mdp_dagster.sandbox, mdp_dagster.sandbox.__main__;"
+        "import sys, sandbox, sandbox.__main__;"
         "print([m for m in sys.modules if m.startswith('mdp_dagster.') and 'sandbox' not in m]"
         " + [m for m in sys.modules if m.startswith(('google.ads', 'facebook_business'))])"
     )

@@ -15,8 +15,8 @@ from google.auth.exceptions import RefreshError
 from google.auth.transport.requests import Request
 from google.oauth2.service_account import Credentials
 
-from mdp_dagster.sandbox import Sandbox
-from mdp_dagster.sandbox.google_ads.tokens import (
+from sandbox import Sandbox
+from sandbox.google_ads.tokens import (
     CLIENT_EMAIL,
     GRANT_TYPE,
     LIFETIME_S,

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mdp_dagster.sandbox import Metrics, World
-from mdp_dagster.sandbox.behaviour import arrived_share, settling_days
-from mdp_dagster.sandbox.catalogue import PLATFORMS, Account
+from sandbox import Metrics, World
+from sandbox.behaviour import arrived_share, settling_days
+from sandbox.model import PLATFORMS, Account
 
 from .conftest import META_SALES, NORDLICHT, NOW
 

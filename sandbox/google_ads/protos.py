@@ -11,9 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from mdp_dagster.sandbox.google_ads.errors import AdsError
-from mdp_dagster.sandbox.google_ads.fields import FIELDS, Row
-from mdp_dagster.sandbox.google_ads.query import Schema
+from sandbox.google_ads.errors import AdsError
+from sandbox.google_ads.fields import FIELDS, Row
+from sandbox.google_ads.query import Schema
 
 _PACKAGE = "google.ads.googleads"
 _import_lock = threading.Lock()

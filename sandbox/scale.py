@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mdp_dagster.sandbox.catalogue import PLATFORMS, Account, Slot
+from sandbox.model import PLATFORMS, Account, Slot
 
 _KINDS = {
     "google_ads": ("SEARCH", "PERFORMANCE_MAX", "SHOPPING", "DISPLAY"),

@@ -1,4 +1,4 @@
-"""Serve the sandbox until told to stop: `python -m mdp_dagster.sandbox --state-dir DIR [--env-file FILE]`."""
+"""Serve the sandbox until told to stop: `python -m sandbox --state-dir DIR [--env-file FILE]`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import sys
 import threading
 from pathlib import Path
 
-from mdp_dagster.sandbox.certificates import write_private
-from mdp_dagster.sandbox.server import Sandbox
-from mdp_dagster.sandbox.world import World, instant
+from sandbox.certificates import write_private
+from sandbox.server import Sandbox
+from sandbox.world import World, instant
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _options(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m mdp_dagster.sandbox", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
     parser.add_argument("--state-dir", type=Path, required=True, help="keeps certificates and keys")
     parser.add_argument("--env-file", type=Path, help="where to write the settings for clients, once ready")
     parser.add_argument("--seed", type=int, default=7)

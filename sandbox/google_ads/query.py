@@ -6,12 +6,12 @@ from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from mdp_dagster.sandbox.catalogue import Account
-from mdp_dagster.sandbox.google_ads.conditions import compile_condition, days_of
-from mdp_dagster.sandbox.google_ads.errors import not_modelled
-from mdp_dagster.sandbox.google_ads.fields import FIELDS, RESOURCES, Client, Row
-from mdp_dagster.sandbox.google_ads.gaql import Query, QueryError
-from mdp_dagster.sandbox.world import World
+from sandbox.google_ads.conditions import compile_condition, days_of
+from sandbox.google_ads.errors import not_modelled
+from sandbox.google_ads.fields import FIELDS, RESOURCES, Client, Row
+from sandbox.google_ads.gaql import Query, QueryError
+from sandbox.model import Account
+from sandbox.world import World
 
 _SEGMENTS, _METRICS = "segments.", "metrics."
 

@@ -8,9 +8,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from mdp_dagster.sandbox.catalogue import Account
-from mdp_dagster.sandbox.meta_ads.errors import GraphError
-from mdp_dagster.sandbox.meta_ads.params import InsightsRequest
+from sandbox.meta_ads.errors import GraphError
+from sandbox.meta_ads.params import InsightsRequest
+from sandbox.model import Account
 
 _STAGES = (("Job Not Started", 0), ("Job Started", 0), ("Job Running", 40), ("Job Running", 85))
 _FAILED = ("Job Failed", "Job Skipped")

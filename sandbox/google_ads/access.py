@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mdp_dagster.sandbox.catalogue import Account
-from mdp_dagster.sandbox.faults import Fault, Faults
-from mdp_dagster.sandbox.google_ads import errors
-from mdp_dagster.sandbox.google_ads.errors import AdsError
-from mdp_dagster.sandbox.google_ads.query import clients_of
-from mdp_dagster.sandbox.google_ads.tokens import Tokens
-from mdp_dagster.sandbox.world import World
+from sandbox.faults import Fault, Faults
+from sandbox.google_ads import errors
+from sandbox.google_ads.errors import AdsError
+from sandbox.google_ads.query import clients_of
+from sandbox.google_ads.tokens import Tokens
+from sandbox.model import Account
+from sandbox.world import World
 
 _REFUSALS = (
     "expired_token",

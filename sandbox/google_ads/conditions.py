@@ -8,8 +8,8 @@ from collections.abc import Callable, Container
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from mdp_dagster.sandbox.google_ads.fields import FIELDS, FieldType, Row
-from mdp_dagster.sandbox.google_ads.gaql import Condition, QueryError, Value
+from sandbox.google_ads.fields import FIELDS, FieldType, Row
+from sandbox.google_ads.gaql import Condition, QueryError, Value
 
 Test = Callable[[Row], bool]
 

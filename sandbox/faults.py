@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from mdp_dagster.sandbox.catalogue import PLATFORMS, Platform
-from mdp_dagster.sandbox.world import normal_id
+from sandbox.model import PLATFORMS, Platform
+from sandbox.world import normal_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any
 
-from mdp_dagster.sandbox.catalogue import EPOCH, Account, Campaign
-from mdp_dagster.sandbox.meta_ads.errors import no_such_field, not_modelled
-from mdp_dagster.sandbox.meta_ads.params import Filter
-from mdp_dagster.sandbox.world import World
+from sandbox.meta_ads.errors import no_such_field, not_modelled
+from sandbox.meta_ads.params import Filter
+from sandbox.model import EPOCH, Account, Campaign
+from sandbox.world import World
 
 GONE = ("ARCHIVED", "DELETED")
 _ACCOUNT_STATUS = {"ENABLED": 1, "DISABLED": 2}

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
-from mdp_dagster.sandbox.behaviour import Mature, Metrics, mature, served, settling_days
-from mdp_dagster.sandbox.cast import CAST
-from mdp_dagster.sandbox.catalogue import (
+from sandbox.accounts import CAST
+from sandbox.behaviour import Mature, Metrics, mature, served, settling_days
+from sandbox.model import (
     PLATFORMS,
     Account,
     Campaign,
@@ -23,8 +23,8 @@ from mdp_dagster.sandbox.catalogue import (
     campaigns_until,
     stable_hash,
 )
-from mdp_dagster.sandbox.rows import CampaignDay, normalised
-from mdp_dagster.sandbox.scale import enlarge
+from sandbox.rows import CampaignDay, normalised
+from sandbox.scale import enlarge
 
 HISTORY_MONTHS = 37  # both platforms keep daily numbers that long
 _OUTAGE_ONE_DAY_IN = 47

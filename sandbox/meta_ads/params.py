@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from mdp_dagster.sandbox.meta_ads.actions import WINDOWS
-from mdp_dagster.sandbox.meta_ads.errors import GraphError, history_exceeded, invalid_parameter, not_modelled
+from sandbox.meta_ads.actions import WINDOWS
+from sandbox.meta_ads.errors import GraphError, history_exceeded, invalid_parameter, not_modelled
 
 Params = Mapping[str, str]
 

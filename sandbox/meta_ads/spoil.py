@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from mdp_dagster.sandbox.faults import Fault, Faults
-from mdp_dagster.sandbox.meta_ads.wire import Request, next_url, start_of
+from sandbox.faults import Fault, Faults
+from sandbox.meta_ads.wire import Request, next_url, start_of
 
 _RUBBISH: dict[str, Any] = {
     "spend": "abc",

@@ -7,8 +7,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from mdp_dagster.sandbox.behaviour import Metrics
-from mdp_dagster.sandbox.catalogue import Account, Campaign
+from sandbox.behaviour import Metrics
+from sandbox.model import Account, Campaign
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from datetime import date
 from functools import lru_cache
 from random import Random
 
-from mdp_dagster.sandbox.catalogue import Account, Campaign, stable_hash
+from sandbox.model import Account, Campaign, stable_hash
 
 # Platforms go on attributing conversions to a click's day for this many days. Google: it depends on the conversion
 # actions of the account, between 60 and 90 days here; Meta: 28 days.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from mdp_dagster.sandbox.catalogue import Account, Slot
+from sandbox.model import Account, Slot
 
 HARBORLINE_MANAGER = "7001002000"
 HARBORLINE_OCEANIA = "7001002090"

@@ -6,8 +6,8 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from mdp_dagster.sandbox.faults import Faults
-from mdp_dagster.sandbox.google_ads.fields import Row
+from sandbox.faults import Faults
+from sandbox.google_ads.fields import Row
 
 
 class _NotADate:

@@ -12,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from mdp_dagster.sandbox.behaviour import Metrics
-from mdp_dagster.sandbox.faults import Faults
-from mdp_dagster.sandbox.requestlog import RequestLog
-from mdp_dagster.sandbox.world import World, instant
+from sandbox.behaviour import Metrics
+from sandbox.faults import Faults
+from sandbox.requestlog import RequestLog
+from sandbox.world import World, instant
 
 Handler = Callable[[dict[str, Any]], Any]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mdp_dagster.sandbox.rows import CampaignDay
+from sandbox.rows import CampaignDay
 
 # Graph's default is a click within seven days or a view within one; the other windows exist beside it.
 WINDOWS = ("1d_click", "7d_click", "28d_click", "1d_view")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
-from mdp_dagster.sandbox.behaviour import Metrics
-from mdp_dagster.sandbox.catalogue import Account, Campaign
+from sandbox.behaviour import Metrics
+from sandbox.model import Account, Campaign
 
 FieldType = Literal["int", "float", "string", "bool", "enum", "date"]
 

@@ -17,10 +17,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mdp_dagster.sandbox.control import Control
-from mdp_dagster.sandbox.google_ads.tokens import TokenRefused, Tokens
-from mdp_dagster.sandbox.meta_ads import wire
-from mdp_dagster.sandbox.meta_ads.graph import Graph
+from sandbox.control import Control
+from sandbox.google_ads.tokens import TokenRefused, Tokens
+from sandbox.meta_ads import wire
+from sandbox.meta_ads.graph import Graph
 
 TOKEN_PATH = "/token"
 _ABORT = "mdp.abort"

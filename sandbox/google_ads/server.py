@@ -13,17 +13,17 @@ import grpc
 from google.protobuf import any_pb2
 from google.rpc import status_pb2
 
-from mdp_dagster.sandbox.certificates import ServerCertificate
-from mdp_dagster.sandbox.faults import Faults
-from mdp_dagster.sandbox.google_ads import access, errors, spoil
-from mdp_dagster.sandbox.google_ads.errors import AdsError
-from mdp_dagster.sandbox.google_ads.fields import Row
-from mdp_dagster.sandbox.google_ads.gaql import QueryError, parse
-from mdp_dagster.sandbox.google_ads.protos import Protos, installed_versions, protos
-from mdp_dagster.sandbox.google_ads.query import answer
-from mdp_dagster.sandbox.google_ads.tokens import Tokens
-from mdp_dagster.sandbox.requestlog import RequestLog
-from mdp_dagster.sandbox.world import World, normal_id
+from sandbox.certificates import ServerCertificate
+from sandbox.faults import Faults
+from sandbox.google_ads import access, errors, spoil
+from sandbox.google_ads.errors import AdsError
+from sandbox.google_ads.fields import Row
+from sandbox.google_ads.gaql import QueryError, parse
+from sandbox.google_ads.protos import Protos, installed_versions, protos
+from sandbox.google_ads.query import answer
+from sandbox.google_ads.tokens import Tokens
+from sandbox.requestlog import RequestLog
+from sandbox.world import World, normal_id
 
 if TYPE_CHECKING:
     from typing_extensions import Self

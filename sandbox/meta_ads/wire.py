@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from mdp_dagster.sandbox.meta_ads import errors
-from mdp_dagster.sandbox.meta_ads.params import Params, page
+from sandbox.meta_ads import errors
+from sandbox.meta_ads.params import Params, page
 
 T = TypeVar("T")
 

@@ -9,17 +9,17 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
-from mdp_dagster.sandbox.catalogue import Account
-from mdp_dagster.sandbox.faults import Fault, Faults
-from mdp_dagster.sandbox.meta_ads import errors, nodes, spoil
-from mdp_dagster.sandbox.meta_ads.errors import GraphError
-from mdp_dagster.sandbox.meta_ads.insights import insights
-from mdp_dagster.sandbox.meta_ads.params import InsightsRequest, filters, insights_request, names
-from mdp_dagster.sandbox.meta_ads.runs import Run, Runs, not_ready
-from mdp_dagster.sandbox.meta_ads.usage import usage_headers
-from mdp_dagster.sandbox.meta_ads.wire import Request, Response, check_token, listing, listing_of_texts, paged
-from mdp_dagster.sandbox.requestlog import RequestLog
-from mdp_dagster.sandbox.world import World
+from sandbox.faults import Fault, Faults
+from sandbox.meta_ads import errors, nodes, spoil
+from sandbox.meta_ads.errors import GraphError
+from sandbox.meta_ads.insights import insights
+from sandbox.meta_ads.params import InsightsRequest, filters, insights_request, names
+from sandbox.meta_ads.runs import Run, Runs, not_ready
+from sandbox.meta_ads.usage import usage_headers
+from sandbox.meta_ads.wire import Request, Response, check_token, listing, listing_of_texts, paged
+from sandbox.model import Account
+from sandbox.requestlog import RequestLog
+from sandbox.world import World
 
 LATEST_VERSION, OLDEST_VERSION = 26, 23
 _KEEP_ROWS = 200_000

@@ -7,16 +7,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from mdp_dagster.sandbox.certificates import server_certificate
-from mdp_dagster.sandbox.control import Control
-from mdp_dagster.sandbox.faults import Faults
-from mdp_dagster.sandbox.google_ads.server import PAGE_ROWS, GoogleAdsServer
-from mdp_dagster.sandbox.google_ads.tokens import Tokens, service_account_key, write_service_account_file
-from mdp_dagster.sandbox.http_app import TOKEN_PATH, HttpServer, build_app
-from mdp_dagster.sandbox.meta_ads import wire
-from mdp_dagster.sandbox.meta_ads.graph import Graph
-from mdp_dagster.sandbox.requestlog import RequestLog
-from mdp_dagster.sandbox.world import World
+from sandbox.certificates import server_certificate
+from sandbox.control import Control
+from sandbox.faults import Faults
+from sandbox.google_ads.server import PAGE_ROWS, GoogleAdsServer
+from sandbox.google_ads.tokens import Tokens, service_account_key, write_service_account_file
+from sandbox.http_app import TOKEN_PATH, HttpServer, build_app
+from sandbox.meta_ads import wire
+from sandbox.meta_ads.graph import Graph
+from sandbox.requestlog import RequestLog
+from sandbox.world import World
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -6,7 +6,7 @@ import threading
 from collections import Counter, deque
 from typing import Any
 
-from mdp_dagster.sandbox.catalogue import Platform
+from sandbox.model import Platform
 
 _KEEP = 2000
 

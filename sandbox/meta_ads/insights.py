@@ -10,13 +10,13 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any
 
-from mdp_dagster.sandbox.catalogue import Account, Campaign
-from mdp_dagster.sandbox.meta_ads.actions import Activity, in_window
-from mdp_dagster.sandbox.meta_ads.errors import invalid_parameter, not_modelled
-from mdp_dagster.sandbox.meta_ads.nodes import GONE, effective_status
-from mdp_dagster.sandbox.meta_ads.params import Filter, InsightsRequest
-from mdp_dagster.sandbox.rows import hundredths
-from mdp_dagster.sandbox.world import World
+from sandbox.meta_ads.actions import Activity, in_window
+from sandbox.meta_ads.errors import invalid_parameter, not_modelled
+from sandbox.meta_ads.nodes import GONE, effective_status
+from sandbox.meta_ads.params import Filter, InsightsRequest
+from sandbox.model import Account, Campaign
+from sandbox.rows import hundredths
+from sandbox.world import World
 
 _DEFAULT_FIELDS = ("account_id", "impressions", "spend")
 
