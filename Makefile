@@ -70,7 +70,7 @@ bench: setup  ## how fast, next to bare SDKs and dbt: ten minutes, bench/results
 	@$(RUN) -m bench $(PARTS)
 
 chaos: setup  ## kills, full disks, faults, restatements for five minutes, then the truth [SEED=7] [SECONDS=300]
-	@$(RUN) -m tests.chaos $(if $(SEED),--seed $(SEED)) --seconds $(or $(SECONDS),300)
+	@$(RUN) -m chaos $(if $(SEED),--seed $(SEED)) --seconds $(or $(SECONDS),300)
 
 check: setup  ## style, types, import contracts, definitions, dbt
 	$(VENV)/bin/ruff check .

@@ -9,13 +9,13 @@ import sys
 
 import pytest
 
+from chaos.sabotage import VARIABLE
 from mdp_dagster.settings import PROJECT_ROOT
-from tests.chaos.sabotage import VARIABLE
 
 
 def _short_round(**environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "tests.chaos", "--short", "--seed", "20261120", "--seconds", "150"],
+        [sys.executable, "-m", "chaos", "--short", "--seed", "20261120", "--seconds", "150"],
         cwd=PROJECT_ROOT,
         env={**os.environ, **environment},
         capture_output=True,

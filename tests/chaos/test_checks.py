@@ -22,6 +22,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from chaos.api_faults import ACCOUNTS, EVERY_KIND, RECIPES
+from chaos.dagster_runs import dagster_runs, overlapped, without_end
+from chaos.edits import change as change_world
+from chaos.history import lost_problems, pulls, rebuild_problems
+from chaos.leaks import leaks, secrets_of
+from chaos.place import MARK, Place
+from chaos.plan import plan_round
+from chaos.planned import Edit
+from chaos.processes import Running, kill_marked, left_behind
+from chaos.raw import current_problems, lake_problems, raw_problems, unfinished_problems
+from chaos.recovery import left_folders
+from chaos.stages import Watch
+from chaos.tally import HOPED_FOR, KILL_STAGES, REQUIRED, Tally
+from chaos.verify import expected_rows, mart_problems
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
 from mdp_dagster.platforms import REPORTS
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
@@ -29,20 +43,6 @@ from mdp_dagster.warehouse.lock import FileLock
 from mdp_dagster.window import DateWindow
 from sandbox import Sandbox, World
 from sandbox.model import PLATFORMS, Platform
-from tests.chaos.api_faults import ACCOUNTS, EVERY_KIND, RECIPES
-from tests.chaos.dagster_runs import dagster_runs, overlapped, without_end
-from tests.chaos.edits import change as change_world
-from tests.chaos.history import lost_problems, pulls, rebuild_problems
-from tests.chaos.leaks import leaks, secrets_of
-from tests.chaos.place import MARK, Place
-from tests.chaos.plan import plan_round
-from tests.chaos.planned import Edit
-from tests.chaos.processes import Running, kill_marked, left_behind
-from tests.chaos.raw import current_problems, lake_problems, raw_problems, unfinished_problems
-from tests.chaos.recovery import left_folders
-from tests.chaos.stages import Watch
-from tests.chaos.tally import HOPED_FOR, KILL_STAGES, REQUIRED, Tally
-from tests.chaos.verify import expected_rows, mart_problems
 
 WORLD = World(seed=3, now=datetime(2026, 11, 20, 12, tzinfo=timezone.utc))
 WINDOW = DateWindow.of_days("2026-11-17", "2026-11-18")

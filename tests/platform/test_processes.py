@@ -1,4 +1,4 @@
-"""MDP as processes: the documented command, two at once, beside a damaged file. (Kills: tests/chaos.)"""
+"""MDP as processes: the documented command, two at once, beside a damaged file. (Kills: chaos/.)"""
 
 from __future__ import annotations
 

@@ -7,17 +7,17 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
-from tests.chaos.again import type_again
-from tests.chaos.dagster_runs import dagster_runs
-from tests.chaos.edits import Edits
-from tests.chaos.judge import count_faults, judge, look_at_raw
-from tests.chaos.kills import Strike, row_of
-from tests.chaos.locks import Holder
-from tests.chaos.planned import Act, ClockJump
-from tests.chaos.processes import Running
-from tests.chaos.scene import PATIENCE_SECONDS, Scene
-from tests.chaos.stages import Watch
-from tests.chaos.starts import start
+from chaos.again import type_again
+from chaos.dagster_runs import dagster_runs
+from chaos.edits import Edits
+from chaos.judge import count_faults, judge, look_at_raw
+from chaos.kills import Strike, row_of
+from chaos.locks import Holder
+from chaos.planned import Act, ClockJump
+from chaos.processes import Running
+from chaos.scene import PATIENCE_SECONDS, Scene
+from chaos.stages import Watch
+from chaos.starts import start
 
 _POLL_SECONDS = 0.0005
 _OPENED_IN_SECONDS = 30

@@ -7,10 +7,10 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
-from tests.chaos import child
-from tests.chaos.place import Place
-from tests.chaos.processes import Running, start_holder
-from tests.chaos.stages import Watch
+from chaos import child
+from chaos.place import Place
+from chaos.processes import Running, start_holder
+from chaos.stages import Watch
 
 
 class Holder:

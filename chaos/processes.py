@@ -16,8 +16,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.child import PRELOADED, Setting
-from tests.chaos.place import MARK, Place
+from chaos.child import PRELOADED, Setting
+from chaos.place import MARK, Place
 
 _LOOK_SECONDS = 0.2  # between looks for the process that a command starts
 

@@ -8,13 +8,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from chaos.history import rebuild_problems
+from chaos.marts import consistency_problems
+from chaos.planned import AccountDay
+from chaos.raw import current_problems, lake_problems, raw_problems, unfinished_problems
 from mdp_dagster.warehouse.base import Warehouse, WarehouseError
 from mdp_dagster.window import DateWindow
 from sandbox import World
-from tests.chaos.history import rebuild_problems
-from tests.chaos.marts import consistency_problems
-from tests.chaos.planned import AccountDay
-from tests.chaos.raw import current_problems, lake_problems, raw_problems, unfinished_problems
 
 _COMPARED = """
     select date, platform, account_id, account_name, client_id, campaign_id, campaign_name, currency,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+from chaos.planned import AccountDay, Edit, Rows
+from chaos.scene import Scene
 from sandbox import World
 from sandbox.behaviour import Metrics
-from tests.chaos.planned import AccountDay, Edit, Rows
-from tests.chaos.scene import Scene
 
 _METRICS = ("impressions", "clicks", "spend", "conversions", "conversion_value")
 

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
+from chaos.place import Place
+from chaos.processes import Running
 from sandbox import Sandbox
-from tests.chaos.place import Place
-from tests.chaos.processes import Running
 
 _LOOK_SECONDS = 0.3  # between looks into Dagster's events
 

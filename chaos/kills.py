@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from tests.chaos.planned import Act
-from tests.chaos.processes import Running
-from tests.chaos.scene import Scene
-from tests.chaos.stages import Watch
+from chaos.planned import Act
+from chaos.processes import Running
+from chaos.scene import Scene
+from chaos.stages import Watch
 
 _TRIES = 50  # to catch a run in a stage that lasts for milliseconds
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from chaos import child
+from chaos.dagster_runs import without_end
+from chaos.edits import days_as_they_were_before
+from chaos.history import lost_problems, pulls
+from chaos.leaks import leaks, secrets_of
+from chaos.processes import Running, left_behind, start_warm
+from chaos.scene import PATIENCE_SECONDS, Scene
+from chaos.starts import run_window
+from chaos.verify import all_problems
 from mdp_dagster.window import join_days
-from tests.chaos import child
-from tests.chaos.dagster_runs import without_end
-from tests.chaos.edits import days_as_they_were_before
-from tests.chaos.history import lost_problems, pulls
-from tests.chaos.leaks import leaks, secrets_of
-from tests.chaos.processes import Running, left_behind, start_warm
-from tests.chaos.scene import PATIENCE_SECONDS, Scene
-from tests.chaos.starts import run_window
-from tests.chaos.verify import all_problems
 
 # A run that was killed keeps its days for so long, as far as the sensors know (docs/late_data.md).
 _DEAD_RUNS_COUNT_SECONDS = 3660

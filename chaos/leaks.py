@@ -19,7 +19,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tests.chaos.processes import marked
+from chaos.processes import marked
 
 _NAMED = ("GOOGLE_ADS_DEVELOPER_TOKEN", "META_ACCESS_TOKEN", "META_APP_SECRET")
 _GIVEN_OUT = b"ya29."  # how Google's access tokens begin, the sandbox's too

@@ -1,4 +1,4 @@
-"""``python -m tests.chaos --seed N --seconds S``: see docs/chaos.md."""
+"""``python -m chaos --seed N --seconds S``: see docs/chaos.md."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import NoReturn
 from uuid import uuid4
 
+from chaos.api_faults import EVERY_KIND
+from chaos.disk import enter_namespace, small_disk
+from chaos.place import MARK
+from chaos.plan import plan_round, short_plan
+from chaos.processes import kill_marked
+from chaos.rounds import Session, run_round
+from chaos.scene import Scene
 from mdp_dagster.settings import STATE_DIR
 from sandbox import Sandbox, World
 from sandbox.world import instant
-from tests.chaos.api_faults import EVERY_KIND
-from tests.chaos.disk import enter_namespace, small_disk
-from tests.chaos.place import MARK
-from tests.chaos.plan import plan_round, short_plan
-from tests.chaos.processes import kill_marked
-from tests.chaos.rounds import Session, run_round
-from tests.chaos.scene import Scene
 
-MODULE = "tests.chaos"
+MODULE = "chaos"
 _SHORTEST_ROUND_SECONDS = 45
 _WHOLE_SECONDS = 300
 _MANY = 1_000

@@ -10,15 +10,15 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from chaos.disk import Disk
+from chaos.history import Content, Pull
+from chaos.place import Place
+from chaos.plan import DAYS_BEFORE
+from chaos.planned import AccountDay, RoundPlan, Rows
+from chaos.processes import Running
+from chaos.tally import Tally
 from mdp_dagster.window import DateWindow
 from sandbox import Sandbox
-from tests.chaos.disk import Disk
-from tests.chaos.history import Content, Pull
-from tests.chaos.place import Place
-from tests.chaos.plan import DAYS_BEFORE
-from tests.chaos.planned import AccountDay, RoundPlan, Rows
-from tests.chaos.processes import Running
-from tests.chaos.tally import Tally
 
 PATIENCE_SECONDS = 90
 """For the end of a run. What waits longer hangs."""

@@ -16,10 +16,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.sabotage import SABOTAGES, VARIABLE
+from chaos.sabotage import SABOTAGES, VARIABLE
 
 PRELOADED = [
-    "tests.chaos.child",
+    "chaos.child",
     "mdp_dagster.cli.job_run",
     "mdp_dagster.definitions",
     "dbt.cli.main",
@@ -147,7 +147,7 @@ def _settle_in(setting: Setting, jumps: Connection) -> None:
     if setting.file_bytes is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (setting.file_bytes, setting.file_bytes))
     if setting.clock is not None:
-        from tests.chaos.clock import set_clock
+        from chaos.clock import set_clock
 
         set_clock(setting.clock, jumps)
 

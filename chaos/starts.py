@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from chaos import child
+from chaos.plan import OVERLAPPING
+from chaos.planned import Act
+from chaos.processes import Running, start_command, start_warm
+from chaos.scene import Scene
 from mdp_dagster.cli.backfill_runs import Backfill
 from mdp_dagster.cli.job_run import Order
 from mdp_dagster.partitions import range_tags
 from mdp_dagster.window import DateWindow
-from tests.chaos import child
-from tests.chaos.plan import OVERLAPPING
-from tests.chaos.planned import Act
-from tests.chaos.processes import Running, start_command, start_warm
-from tests.chaos.scene import Scene
 
 _LOCK_SECONDS = "3"
 

@@ -9,18 +9,18 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from chaos import child
+from chaos.acts import play
+from chaos.disk import Disk
+from chaos.leaks import Spy, secrets_of
+from chaos.place import Place, make_place
+from chaos.plan import DAYS_BEFORE
+from chaos.planned import Act, RoundPlan
+from chaos.processes import marked, start_warm
+from chaos.recovery import compare, recover
+from chaos.scene import Scene, new_scene
+from chaos.tally import Tally
 from sandbox import Sandbox
-from tests.chaos import child
-from tests.chaos.acts import play
-from tests.chaos.disk import Disk
-from tests.chaos.leaks import Spy, secrets_of
-from tests.chaos.place import Place, make_place
-from tests.chaos.plan import DAYS_BEFORE
-from tests.chaos.planned import Act, RoundPlan
-from tests.chaos.processes import marked, start_warm
-from tests.chaos.recovery import compare, recover
-from tests.chaos.scene import Scene, new_scene
-from tests.chaos.tally import Tally
 
 
 @dataclass

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from tests.chaos.api_faults import ACCOUNTS, RECIPES, ApiFault, Recipe, draw
-from tests.chaos.clock import in_zone
-from tests.chaos.planned import Act, ClockJump, Edit, RoundPlan
-from tests.chaos.tally import KILL_STAGES
+from chaos.api_faults import ACCOUNTS, RECIPES, ApiFault, Recipe, draw
+from chaos.clock import in_zone
+from chaos.planned import Act, ClockJump, Edit, RoundPlan
+from chaos.tally import KILL_STAGES
 
 Card = TypeVar("Card")
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tests.chaos.dagster_runs import SUCCESS, dagster_runs, end_of
-from tests.chaos.judge import has_succeeded
-from tests.chaos.planned import Act
-from tests.chaos.processes import Running
-from tests.chaos.scene import PATIENCE_SECONDS, Scene
-from tests.chaos.starts import command
+from chaos.dagster_runs import SUCCESS, dagster_runs, end_of
+from chaos.judge import has_succeeded
+from chaos.planned import Act
+from chaos.processes import Running
+from chaos.scene import PATIENCE_SECONDS, Scene
+from chaos.starts import command
 
 _CONTINUES = "Continuing run"
 _UNDER_WAY = "is running already"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from chaos.api_faults import ApiFault
 from sandbox.model import Platform
-from tests.chaos.api_faults import ApiFault
 
 AccountDay = tuple[Platform, str, date]
 Rows = list[dict[str, Any]]

@@ -6,19 +6,19 @@ import time
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
+from chaos.api_faults import ApiFault
+from chaos.dagster_runs import dagster_runs, overlapped, without_end
+from chaos.history import lost_problems, pulls
+from chaos.locks import Holder
+from chaos.planned import AccountDay, Act
+from chaos.processes import Running
+from chaos.raw import raw_problems
+from chaos.scene import Scene
+from chaos.verify import problems_now
 from mdp_dagster.ingest.tables import EXTRACTS
 from mdp_dagster.warehouse.base import Warehouse, WarehouseError
 from mdp_dagster.window import DateWindow
 from sandbox.faults import Fault
-from tests.chaos.api_faults import ApiFault
-from tests.chaos.dagster_runs import dagster_runs, overlapped, without_end
-from tests.chaos.history import lost_problems, pulls
-from tests.chaos.locks import Holder
-from tests.chaos.planned import AccountDay, Act
-from tests.chaos.processes import Running
-from tests.chaos.raw import raw_problems
-from tests.chaos.scene import Scene
-from tests.chaos.verify import problems_now
 
 _DISK_WORDS = ("No space left", "disk is full", "File too large", "disk I/O error", "[Errno 28]", "[Errno 27]")
 _LOCK_WORDS = ("Could not set lock on file", "is in use: ")
