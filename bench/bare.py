@@ -95,7 +95,7 @@ def received(accounts: dict[str, list[str]], window: DateWindow) -> dict[str, fl
 
 def extracted(accounts: dict[str, list[str]], window: DateWindow) -> dict[str, float]:
     """Rows a second by MDP's connectors, one account after the other, into Arrow."""
-    from mdp_dagster.platforms import AD_PLATFORMS
+    from mdp_dagster.defs.ads.platforms import AD_PLATFORMS
 
     speeds = {}
     for platform in AD_PLATFORMS:

@@ -13,16 +13,16 @@ from unittest.mock import patch
 import dagster as dg
 
 from bench.place import TODAY
-from mdp_dagster.assets import late_days
 from mdp_dagster.connectors.base import DataSourceConnector, Report
 from mdp_dagster.definitions import build_definitions
+from mdp_dagster.defs.ads.jobs import PROBE_JOB_NAME
+from mdp_dagster.defs.ads.platforms import PROBES
 from mdp_dagster.ingest.lateness import LateDay, Reason
 from mdp_dagster.ingest.probe import Probed
 from mdp_dagster.ingest.result import IngestResult
-from mdp_dagster.late_days import METADATA_KEY, LateDays
-from mdp_dagster.platforms import PROBES
-from mdp_dagster.schedules import PROBE_JOB_NAME
-from mdp_dagster.sensors.late_data import late_data_job, late_data_sensor
+from mdp_dagster.orchestration.late_data import asset as late_days
+from mdp_dagster.orchestration.late_data.payload import METADATA_KEY, LateDays
+from mdp_dagster.orchestration.late_data.sensor import late_data_job, late_data_sensor
 from mdp_dagster.settings import load_settings
 from mdp_dagster.window import DateWindow
 

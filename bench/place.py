@@ -14,7 +14,7 @@ import duckdb
 from bench.processes import ROOT, Ended, measured, python
 from mdp_dagster.cli.dagster_home import environment, prepare_dagster_home
 from mdp_dagster.cli.job_run import Order
-from mdp_dagster.partitions import range_tags
+from mdp_dagster.orchestration.partitions import range_tags
 from mdp_dagster.window import DateWindow
 
 _FOREIGN = ("MDP_", "GOOGLE_ADS_", "META_", "DAGSTER_", "GRPC_DEFAULT_SSL_ROOTS")

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from bench.place import GOOGLE, META
 from mdp_dagster.connectors.base import Report
+from mdp_dagster.defs.ads.platforms import REPORTS
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
-from mdp_dagster.platforms import REPORTS
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from mdp_dagster.window import DateWindow
 

@@ -78,8 +78,8 @@ def reload_late_days(setting: Setting, jumps: Connection) -> None:
     import dagster as dg
 
     from mdp_dagster.definitions import build_definitions
-    from mdp_dagster.platforms import SOURCES
-    from mdp_dagster.schedules import PROBE_JOB_NAME
+    from mdp_dagster.defs.ads.jobs import PROBE_JOB_NAME
+    from mdp_dagster.defs.ads.platforms import SOURCES
     from mdp_dagster.settings import load_settings
 
     definitions = build_definitions(load_settings())
@@ -154,11 +154,11 @@ def _settle_in(setting: Setting, jumps: Connection) -> None:
 
 def _hasten(report_runs: bool) -> None:
     """The connectors' patience in seconds instead of minutes. The waits are the same ones, in the same places."""
-    from mdp_dagster import services
     from mdp_dagster.connectors.google_ads import GoogleAdsConnector
     from mdp_dagster.connectors.meta_ads import MetaAdsConnector
     from mdp_dagster.connectors.meta_ads.async_run import AsyncPolicy
     from mdp_dagster.connectors.retry import RetryPolicy
+    from mdp_dagster.orchestration import services
 
     retry = RetryPolicy(attempts=8, first_wait_seconds=0.1, longest_quota_wait_seconds=3)
     runs: dict[str, Any] = {"above_rows": 0} if report_runs else {}

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
+from mdp_dagster.defs.ads.platforms import REPORTS
 from mdp_dagster.ingest.rebuild import rebuild_raw
 from mdp_dagster.ingest.tables import ACCOUNTS, EXTRACTS, SHARED_TABLES, report_table
 from mdp_dagster.lake import Lake, LakeError
-from mdp_dagster.platforms import REPORTS
 from mdp_dagster.warehouse.base import Warehouse, WarehouseError
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mdp_dagster.defs.ads.platforms import REPORTS
 from mdp_dagster.ingest.tables import EXTRACTS, report_table
-from mdp_dagster.platforms import REPORTS
 from mdp_dagster.warehouse.base import Warehouse
 
 _SUMMED = """

@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from mdp_dagster.defs.ads.platforms import REPORTS
 from mdp_dagster.ingest.tables import EXTRACTS, report_table
-from mdp_dagster.platforms import REPORTS
 from mdp_dagster.warehouse.base import Warehouse
 from mdp_dagster.window import DateWindow
 

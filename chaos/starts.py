@@ -9,7 +9,7 @@ from chaos.processes import Running, start_command, start_warm
 from chaos.scene import Scene
 from mdp_dagster.cli.backfill_runs import Backfill
 from mdp_dagster.cli.job_run import Order
-from mdp_dagster.partitions import range_tags
+from mdp_dagster.orchestration.partitions import range_tags
 from mdp_dagster.window import DateWindow
 
 _LOCK_SECONDS = "3"

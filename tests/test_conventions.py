@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mdp_dagster.connectors.base import ColumnType
-from mdp_dagster.platforms import AD_PLATFORMS, REPORTS
+from mdp_dagster.defs.ads.platforms import AD_PLATFORMS, REPORTS
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "mdp_dagster").rglob("*.py"))

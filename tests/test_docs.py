@@ -13,8 +13,8 @@ import pytest
 
 from mdp_dagster.cli import demo, dev, maintenance
 from mdp_dagster.definitions import build_definitions
+from mdp_dagster.defs.ads.platforms import REPORTS
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
-from mdp_dagster.platforms import REPORTS
 from mdp_dagster.settings import GoogleAdsSettings, GoogleCloudSettings, MetaAdsSettings, Settings
 from mdp_dagster.transform.project import parsed_project
 from mdp_dagster.warehouse.base import MARTS, STAGING

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from mdp_dagster.cli.place import choose_place
 from mdp_dagster.cli.waits import say_what_is_waited_for
 from mdp_dagster.ingest.tables import EXTRACTS
-from mdp_dagster.partitions import today
+from mdp_dagster.orchestration.partitions import today
 from mdp_dagster.transform.as_of import AsOf, build_as_of
 from mdp_dagster.warehouse.base import MARTS, Warehouse, in_window
 from mdp_dagster.window import DateWindow
@@ -31,7 +31,7 @@ def add_commands(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from mdp_dagster.services import Services
+    from mdp_dagster.orchestration.services import Services
 
     say_what_is_waited_for()
     settings = choose_place(options.demo).settings()

@@ -103,7 +103,7 @@ def _how_to_continue(backfill: Backfill) -> str:
 
 
 def _window(first: str, last: str, settings: Settings) -> DateWindow:
-    from mdp_dagster.partitions import today
+    from mdp_dagster.orchestration.partitions import today
 
     try:
         window = DateWindow.of_days(date.fromisoformat(first), date.fromisoformat(last))

@@ -13,8 +13,8 @@ from pathlib import Path
 import dagster as dg
 from dagster import DagsterRunStatus, RunsFilter
 
-from mdp_dagster import run_tags
-from mdp_dagster.partitions import range_tags
+from mdp_dagster.orchestration import run_tags
+from mdp_dagster.orchestration.partitions import range_tags
 from mdp_dagster.window import DateWindow
 
 

@@ -26,7 +26,7 @@ def _run(options: argparse.Namespace) -> int:
     from mdp_dagster.cli.follow import RunError, Start, follow_run, terminal
     from mdp_dagster.cli.job_run import Order
     from mdp_dagster.cli.report import print_report
-    from mdp_dagster.partitions import range_tags
+    from mdp_dagster.orchestration.partitions import range_tags
 
     console = terminal()
     world = DemoWorld(options.folder.resolve())

@@ -16,7 +16,7 @@ from dagster._core.execution.api import execute_run
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._utils.interrupts import capture_interrupts
 
-from mdp_dagster.schedules import JOB_NAME
+from mdp_dagster.defs.ads.jobs import JOB_NAME
 from mdp_dagster.settings import PROJECT_ROOT
 
 _LOCATION = "mdp"  # as workspace.yaml names it

@@ -27,7 +27,7 @@ def add_commands(commands: Any) -> None:
 
 
 def _rebuild_raw(_: argparse.Namespace) -> int:
-    from mdp_dagster.services import Services
+    from mdp_dagster.orchestration.services import Services
 
     say_what_is_waited_for()
     services = Services(choose_place().settings())
@@ -44,8 +44,8 @@ def _rebuild_raw(_: argparse.Namespace) -> int:
 
 
 def _check_clients(_: argparse.Namespace) -> int:
-    from mdp_dagster.platforms import SOURCES
-    from mdp_dagster.services import Services
+    from mdp_dagster.defs.ads.platforms import SOURCES
+    from mdp_dagster.orchestration.services import Services
 
     services = Services(load_settings())
     for client in services.clients.clients:
@@ -73,7 +73,7 @@ def _query(options: argparse.Namespace) -> int:
 
 def _query_bigquery(settings: Settings, sql: str) -> int:
     """The answer as DuckDB shows one: on a terminal, tables look alike, wherever they come from."""
-    from mdp_dagster.services import Services
+    from mdp_dagster.orchestration.services import Services
 
     answer = Services(settings).warehouse.query(sql)
     duckdb.from_arrow(answer).show(max_width=200)

@@ -36,8 +36,8 @@ from chaos.recovery import left_folders
 from chaos.stages import Watch
 from chaos.tally import HOPED_FOR, KILL_STAGES, REQUIRED, Tally
 from chaos.verify import expected_rows, mart_problems
+from mdp_dagster.defs.ads.platforms import REPORTS
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
-from mdp_dagster.platforms import REPORTS
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from mdp_dagster.warehouse.lock import FileLock
 from mdp_dagster.window import DateWindow

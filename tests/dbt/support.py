@@ -17,8 +17,8 @@ from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
+from mdp_dagster.defs.ads.platforms import REPORTS
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
-from mdp_dagster.platforms import REPORTS
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 
 DBT_PROJECT = Path(__file__).resolve().parents[2] / "dbt"

@@ -7,7 +7,7 @@ import re
 import yaml
 
 from mdp_dagster.connectors.meta_ads.reports import CONVERSION_ACTION_TYPES
-from mdp_dagster.platforms import REPORTS, SOURCES
+from mdp_dagster.defs.ads.platforms import REPORTS, SOURCES
 
 from .support import (
     DBT_PROJECT,

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mdp_dagster.connectors.base import Report
+from mdp_dagster.defs.ads.platforms import REPORTS
 from mdp_dagster.ingest.ledger import current_days
-from mdp_dagster.platforms import REPORTS
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from mdp_dagster.window import DateWindow
 

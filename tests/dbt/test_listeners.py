@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mdp_dagster.services import Services
+from mdp_dagster.orchestration.services import Services
 from mdp_dagster.settings import load_settings
 from mdp_dagster.transform import in_process
 from mdp_dagster.transform.project import DbtError, parsed_project

@@ -11,7 +11,7 @@ import psycopg2
 import pytest
 import requests
 
-from mdp_dagster.schedules import JOB_NAME
+from mdp_dagster.defs.ads.jobs import JOB_NAME
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from mdp_dagster.window import DateWindow
 from sandbox import Sandbox, World

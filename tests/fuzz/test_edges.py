@@ -17,10 +17,10 @@ from mdp_dagster.cli import as_of, backfill
 from mdp_dagster.cli.as_of import AsOfError, parse_instant
 from mdp_dagster.cli.backfill import BackfillError
 from mdp_dagster.ingest.lateness import LateDay, Reason
-from mdp_dagster.late_days import LateDays
-from mdp_dagster.partitions import today
-from mdp_dagster.sensors.memory import Asked
-from mdp_dagster.sensors.requests import Memory, plan
+from mdp_dagster.orchestration.late_data.backoff import Asked
+from mdp_dagster.orchestration.late_data.payload import LateDays
+from mdp_dagster.orchestration.late_data.plan import Memory, plan
+from mdp_dagster.orchestration.partitions import today
 from mdp_dagster.settings import Settings
 from mdp_dagster.transform.as_of import AsOf
 from mdp_dagster.window import DateWindow

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mdp_dagster.connectors.base import Column, ColumnType, Report
+from mdp_dagster.defs.ads.platforms import REPORTS
 from mdp_dagster.ingest.digest import EMPTY
 from mdp_dagster.ingest.judge import Judged, judge
 from mdp_dagster.ingest.validate import validate
-from mdp_dagster.platforms import REPORTS
 from mdp_dagster.window import DateWindow
 from tests.fuzz.effort import fuzzed
 

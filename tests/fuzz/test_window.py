@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from mdp_dagster.connectors.base import Report
 from mdp_dagster.connectors.errors import HistoryError
 from mdp_dagster.connectors.history import check_history, reachable
-from mdp_dagster.partitions import daily_window, range_tags, today, window_of_tags
-from mdp_dagster.platforms import REPORTS
+from mdp_dagster.defs.ads.platforms import REPORTS
+from mdp_dagster.orchestration.partitions import daily_window, range_tags, today, window_of_tags
 from mdp_dagster.settings import Settings
 from mdp_dagster.window import DateWindow, join_days, months_before
 from tests.fuzz.effort import fuzzed

@@ -13,9 +13,9 @@ import dagster as dg
 import pytest
 
 from mdp_dagster.definitions import build_definitions
-from mdp_dagster.partitions import range_tags
-from mdp_dagster.schedules import JOB_NAME, PROBE_JOB_NAME
-from mdp_dagster.services import Services
+from mdp_dagster.defs.ads.jobs import JOB_NAME, PROBE_JOB_NAME
+from mdp_dagster.orchestration.partitions import range_tags
+from mdp_dagster.orchestration.services import Services
 from mdp_dagster.settings import load_settings
 from mdp_dagster.window import DateWindow
 from sandbox import Sandbox, World

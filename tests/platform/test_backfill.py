@@ -15,15 +15,15 @@ import dagster as dg
 import pytest
 from dagster import DagsterRunStatus
 
-from mdp_dagster import run_tags
 from mdp_dagster.__main__ import main
 from mdp_dagster.cli import place
 from mdp_dagster.cli.backfill_runs import Backfill, UnderWay, claimed, unfinished_run
 from mdp_dagster.cli.dagster_home import dagster_instance
 from mdp_dagster.cli.job_run import SelectionError, selected_assets
 from mdp_dagster.definitions import build_definitions
-from mdp_dagster.partitions import range_tags
-from mdp_dagster.schedules import JOB_NAME
+from mdp_dagster.defs.ads.jobs import JOB_NAME
+from mdp_dagster.orchestration import run_tags
+from mdp_dagster.orchestration.partitions import range_tags
 from mdp_dagster.settings import load_settings
 from sandbox import Sandbox
 

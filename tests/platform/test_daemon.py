@@ -16,9 +16,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from mdp_dagster import run_tags
 from mdp_dagster.cli.dagster_home import dagster_instance, environment, prepare_dagster_home
-from mdp_dagster.partitions import RANGE_START_TAG
+from mdp_dagster.orchestration import run_tags
+from mdp_dagster.orchestration.partitions import RANGE_START_TAG
 
 from .conftest import TODAY, Platform, days_ago
 

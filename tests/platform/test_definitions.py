@@ -9,9 +9,9 @@ import dagster as dg
 import pytest
 
 from mdp_dagster.definitions import build_definitions
-from mdp_dagster.partitions import RANGE_END_TAG, RANGE_START_TAG, daily_partitions, today
-from mdp_dagster.platforms import REPORTS, SOURCES
-from mdp_dagster.schedules import JOB_NAME
+from mdp_dagster.defs.ads.jobs import JOB_NAME
+from mdp_dagster.defs.ads.platforms import REPORTS, SOURCES
+from mdp_dagster.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG, daily_partitions, today
 from mdp_dagster.settings import Settings, SettingsError
 
 # Every change of the graph shows here, and so in review: what each asset is made from, by layer.

@@ -14,7 +14,7 @@ import pytest
 from dagster._cli.utils import get_possibly_temporary_instance_for_cli
 
 from mdp_dagster.cli.dagster_home import dagster_instance, environment, prepare_dagster_home
-from mdp_dagster.partitions import SINGLE_RUN, range_tags
+from mdp_dagster.orchestration.partitions import SINGLE_RUN, range_tags
 from mdp_dagster.settings import PROJECT_ROOT
 from mdp_dagster.window import DateWindow
 

@@ -11,10 +11,10 @@ import dagster as dg
 import duckdb
 import pytest
 
-from mdp_dagster import run_tags
 from mdp_dagster.ingest.lateness import Reason
-from mdp_dagster.late_days import METADATA_KEY, LateDays
-from mdp_dagster.partitions import RANGE_END_TAG, RANGE_START_TAG
+from mdp_dagster.orchestration import run_tags
+from mdp_dagster.orchestration.late_data.payload import METADATA_KEY, LateDays
+from mdp_dagster.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG
 from mdp_dagster.window import DateWindow
 
 from .conftest import TODAY, Platform, days_ago

@@ -21,14 +21,14 @@ import pytest
 from mdp_dagster.clients import Clients
 from mdp_dagster.connectors.base import AccountFailure, DataSourceConnector, PlatformAccount, Report
 from mdp_dagster.connectors.google_ads import GoogleAdsConnector
+from mdp_dagster.defs.ads.platforms import REPORTS
 from mdp_dagster.ingest import run as run_module
 from mdp_dagster.ingest.probe import probe
 from mdp_dagster.ingest.run import Stores, ingest
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
 from mdp_dagster.lake import Lake
-from mdp_dagster.late_days import LateDays
-from mdp_dagster.platforms import REPORTS
-from mdp_dagster.sensors.requests import Memory, plan
+from mdp_dagster.orchestration.late_data.payload import LateDays
+from mdp_dagster.orchestration.late_data.plan import Memory, plan
 from mdp_dagster.settings import load_settings
 from mdp_dagster.transform import in_process
 from mdp_dagster.transform.project import parsed_project

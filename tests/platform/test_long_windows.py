@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from mdp_dagster.connectors import history
+from mdp_dagster.defs.ads.platforms import REPORTS
 from mdp_dagster.ingest.run import ingest
-from mdp_dagster.platforms import REPORTS
-from mdp_dagster.services import Services
+from mdp_dagster.orchestration.services import Services
 from mdp_dagster.settings import load_settings
 from mdp_dagster.window import DateWindow
 

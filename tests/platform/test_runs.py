@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from mdp_dagster.schedules import JOB_NAME
+from mdp_dagster.defs.ads.jobs import JOB_NAME
 from mdp_dagster.window import DateWindow
 from sandbox import Sandbox
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 
 from mdp_dagster.ingest.lateness import LateDay, Reason
-from mdp_dagster.late_days import LateDays
-from mdp_dagster.sensors import memory as asked_memory
-from mdp_dagster.sensors.memory import Asked, asked_now, paused_and_due
+from mdp_dagster.orchestration.late_data import backoff as asked_memory
+from mdp_dagster.orchestration.late_data.backoff import Asked, asked_now, paused_and_due
+from mdp_dagster.orchestration.late_data.payload import LateDays
 from mdp_dagster.window import DateWindow, join_days
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import dagster as dg
 
-from mdp_dagster.checks.kpis import KPIS, Kpi, Verdict, judge, totals_of
-from mdp_dagster.checks.volume import WEEKS, odd_days
-from mdp_dagster.partitions import daily_window, today, window_of_tags
-from mdp_dagster.services import Services
+from mdp_dagster.defs.ads.kpis import KPIS, Kpi, Verdict, judge, totals_of
+from mdp_dagster.defs.ads.volume import WEEKS, odd_days
+from mdp_dagster.orchestration.partitions import daily_window, today, window_of_tags
+from mdp_dagster.orchestration.services import Services
 from mdp_dagster.warehouse.base import MARTS, in_window
 from mdp_dagster.window import DateWindow
 

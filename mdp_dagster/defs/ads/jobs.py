@@ -4,8 +4,8 @@ from typing import Any
 
 import dagster as dg
 
-from mdp_dagster.assets.late_days import GROUP as LATE_DATA
-from mdp_dagster.partitions import DAYS_BEFORE, daily_window, range_tags
+from mdp_dagster.orchestration.late_data.asset import GROUP as LATE_DATA
+from mdp_dagster.orchestration.partitions import DAYS_BEFORE, daily_window, range_tags
 from mdp_dagster.settings import Settings, SettingsError
 
 JOB_NAME = "ads_daily"

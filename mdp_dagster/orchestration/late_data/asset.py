@@ -9,9 +9,9 @@ import dagster as dg
 from mdp_dagster.connectors.base import Report
 from mdp_dagster.ingest.probe import Probed, probe
 from mdp_dagster.ingest.tables import EXTRACTS
-from mdp_dagster.late_days import METADATA_KEY, LateDays
-from mdp_dagster.partitions import SINGLE_RUN, today
-from mdp_dagster.services import Services
+from mdp_dagster.orchestration.late_data.payload import METADATA_KEY, LateDays
+from mdp_dagster.orchestration.partitions import SINGLE_RUN, today
+from mdp_dagster.orchestration.services import Services
 from mdp_dagster.transform.translator import OWNERS
 from mdp_dagster.warehouse.base import MARTS, Warehouse, in_window
 from mdp_dagster.window import DateWindow

@@ -2,16 +2,16 @@
 
 import dagster as dg
 
-from mdp_dagster import run_tags
-from mdp_dagster.assets.continued import unfinished_before
-from mdp_dagster.assets.others_failures import others_failures
-from mdp_dagster.assets.raw_checks import check_results, check_specs
 from mdp_dagster.connectors.base import Column, Report
 from mdp_dagster.ingest.result import IngestResult
 from mdp_dagster.ingest.run import ingest
 from mdp_dagster.ingest.tables import report_table
-from mdp_dagster.partitions import SINGLE_RUN, window_of
-from mdp_dagster.services import Services
+from mdp_dagster.orchestration import run_tags
+from mdp_dagster.orchestration.carried_failures import others_failures
+from mdp_dagster.orchestration.partitions import SINGLE_RUN, window_of
+from mdp_dagster.orchestration.raw_checks import check_results, check_specs
+from mdp_dagster.orchestration.run_chain import unfinished_before
+from mdp_dagster.orchestration.services import Services
 from mdp_dagster.transform.translator import OWNERS
 
 # How often a run waits for a quota that names its delay, before it gives up.

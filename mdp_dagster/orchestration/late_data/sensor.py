@@ -7,14 +7,14 @@ from typing import Any
 
 import dagster as dg
 
-from mdp_dagster import run_tags
-from mdp_dagster.assets.late_days import GROUP, late_days_name
-from mdp_dagster.checks.campaigns import kpi_check_keys
 from mdp_dagster.connectors.base import Report
-from mdp_dagster.late_days import METADATA_KEY, LateDays
-from mdp_dagster.partitions import range_tags, window_of_tags
-from mdp_dagster.schedules import JOB_NAME
-from mdp_dagster.sensors.requests import ActiveRun, Memory, Request, plan, utc
+from mdp_dagster.defs.ads.campaign_checks import kpi_check_keys
+from mdp_dagster.defs.ads.jobs import JOB_NAME
+from mdp_dagster.orchestration import run_tags
+from mdp_dagster.orchestration.late_data.asset import GROUP, late_days_name
+from mdp_dagster.orchestration.late_data.payload import METADATA_KEY, LateDays
+from mdp_dagster.orchestration.late_data.plan import ActiveRun, Memory, Request, plan, utc
+from mdp_dagster.orchestration.partitions import range_tags, window_of_tags
 
 _UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,

@@ -8,12 +8,12 @@ import dagster as dg
 from mdp_dagster.clients import Clients
 from mdp_dagster.clients_file import load_clients
 from mdp_dagster.connectors.base import DataSourceConnector
+from mdp_dagster.defs.ads.platforms import AD_PLATFORMS, REPORTS, SOURCES
 from mdp_dagster.ingest.rebuild import Rebuilt, rebuild_raw
 from mdp_dagster.ingest.result import IngestResult
 from mdp_dagster.ingest.run import Stores
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
 from mdp_dagster.lake import Lake
-from mdp_dagster.platforms import AD_PLATFORMS, REPORTS, SOURCES
 from mdp_dagster.settings import GoogleCloudSettings, Settings, load_google_cloud_settings, load_settings
 from mdp_dagster.warehouse.base import Warehouse
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse

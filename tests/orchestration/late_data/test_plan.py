@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mdp_dagster.ingest.lateness import LateDay, Reason
-from mdp_dagster.late_days import LateDays
-from mdp_dagster.sensors.requests import ActiveRun, Memory, Plan, plan
+from mdp_dagster.orchestration.late_data.payload import LateDays
+from mdp_dagster.orchestration.late_data.plan import ActiveRun, Memory, Plan, plan
 from mdp_dagster.window import DateWindow
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=timezone.utc)

@@ -2,9 +2,9 @@
 
 import dagster as dg
 
-from mdp_dagster.checks.campaigns import MART
-from mdp_dagster.partitions import daily_window, window_of_tags
-from mdp_dagster.services import Services
+from mdp_dagster.defs.ads.campaign_checks import MART
+from mdp_dagster.orchestration.partitions import daily_window, window_of_tags
+from mdp_dagster.orchestration.services import Services
 from mdp_dagster.warehouse.base import MARTS, STAGING, in_window
 from mdp_dagster.window import DateWindow
 

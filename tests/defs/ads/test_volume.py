@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdp_dagster.checks.volume import MIN_WEEKS, WEEKS, Oddity, odd_days
+from mdp_dagster.defs.ads.volume import MIN_WEEKS, WEEKS, Oddity, odd_days
 from mdp_dagster.window import DateWindow
 
 MONDAY = date(2026, 6, 1)

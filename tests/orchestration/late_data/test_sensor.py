@@ -11,13 +11,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from mdp_dagster import run_tags
+from mdp_dagster.defs.ads.platforms import PROBES
 from mdp_dagster.ingest.lateness import LateDay, Reason
-from mdp_dagster.late_days import METADATA_KEY, LateDays
-from mdp_dagster.partitions import range_tags
-from mdp_dagster.platforms import PROBES
-from mdp_dagster.sensors import late_data as late_data_module
-from mdp_dagster.sensors.late_data import late_data_job, late_data_sensor
+from mdp_dagster.orchestration import run_tags
+from mdp_dagster.orchestration.late_data import sensor as late_data_module
+from mdp_dagster.orchestration.late_data.payload import METADATA_KEY, LateDays
+from mdp_dagster.orchestration.late_data.sensor import late_data_job, late_data_sensor
+from mdp_dagster.orchestration.partitions import range_tags
 from mdp_dagster.window import DateWindow
 
 TOTALS, REPORT = PROBES[0]

@@ -9,12 +9,12 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DbtCliResource, dbt_assets
 
-from mdp_dagster.assets.cost import Estimate, costs
-from mdp_dagster.assets.failing_rows import failing_rows, with_failing_rows
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.registry import follow_clients_file
-from mdp_dagster.partitions import SINGLE_RUN, daily_window, window_of
-from mdp_dagster.services import Services
+from mdp_dagster.orchestration.build_cost import Estimate, costs
+from mdp_dagster.orchestration.failing_rows import failing_rows, with_failing_rows
+from mdp_dagster.orchestration.partitions import SINGLE_RUN, daily_window, window_of
+from mdp_dagster.orchestration.services import Services
 from mdp_dagster.transform import in_process
 from mdp_dagster.transform.project import DBT_DIR, DbtError, ParsedProject
 from mdp_dagster.transform.translator import MdpDbtTranslator

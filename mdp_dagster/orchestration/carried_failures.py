@@ -6,9 +6,9 @@ from collections.abc import Collection
 
 import dagster as dg
 
-from mdp_dagster.assets.raw_checks import ALL_ACCOUNTS
 from mdp_dagster.connectors.base import Report
 from mdp_dagster.ingest.result import AccountResult
+from mdp_dagster.orchestration.raw_checks import ALL_ACCOUNTS
 
 _LOOKED_AT = 10  # the newest of them may be planned, by this very run
 

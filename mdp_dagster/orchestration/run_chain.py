@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 from dagster import DagsterRun, DagsterRunStatus
 
-from mdp_dagster import run_tags
+from mdp_dagster.orchestration import run_tags
 
 
 def unfinished_before(instance: dg.DagsterInstance, run: DagsterRun) -> list[str]:

@@ -1,1 +1,0 @@
-"""Assets: every table of MDP, partitioned by day."""

@@ -1,0 +1,1 @@
+"""Dagster code of one domain each: assets, checks, jobs, schedules and sensors."""

@@ -1,0 +1,1 @@
+"""The ads domain: Google Ads and Meta Ads."""

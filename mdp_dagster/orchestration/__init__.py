@@ -1,0 +1,1 @@
+"""Dagster code that has no domain."""

@@ -1,1 +1,0 @@
-"""Sensors: what Dagster does by itself when something happened."""
