@@ -13,9 +13,9 @@ import duckdb
 
 from bench.figures import Figure, Row
 from bench.place import GOOGLE, META, TODAY, accounts_of
-from mdp_dagster.clients import Clients
+from mdp_dagster.clients.model import Clients
 from mdp_dagster.defs.ads.platforms import AD_PLATFORMS
-from mdp_dagster.ingest.run import Stores, ingest
+from mdp_dagster.ingest.ingestion import Stores, ingest
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
 from mdp_dagster.lake import Lake
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse

@@ -9,7 +9,7 @@ from mdp_dagster.cli import as_of, backfill, demo, dev, maintenance
 from mdp_dagster.cli.as_of import AsOfError
 from mdp_dagster.cli.backfill import BackfillError
 from mdp_dagster.cli.demo_world import DemoError
-from mdp_dagster.clients_file import ClientsFileError
+from mdp_dagster.clients.file import ClientsFileError
 from mdp_dagster.lake import LakeError
 from mdp_dagster.settings import SettingsError
 from mdp_dagster.transform.project import DbtError

@@ -46,7 +46,7 @@ def _google_cloud(settings: Settings) -> dict[str, Any]:
     """BigQuery's client as a resource, for assets that people add."""
     if settings.target == "duckdb":
         return {}
-    from mdp_dagster.google_cloud import bigquery_resource
+    from mdp_dagster.google_cloud.clients import bigquery_resource
 
     return {"bigquery": bigquery_resource(load_google_cloud_settings())}
 

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["mdp_dagster.lake.lease", "mdp_dagster.warehouse.duckdb"])
+_processes.set_forkserver_preload(["mdp_dagster.lake.lease.lease", "mdp_dagster.warehouse.duckdb"])
 
 PATIENCE = 60.0
 """Seconds for whatever another process is waited for."""

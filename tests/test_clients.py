@@ -11,8 +11,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mdp_dagster.clients import Clients, KpiTargets
-from mdp_dagster.clients_file import ClientsFileError, load_clients
+from mdp_dagster.clients.file import ClientsFileError, load_clients
+from mdp_dagster.clients.model import Clients, KpiTargets
 from mdp_dagster.settings import PROJECT_ROOT
 
 SOURCES = ("google_ads", "meta_ads")

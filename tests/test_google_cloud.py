@@ -17,7 +17,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import DefaultCredentialsError
 from google.oauth2 import service_account
 
-from mdp_dagster.google_cloud import bigquery_client, bigquery_resource, storage_client
+from mdp_dagster.google_cloud.clients import bigquery_client, bigquery_resource, storage_client
 from mdp_dagster.settings import GoogleCloudSettings
 
 ACT_AS = "mdp-runner@some-project.iam.gserviceaccount.com"

@@ -18,7 +18,7 @@ _OURS = "# Written by MDP from its own dagster.yaml. A file without this line is
 
 
 def environment(home: Path) -> dict[str, str]:
-    """For Dagster's processes. They store the events of a range of days together (mdp_dagster/event_storage.py)."""
+    """For Dagster's processes. They store the events of a range of days together (mdp_dagster/cli/event_storage.py)."""
     python_path = os.pathsep.join(filter(None, (str(PROJECT_ROOT), os.environ.get("PYTHONPATH"))))
     batch = os.environ.get("DAGSTER_EVENT_BATCH_SIZE", "500")
     return {"DAGSTER_HOME": str(home), "DAGSTER_EVENT_BATCH_SIZE": batch, "PYTHONPATH": python_path}
@@ -46,7 +46,7 @@ def write_dagster_yaml(home: Path) -> None:
     copied: the place is an absolute path."""
     storage = {
         "event_log_storage": {
-            "module": "mdp_dagster.event_storage",
+            "module": "mdp_dagster.cli.event_storage",
             "class": "QuickSqliteEventLogStorage",
             "config": {"base_dir": str(home / "history" / "runs")},
         }

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mdp_dagster.ingest.values import values
+from mdp_dagster.ingest.arrow import values
 
 _FIELD, _ROW, _NULL = "\x1f", "\x1e", "\x00"
 _TEXTS_TOGETHER = 10_000

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from mdp_dagster.connectors.base import Report
 from mdp_dagster.ingest.digest import DayContent
+from mdp_dagster.ingest.row_validation import Reject
 from mdp_dagster.ingest.tables import EXTRACTS, REJECTS, report_table
-from mdp_dagster.ingest.validate import Reject
 from mdp_dagster.lake import Lake
 from mdp_dagster.warehouse.base import Append, LandedRows, Unit
 from mdp_dagster.window import DateWindow

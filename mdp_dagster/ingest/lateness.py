@@ -15,9 +15,9 @@ from datetime import date, timedelta
 from enum import Enum
 
 from mdp_dagster.connectors.base import Report
+from mdp_dagster.ingest.amounts_moved import moves
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.ledger import ComparedDay, days_in_doubt
-from mdp_dagster.ingest.moves import moves
 from mdp_dagster.warehouse.base import Warehouse
 from mdp_dagster.window import DateWindow
 

@@ -12,9 +12,9 @@ from datetime import date, datetime, timedelta, timezone
 from typing import NamedTuple
 
 from mdp_dagster.connectors.base import Report
+from mdp_dagster.ingest.arrow import values
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.tables import EXTRACTS
-from mdp_dagster.ingest.values import values
 from mdp_dagster.warehouse.base import Warehouse, in_window
 from mdp_dagster.window import DateWindow
 

@@ -10,13 +10,13 @@ from functools import partial
 from uuid import uuid4
 
 from mdp_dagster.connectors.base import DataSourceConnector, PlatformAccount, Report
+from mdp_dagster.ingest.account_registry import follow_clients_file
 from mdp_dagster.ingest.clock import utc_now
+from mdp_dagster.ingest.extraction import Provenance
+from mdp_dagster.ingest.ingestion import Stores, listed_accounts, pull_and_commit
 from mdp_dagster.ingest.lateness import LateDay, Shown, WatchedAccount, in_doubt, late_days
 from mdp_dagster.ingest.ledger import current_days
-from mdp_dagster.ingest.pull import Provenance
-from mdp_dagster.ingest.registry import follow_clients_file
 from mdp_dagster.ingest.result import IngestError, IngestResult
-from mdp_dagster.ingest.run import Stores, listed_accounts, pull_and_commit
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
 from mdp_dagster.window import DateWindow
 

@@ -8,8 +8,8 @@ from datetime import date
 
 from mdp_dagster.connectors.base import PlatformAccount, Report
 from mdp_dagster.connectors.errors import ConnectorError, QuotaError
+from mdp_dagster.ingest.extraction import Pulled
 from mdp_dagster.ingest.landing import LOADED
-from mdp_dagster.ingest.pull import Pulled
 from mdp_dagster.window import DateWindow
 
 

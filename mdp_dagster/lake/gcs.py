@@ -19,7 +19,7 @@ from requests import RequestException
 from requests.exceptions import ChunkedEncodingError, ConnectionError, Timeout
 from urllib3.exceptions import HTTPError
 
-from mdp_dagster.google_words import words_of
+from mdp_dagster.google_cloud.errors import words_of
 
 RETRY_SECONDS = 120.0
 """For how long one request is tried again when the network or the service fails."""

@@ -9,8 +9,8 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DbtCliResource, dbt_assets
 
+from mdp_dagster.ingest.account_registry import follow_clients_file
 from mdp_dagster.ingest.clock import utc_now
-from mdp_dagster.ingest.registry import follow_clients_file
 from mdp_dagster.orchestration.build_cost import Estimate, costs
 from mdp_dagster.orchestration.failing_rows import failing_rows, with_failing_rows
 from mdp_dagster.orchestration.partitions import SINGLE_RUN, daily_window, window_of

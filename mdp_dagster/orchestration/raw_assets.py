@@ -3,8 +3,8 @@
 import dagster as dg
 
 from mdp_dagster.connectors.base import Column, Report
+from mdp_dagster.ingest.ingestion import ingest
 from mdp_dagster.ingest.result import IngestResult
-from mdp_dagster.ingest.run import ingest
 from mdp_dagster.ingest.tables import report_table
 from mdp_dagster.orchestration import run_tags
 from mdp_dagster.orchestration.carried_failures import others_failures

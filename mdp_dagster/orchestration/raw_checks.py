@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from mdp_dagster.connectors.base import Report
-from mdp_dagster.ingest.pull import MAX_REJECTED_SHARE
+from mdp_dagster.ingest.extraction import MAX_REJECTED_SHARE
 from mdp_dagster.ingest.result import AccountResult, IngestResult
 
 ALL_ACCOUNTS = "all_accounts_extracted"

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from mdp_dagster.clients import Clients
-from mdp_dagster.clients_file import load_clients
+from mdp_dagster.clients.file import load_clients
+from mdp_dagster.clients.model import Clients
 from mdp_dagster.connectors.base import DataSourceConnector
 from mdp_dagster.defs.ads.platforms import AD_PLATFORMS, REPORTS, SOURCES
+from mdp_dagster.ingest.ingestion import Stores
 from mdp_dagster.ingest.rebuild import Rebuilt, rebuild_raw
 from mdp_dagster.ingest.result import IngestResult
-from mdp_dagster.ingest.run import Stores
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
 from mdp_dagster.lake import Lake
 from mdp_dagster.settings import GoogleCloudSettings, Settings, load_google_cloud_settings, load_settings
@@ -21,7 +21,7 @@ from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 if TYPE_CHECKING:
     from google.cloud import storage
 
-    from mdp_dagster.lake.lease import BucketLease
+    from mdp_dagster.lake.lease.lease import BucketLease
 
 
 class Services:
@@ -44,7 +44,7 @@ class Services:
                 self.settings.duckdb_path, self.settings.lock_timeout_seconds, self.settings.duckdb_memory_limit
             )
         # loaded by whom it concerns: Google's libraries take a second
-        from mdp_dagster.google_cloud import bigquery_client
+        from mdp_dagster.google_cloud.clients import bigquery_client
         from mdp_dagster.warehouse.bigquery.catalog import DatasetOptions
         from mdp_dagster.warehouse.bigquery.warehouse import BigQueryWarehouse
 
@@ -68,14 +68,14 @@ class Services:
         return load_google_cloud_settings()
 
     def _storage_client(self) -> "storage.Client":
-        from mdp_dagster.google_cloud import storage_client
+        from mdp_dagster.google_cloud.clients import storage_client
 
         return storage_client(self._google_cloud)
 
     @cached_property
     def _lease(self) -> "BucketLease":
         """Held by one process at a time, on whichever machine; a lock file can't be seen by two."""
-        from mdp_dagster.lake.lease import BucketLease
+        from mdp_dagster.lake.lease.lease import BucketLease
 
         timeout = self.settings.lock_timeout_seconds
         return BucketLease(self.settings.lake_uri, self._storage_client, "warehouse", timeout)

@@ -27,8 +27,8 @@ from dagster_dbt.asset_utils import get_updated_cli_invocation_params_for_contex
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 from google.protobuf.json_format import MessageToDict
 
+from mdp_dagster.transform.bigquery_conflicts import find_jobs_of_lost_answers
 from mdp_dagster.transform.connections import let_go
-from mdp_dagster.transform.lost_answers import find_jobs_of_lost_answers
 from mdp_dagster.transform.project import DbtError, ParsedProject, common_flags
 from mdp_dagster.warehouse.base import Statement, in_window
 from mdp_dagster.window import DateWindow

@@ -13,10 +13,10 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from mdp_dagster.warehouse.already_committed import not_there_yet
 from mdp_dagster.warehouse.base import Table, Unit, Warehouse, WarehouseError, as_of_datasets
 from mdp_dagster.warehouse.conform import conform, sound
 from mdp_dagster.warehouse.lock import FileLock, LockTimeout
-from mdp_dagster.warehouse.once import not_there_yet
 
 log = logging.getLogger(__name__)
 

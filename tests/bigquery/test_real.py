@@ -21,7 +21,7 @@ import pytest
 from google.cloud import bigquery, storage
 
 from mdp_dagster.ingest.tables import EXTRACTS
-from mdp_dagster.lake.lease import BucketLease, LeaseTimeout
+from mdp_dagster.lake.lease.lease import BucketLease, LeaseTimeout
 from mdp_dagster.warehouse.base import MARTS, RAW, STAGING, Append, LandedRows, Unit, WarehouseError
 from sandbox import Sandbox
 from tests.bigquery.conftest import CloudPlatform

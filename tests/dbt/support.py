@@ -23,7 +23,7 @@ from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 
 DBT_PROJECT = Path(__file__).resolve().parents[2] / "dbt"
 MODEL_FILES = sorted(DBT_PROJECT.glob("models/**/*.sql"))
-MACRO_FILES = sorted(DBT_PROJECT.glob("macros/*.sql"))
+MACRO_FILES = sorted(DBT_PROJECT.glob("macros/**/*.sql"))
 TEST_FILES = sorted(DBT_PROJECT.glob("tests/generic/*.sql"))
 WAREHOUSE_FILE = "warehouse.duckdb"
 

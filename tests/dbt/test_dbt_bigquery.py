@@ -2,7 +2,7 @@
 for it; and what a write does.
 
 The emulator has DuckDB inside: where the real service calculates otherwise, this shows nothing. The SQL is written so
-that it doesn't matter (dbt/macros/types.sql), and test_dbt_types.py holds what that rests on.
+that it doesn't matter (dbt/macros/engine/types.sql), and test_dbt_types.py holds what that rests on.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from mdp_dagster.transform.lost_answers import find_jobs_of_lost_answers
+from mdp_dagster.transform.bigquery_conflicts import find_jobs_of_lost_answers
 from tests.emulators.google_cloud import LOCATION, GoogleCloud, Job
 
 from .bigquery_support import BigQuery, differences

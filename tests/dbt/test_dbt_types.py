@@ -1,4 +1,4 @@
-"""How values are converted (dbt/macros/types.sql), against rules written a second time in Python.
+"""How values are converted (dbt/macros/engine/types.sql), against rules written a second time in Python.
 
 They are GoogleSQL's, from its documentation and its open source (github.com/google/googlesql): the emulator, which has
 DuckDB inside, can't show what the service does with a value. What DuckDB does by these rules, both engines do.

@@ -60,7 +60,7 @@ def test_what_is_copied_is_there_and_is_let_in(source: str) -> None:
     ],
 )
 def test_neither_secrets_nor_data_nor_leftovers_can_get_in(path: str) -> None:
-    assert gets_in("mdp_dagster/ingest/run.py")
+    assert gets_in("mdp_dagster/ingest/ingestion.py")
     assert not gets_in(path)
 
 

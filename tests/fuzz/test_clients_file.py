@@ -12,8 +12,8 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mdp_dagster.clients import Clients
-from mdp_dagster.clients_file import ClientsFileError, load_clients
+from mdp_dagster.clients.file import ClientsFileError, load_clients
+from mdp_dagster.clients.model import Clients
 from mdp_dagster.settings import PROJECT_ROOT
 from tests.fuzz.effort import fuzzed
 

@@ -12,7 +12,7 @@ from mdp_dagster.connectors.base import PlatformAccount, Report
 from mdp_dagster.connectors.errors import ConnectorError, QuotaError
 from mdp_dagster.connectors.google_ads import REPORTS, GoogleAdsConnector
 from mdp_dagster.connectors.history import earliest_today
-from mdp_dagster.ingest.validate import validate
+from mdp_dagster.ingest.row_validation import validate
 from mdp_dagster.window import DateWindow
 from tests.connectors.conftest import causes
 from tests.fuzz.ads_messages import FAILURE_KEY, answer, as_read, bits, ends, int64, quota, raw, sent_rows, texts

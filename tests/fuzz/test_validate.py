@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from mdp_dagster.connectors.base import Column, ColumnType, Report
 from mdp_dagster.defs.ads.platforms import REPORTS
+from mdp_dagster.ingest.answers import Judged, judge
 from mdp_dagster.ingest.digest import EMPTY
-from mdp_dagster.ingest.judge import Judged, judge
-from mdp_dagster.ingest.validate import validate
+from mdp_dagster.ingest.row_validation import validate
 from mdp_dagster.window import DateWindow
 from tests.fuzz.effort import fuzzed
 

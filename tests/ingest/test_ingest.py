@@ -15,12 +15,12 @@ import pytest
 
 from mdp_dagster.connectors.base import PlatformAccount, Report
 from mdp_dagster.connectors.errors import AccountError, HistoryError, PlatformError, QuotaError
-from mdp_dagster.ingest import run as run_module
-from mdp_dagster.ingest import side_by_side
-from mdp_dagster.ingest.pull import Received
+from mdp_dagster.ingest import ingestion as run_module
+from mdp_dagster.ingest import parallel_extract as side_by_side
+from mdp_dagster.ingest.extraction import Received
+from mdp_dagster.ingest.ingestion import Stores, ingest
 from mdp_dagster.ingest.rebuild import rebuild_raw
 from mdp_dagster.ingest.result import IngestError
-from mdp_dagster.ingest.run import Stores, ingest
 from mdp_dagster.lake import LakeError
 from mdp_dagster.window import DateWindow
 
@@ -299,7 +299,7 @@ def test_a_full_disk_commits_nothing_and_says_so(
 def test_a_clock_that_was_set_back_does_not_make_old_rows_the_newest(
     connector: ScriptedConnector, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mdp_dagster.ingest import pull as pull_module
+    from mdp_dagster.ingest import extraction as pull_module
 
     connector.rows = {"1": [row(D1, spend="1.00")]}
     pull(connector, stores, run="a")

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from mdp_dagster.connectors.base import PlatformAccount, Report
-from mdp_dagster.ingest.run import Stores, ingest
+from mdp_dagster.ingest.ingestion import Stores, ingest
 from mdp_dagster.ingest.tables import ACCOUNTS, EXTRACTS
 from mdp_dagster.warehouse.base import WarehouseError
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse

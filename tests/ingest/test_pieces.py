@@ -10,7 +10,7 @@ import pytest
 from mdp_dagster.connectors.errors import HistoryError, PlatformError
 from mdp_dagster.connectors.history import earliest_today, first_day, reachable, safe_first_day
 from mdp_dagster.ingest import ledger
-from mdp_dagster.ingest.run import Stores, ingest
+from mdp_dagster.ingest.ingestion import Stores, ingest
 from mdp_dagster.window import DateWindow
 
 from .current import current_rows

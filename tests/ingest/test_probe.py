@@ -12,12 +12,12 @@ import pytest
 
 from mdp_dagster.connectors.base import PlatformAccount, Report
 from mdp_dagster.connectors.errors import AccountError, TransientError
+from mdp_dagster.ingest import extraction as pull_module
 from mdp_dagster.ingest import lateness as lateness_module
-from mdp_dagster.ingest import pull as pull_module
+from mdp_dagster.ingest.ingestion import Stores, ingest
 from mdp_dagster.ingest.lateness import Reason
 from mdp_dagster.ingest.probe import Probed, probe
 from mdp_dagster.ingest.result import IngestError
-from mdp_dagster.ingest.run import Stores, ingest
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from mdp_dagster.window import DateWindow
 

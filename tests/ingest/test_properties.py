@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mdp_dagster.ingest import run as run_module
+from mdp_dagster.ingest import ingestion as run_module
 from mdp_dagster.ingest.digest import contents
-from mdp_dagster.ingest.run import ingest
-from mdp_dagster.ingest.validate import validate
+from mdp_dagster.ingest.ingestion import ingest
+from mdp_dagster.ingest.row_validation import validate
 from mdp_dagster.window import DateWindow
 
 from .conftest import make_stores

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from mdp_dagster.connectors.base import Column, ColumnType
-from mdp_dagster.ingest import run as run_module
+from mdp_dagster.ingest import ingestion as run_module
+from mdp_dagster.ingest.ingestion import Stores, ingest
 from mdp_dagster.ingest.rebuild import rebuild_raw
-from mdp_dagster.ingest.run import Stores, ingest
 from mdp_dagster.lake import Lake, LakeError
 from mdp_dagster.window import DateWindow
 

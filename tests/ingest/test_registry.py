@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mdp_dagster.clients import Clients
+from mdp_dagster.clients.model import Clients
 from mdp_dagster.connectors.base import PlatformAccount
-from mdp_dagster.ingest.registry import follow_clients_file, register_accounts, registry_rows
+from mdp_dagster.ingest.account_registry import follow_clients_file, register_accounts, registry_rows
 from mdp_dagster.ingest.tables import ACCOUNTS
 from mdp_dagster.warehouse.base import Append, Unit, Warehouse
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse

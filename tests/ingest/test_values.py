@@ -7,7 +7,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdp_dagster.ingest.values import values
+from mdp_dagster.ingest.arrow import values
 
 columns = st.sampled_from(
     [(pa.date32(), st.dates()), (pa.string(), st.text(max_size=3)), (pa.int64(), st.integers(-9, 9))]

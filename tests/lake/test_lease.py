@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from mdp_dagster.lake import LakeError
-from mdp_dagster.lake import lease as lease_module
-from mdp_dagster.lake.claim import Claim, LeaseObject
 from mdp_dagster.lake.gcs import BucketPlace
-from mdp_dagster.lake.lease import BucketLease, LeaseLost, LeaseTimeout
+from mdp_dagster.lake.lease.lease import BucketLease, LeaseLost, LeaseTimeout
+from mdp_dagster.lake.lease.lease import lease as lease_module
+from mdp_dagster.lake.lease.object import Claim, LeaseObject
 
 from .places import Bucket
 

@@ -13,7 +13,7 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
-from mdp_dagster.lake.lease import BucketLease, LeaseLost, LeaseTimeout
+from mdp_dagster.lake.lease.lease import BucketLease, LeaseLost, LeaseTimeout
 from tests.emulators.google_cloud import GoogleCloud
 from tests.processes import PATIENCE, answer, process
 

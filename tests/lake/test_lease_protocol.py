@@ -13,9 +13,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from mdp_dagster.lake import claim as claim_module
-from mdp_dagster.lake.claim import Candidate, Claim, LeaseObject, Shown
 from mdp_dagster.lake.gcs import BucketError
+from mdp_dagster.lake.lease.lease import object as claim_module
+from mdp_dagster.lake.lease.object import Candidate, Claim, LeaseObject, Shown
 
 DURATION = 60.0
 RATES = [0.96, 1.0, 1.05]

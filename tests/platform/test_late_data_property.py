@@ -18,13 +18,13 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from mdp_dagster.clients import Clients
+from mdp_dagster.clients.model import Clients
 from mdp_dagster.connectors.base import AccountFailure, DataSourceConnector, PlatformAccount, Report
 from mdp_dagster.connectors.google_ads import GoogleAdsConnector
 from mdp_dagster.defs.ads.platforms import REPORTS
-from mdp_dagster.ingest import run as run_module
+from mdp_dagster.ingest import ingestion as run_module
+from mdp_dagster.ingest.ingestion import Stores, ingest
 from mdp_dagster.ingest.probe import probe
-from mdp_dagster.ingest.run import Stores, ingest
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
 from mdp_dagster.lake import Lake
 from mdp_dagster.orchestration.late_data.payload import LateDays

@@ -10,7 +10,7 @@ import pytest
 
 from mdp_dagster.connectors import history
 from mdp_dagster.defs.ads.platforms import REPORTS
-from mdp_dagster.ingest.run import ingest
+from mdp_dagster.ingest.ingestion import ingest
 from mdp_dagster.orchestration.services import Services
 from mdp_dagster.settings import load_settings
 from mdp_dagster.window import DateWindow

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import dagster as dg
 
 from mdp_dagster.connectors.errors import QuotaError
-from mdp_dagster.ingest.run import Stores, ingest
+from mdp_dagster.ingest.ingestion import Stores, ingest
 from mdp_dagster.orchestration.partitions import daily_partitions, range_tags
 from mdp_dagster.orchestration.raw_assets import raw_asset
 from mdp_dagster.settings import Settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mdp_dagster.lake.lease import BucketLease
+from mdp_dagster.lake.lease.lease import BucketLease
 from mdp_dagster.warehouse.bigquery.catalog import DatasetOptions
 from mdp_dagster.warehouse.bigquery.warehouse import BigQueryWarehouse
 from tests.emulators.google_cloud import LOCATION, GoogleCloud

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 
+from mdp_dagster.connectors.account_lookup import look_up_accounts
 from mdp_dagster.connectors.base import AccountFailure, DataSourceConnector, PlatformAccount, Report
 from mdp_dagster.connectors.errors import HistoryError
 from mdp_dagster.connectors.google_ads.accounts import expand
 from mdp_dagster.connectors.google_ads.client import GoogleAdsClients
 from mdp_dagster.connectors.google_ads.reports import REPORTS, SOURCE, gaql
 from mdp_dagster.connectors.history import check_history, refused_by_platform
-from mdp_dagster.connectors.parallel import look_up_accounts
 from mdp_dagster.connectors.retry import RetryPolicy
 from mdp_dagster.settings import GoogleAdsSettings, load_google_ads_settings
 from mdp_dagster.window import DateWindow

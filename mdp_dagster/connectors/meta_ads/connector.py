@@ -10,6 +10,7 @@ from typing import ClassVar
 import pyarrow as pa
 
 from mdp_dagster.connectors.account_ids import check_account_id
+from mdp_dagster.connectors.account_lookup import look_up_accounts
 from mdp_dagster.connectors.base import AccountFailure, DataSourceConnector, PlatformAccount, Report
 from mdp_dagster.connectors.errors import HistoryError
 from mdp_dagster.connectors.history import check_history, refused_by_platform
@@ -18,7 +19,6 @@ from mdp_dagster.connectors.meta_ads.client import MetaAdsClient
 from mdp_dagster.connectors.meta_ads.insights import InsightsReader, read_campaigns, subject
 from mdp_dagster.connectors.meta_ads.reports import CAMPAIGN_DAILY, REPORTS, SOURCE
 from mdp_dagster.connectors.meta_ads.rows import Campaigns
-from mdp_dagster.connectors.parallel import look_up_accounts
 from mdp_dagster.connectors.retry import RetryPolicy
 from mdp_dagster.settings import MetaAdsSettings, load_meta_ads_settings
 from mdp_dagster.window import DateWindow

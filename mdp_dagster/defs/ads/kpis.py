@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from mdp_dagster.clients import Clients, KpiTargets
+from mdp_dagster.clients.model import Clients, KpiTargets
 
 
 @dataclass(frozen=True)

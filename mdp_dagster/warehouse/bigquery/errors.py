@@ -9,7 +9,7 @@ from google.api_core.exceptions import BadRequest, Forbidden, GoogleAPIError, No
 from google.auth.exceptions import GoogleAuthError
 from requests.exceptions import RequestException
 
-from mdp_dagster.google_words import words_of
+from mdp_dagster.google_cloud.errors import words_of
 from mdp_dagster.warehouse.base import WarehouseError
 
 _QUOTA = ("quotaexceeded", "ratelimitexceeded", "quota exceeded", "exceeded rate limits", "exceeded quota")

@@ -11,15 +11,15 @@ from uuid import uuid4
 import pyarrow as pa
 from google.cloud import bigquery
 
+from mdp_dagster.warehouse.already_committed import each_once, not_there_yet
 from mdp_dagster.warehouse.base import Statement, Table, Unit, Warehouse, WarehouseError, as_of_datasets
 from mdp_dagster.warehouse.bigquery.catalog import Catalog, DatasetOptions
 from mdp_dagster.warehouse.bigquery.errors import explained
 from mdp_dagster.warehouse.bigquery.estimates import estimated_bytes
 from mdp_dagster.warehouse.bigquery.loads import TIMEOUT, loads, run
 from mdp_dagster.warehouse.bigquery.parameters import in_bigquerys_words, typed
-from mdp_dagster.warehouse.bigquery.swap import swap_in
+from mdp_dagster.warehouse.bigquery.table_swap import swap_in
 from mdp_dagster.warehouse.conform import sound
-from mdp_dagster.warehouse.once import each_once, not_there_yet
 from mdp_dagster.window import DateWindow
 
 _MAX_SECONDS = 3600

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdp_dagster.clients import Clients, KpiTargets
+from mdp_dagster.clients.model import Clients, KpiTargets
 from mdp_dagster.defs.ads.kpis import KPIS, CampaignTotals, Kpi, Verdict, judge, totals_of
 
 CTR, CPA, CONVERSION_RATE = KPIS

@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from mdp_dagster.lake.claim import Candidate, Claim, LeaseObject, now
 from mdp_dagster.lake.errors import LakeError
 from mdp_dagster.lake.gcs import BucketError, BucketPlace
-from mdp_dagster.lake.tenure import LeaseLost, Tenure
+from mdp_dagster.lake.lease.object import Candidate, Claim, LeaseObject, now
+from mdp_dagster.lake.lease.renewal import LeaseLost, Tenure
 
 if TYPE_CHECKING:
     from google.cloud import storage

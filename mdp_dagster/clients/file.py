@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from mdp_dagster.clients import Clients
+from mdp_dagster.clients.model import Clients
 
 _KEYS = "write `key: value` lines below it"
 _REMEDIES = {

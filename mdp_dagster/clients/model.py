@@ -1,4 +1,4 @@
-"""Clients: whose money it is, on which accounts, against which targets. `clients_file.py` reads them from a file."""
+"""Clients: whose money it is, on which accounts, against which targets. `file.py` reads them from a file."""
 
 from __future__ import annotations
 

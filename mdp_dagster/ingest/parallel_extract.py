@@ -11,8 +11,8 @@ from typing import Any
 
 from mdp_dagster.connectors.base import DataSourceConnector, PlatformAccount, Report
 from mdp_dagster.connectors.errors import ConnectorError, PlatformError
+from mdp_dagster.ingest.extraction import Provenance, Pulled, Received, receive, take
 from mdp_dagster.ingest.ledger import CurrentDays
-from mdp_dagster.ingest.pull import Provenance, Pulled, Received, receive, take
 from mdp_dagster.lake import Lake
 from mdp_dagster.window import DateWindow
 

@@ -1,6 +1,6 @@
 {#-
     Reading the past. With the variable as_of, an instant in UTC, a build knows what had been pulled by then and nothing
-    later. It writes to schemas of its own, named by as_of_schema (macros/generate_schema_name.sql); both variables
+    later. It writes to schemas of its own, named by as_of_schema (macros/engine/generate_schema_name.sql); both variables
     are given when the project is parsed, as the schemas are settled there.
 -#}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from mdp_dagster.clients import AccountRef, Client, Clients
+from mdp_dagster.clients.model import AccountRef, Client, Clients
 from mdp_dagster.connectors.base import PlatformAccount
 from mdp_dagster.ingest.tables import ACCOUNTS
 from mdp_dagster.warehouse.base import Append, Unit, Warehouse

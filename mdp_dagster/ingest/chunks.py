@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from mdp_dagster.connectors.base import Report
 from mdp_dagster.connectors.history import out_of_reach, reachable
+from mdp_dagster.ingest.extraction import Pulled
 from mdp_dagster.ingest.ledger import has_days
-from mdp_dagster.ingest.pull import Pulled
 from mdp_dagster.warehouse.base import Warehouse
 from mdp_dagster.window import DateWindow
 

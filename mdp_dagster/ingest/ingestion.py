@@ -8,16 +8,16 @@ from uuid import uuid4
 
 import pyarrow as pa
 
-from mdp_dagster.clients import Clients
+from mdp_dagster.clients.model import Clients
 from mdp_dagster.connectors.base import DataSourceConnector, PlatformAccount, Report
+from mdp_dagster.ingest.account_registry import keep_owners, known_accounts, register_accounts, registry_rows
+from mdp_dagster.ingest.chunks import days_beyond, pieces_in_reach, tell
 from mdp_dagster.ingest.clock import utc_now
+from mdp_dagster.ingest.extraction import MAX_REJECTED_SHARE, Provenance, Pulled
 from mdp_dagster.ingest.landing import refuse, rejects_unit, unit
 from mdp_dagster.ingest.ledger import CurrentDays, accounts_committed, current_days
-from mdp_dagster.ingest.pieces import days_beyond, pieces_in_reach, tell
-from mdp_dagster.ingest.pull import MAX_REJECTED_SHARE, Provenance, Pulled
-from mdp_dagster.ingest.registry import keep_owners, known_accounts, register_accounts, registry_rows
+from mdp_dagster.ingest.parallel_extract import pull_side_by_side
 from mdp_dagster.ingest.result import IngestError, IngestResult
-from mdp_dagster.ingest.side_by_side import pull_side_by_side
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
 from mdp_dagster.lake import Lake
 from mdp_dagster.warehouse.base import Warehouse

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mdp_dagster.connectors.base import DataSourceConnector, PlatformAccount, Report
+from mdp_dagster.ingest.answers import Judged, judge
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.digest import EMPTY, DayContent
-from mdp_dagster.ingest.judge import Judged, judge
 from mdp_dagster.ingest.landing import LOADED, UNCHANGED, Day, Extract, land, land_refused
 from mdp_dagster.ingest.ledger import CurrentDays
 from mdp_dagster.lake import Lake

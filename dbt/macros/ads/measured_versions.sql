@@ -1,5 +1,5 @@
 {#-
-    The rows of `versions` (macros/ledger.sql) of a report's days, converted as the current rows are: by the platform's
+    The rows of `versions` (macros/raw/ledger.sql) of a report's days, converted as the current rows are: by the platform's
     own <platform>_measured. `columns`: those that only this report has, as they came. A version without rows has none
     here.
 

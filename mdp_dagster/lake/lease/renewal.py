@@ -6,9 +6,9 @@ import logging
 import threading
 import time
 
-from mdp_dagster.lake.claim import Claim, LeaseObject, now
 from mdp_dagster.lake.errors import LakeError
 from mdp_dagster.lake.gcs import BucketError
+from mdp_dagster.lake.lease.object import Claim, LeaseObject, now
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from mdp_dagster.connectors.base import ColumnType, Report
 from mdp_dagster.ingest.digest import DayContent, contents
-from mdp_dagster.ingest.validate import Reject, validate
+from mdp_dagster.ingest.row_validation import Reject, validate
 from mdp_dagster.window import DateWindow
 
 _ANSWER = "answer"  # which of the answers a row is from; no platform's field

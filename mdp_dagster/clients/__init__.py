@@ -1,0 +1,1 @@
+"""The clients file: the model of its content, and its reader."""

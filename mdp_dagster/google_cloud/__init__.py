@@ -1,0 +1,1 @@
+"""Access to Google Cloud: clients, and the text of their errors."""
