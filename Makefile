@@ -37,7 +37,7 @@ $(INSTALLED): requirements.lock
 
 emulators: $(EMULATORS_INSTALLED)  ## install what stands in for Google in the tests into .venv-emulators
 
-$(EMULATORS_INSTALLED): tests/emulators/requirements.lock
+$(EMULATORS_INSTALLED): tests/support/emulators/requirements.lock
 	@test -n "$(EMULATORS_PYTHON)" || { echo "error: no Python >= 3.11 found, which the emulators of the tests need" \
 		"(MDP itself runs on 3.10); install one beside it, or say make EMULATORS_PYTHON=/path/to/python3"; exit 1; }
 	@echo "==> Setting up $(EMULATORS) with $$($(EMULATORS_PYTHON) --version) (half a minute)"
@@ -45,7 +45,7 @@ $(EMULATORS_INSTALLED): tests/emulators/requirements.lock
 		echo "error: $(EMULATORS_PYTHON) can't make a virtual environment; on Debian: apt-get install python3-venv"; \
 		exit 1; }
 	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(EMULATORS)/bin/python -m pip install --quiet --quiet --require-hashes --no-deps \
-		-r tests/emulators/requirements.lock
+		-r tests/support/emulators/requirements.lock
 	@touch $@
 
 demo: setup  ## the last 60 days of the sandbox's accounts: extract, model, check
@@ -96,7 +96,7 @@ lock: setup  ## pin the dependencies anew (needs uv)
 	uv pip compile --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header -c requirements.lock pyproject.toml deploy/requirements.in -o deploy/requirements.lock
 	uv pip compile --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-header tests/emulators/requirements.in -o tests/emulators/requirements.lock
+		--no-header tests/support/emulators/requirements.in -o tests/support/emulators/requirements.lock
 
 clean:  ## remove the demo's data, the environments and all caches (not your warehouse or lake)
 	rm -rf $(VENV) $(EMULATORS) .mdp/demo .mdp/chaos dbt/target .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

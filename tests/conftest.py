@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.emulators.fixtures import google_cloud  # noqa: F401
+from tests.support.emulators.fixtures import google_cloud  # noqa: F401
 
 # A shell that starts something in the background has it ignore SIGINT (`nohup make test &`), and so would all that the
 # tests start; Dagster's code server treats SIGTERM as it treats SIGINT, and would never end.

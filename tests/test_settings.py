@@ -20,7 +20,7 @@ from mdp_dagster.settings import (
     load_google_cloud_settings,
     load_settings,
 )
-from tests.settings_variables import FIELDS, KINDS, LOADERS, forget_settings
+from tests.support.settings_variables import FIELDS, KINDS, LOADERS, forget_settings
 
 SECRETS = [
     "GOOGLE_ADS_DEVELOPER_TOKEN",

@@ -11,8 +11,8 @@ import dagster as dg
 import pytest
 
 from sandbox import Sandbox
-from tests.emulators.google_cloud import GoogleCloud
-from tests.platform.conftest import Platform, environment, servers  # noqa: F401
+from tests.end_to_end.conftest import Platform, environment, servers  # noqa: F401
+from tests.support.emulators.google_cloud import GoogleCloud
 
 
 class CloudPlatform(Platform):

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from mdp_dagster.warehouse.base import in_window
 from mdp_dagster.window import DateWindow
-from tests.platform.conftest import Platform
+from tests.end_to_end.conftest import Platform
 
 # Which run it was, and when, differs from one run to the other.
 PROVENANCE = {"extract_run_id", "ingested_at", "pulled_at", "seen_at"}

@@ -20,7 +20,7 @@ from mdp_dagster.warehouse.base import in_window
 from tests.bigquery.conftest import CloudPlatform
 from tests.bigquery.parity import assert_same
 from tests.bigquery.partition_filters import unpruned
-from tests.platform.conftest import NOW, Platform, days_ago
+from tests.end_to_end.conftest import NOW, Platform, days_ago
 
 GOOGLE, META = "4123087751", "301400000000101"
 LEDGER, ROWS = "mdp_raw.raw__extracts", "mdp_raw.raw_google_ads__campaign_daily"

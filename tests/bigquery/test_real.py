@@ -26,7 +26,7 @@ from mdp_dagster.warehouse.base import MARTS, RAW, STAGING, Append, LandedRows, 
 from sandbox import Sandbox
 from tests.bigquery.conftest import CloudPlatform
 from tests.bigquery.parity import assert_same
-from tests.platform.conftest import Platform, days_ago
+from tests.end_to_end.conftest import Platform, days_ago
 
 pytestmark = [pytest.mark.real_bigquery, pytest.mark.timeout(1800)]
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from google.cloud import bigquery
 
-from tests.emulators.google_cloud import GoogleCloud, Job
+from tests.support.emulators.google_cloud import GoogleCloud, Job
 from tests.warehouse.bigquery_support import bigquery_warehouse
 
 from .support import MODELS, RAW_TABLES, Dbt, Row, Warehouse

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from mdp_dagster.transform.bigquery_conflicts import find_jobs_of_lost_answers
-from tests.emulators.google_cloud import LOCATION, GoogleCloud, Job
+from tests.support.emulators.google_cloud import LOCATION, GoogleCloud, Job
 
 from .bigquery_support import BigQuery, differences
 from .rich_history import EMPTIED_DAY, LATER_WINDOW, WINDOW, Pools, google_row, history, later

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import Sandbox, World
-from tests.platform.conftest import NOW
+from tests.end_to_end.conftest import NOW
 
 from .postgres import running_postgres
 from .services import Services

@@ -15,7 +15,7 @@ from mdp_dagster.defs.ads.jobs import JOB_NAME
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from mdp_dagster.window import DateWindow
 from sandbox import Sandbox, World
-from tests.platform.conftest import days_ago
+from tests.end_to_end.conftest import days_ago
 
 from .postgres import PASSWORD
 from .services import Services

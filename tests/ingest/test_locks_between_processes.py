@@ -20,7 +20,7 @@ from mdp_dagster.ingest.tables import ACCOUNTS, EXTRACTS
 from mdp_dagster.warehouse.base import WarehouseError
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from mdp_dagster.window import DateWindow
-from tests.processes import PATIENCE, answer, process
+from tests.support.processes import PATIENCE, answer, process
 
 from .conftest import make_stores
 from .current import CONTENT, counts, current_rows

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.emulators.google_cloud import GoogleCloud
+from tests.support.emulators.google_cloud import GoogleCloud
 
 from .places import Bucket, Folder, Place
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from mdp_dagster.lake import Lake
-from tests.emulators.google_cloud import GoogleCloud
+from tests.support.emulators.google_cloud import GoogleCloud
 
 if TYPE_CHECKING:
     from google.cloud import storage
@@ -67,7 +67,7 @@ class Bucket(Place):
 
 
 class Faults:
-    """What goes wrong in Cloud Storage, and what has been asked of it: see tests/emulators/storage_launcher.py."""
+    """What goes wrong in Cloud Storage, and what was asked of it (tests/support/emulators/storage_launcher.py)."""
 
     def __init__(self, url: str) -> None:
         self._url = url

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mdp_dagster.lake import Lake, LakeError, gcs
-from tests.emulators.google_cloud import GoogleCloud
-from tests.emulators.processes import free_port
+from tests.support.emulators.google_cloud import GoogleCloud
+from tests.support.emulators.processes import free_port
 
 from .places import Bucket
 from .rows import METADATA, ROWS, same_rows

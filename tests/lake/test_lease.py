@@ -13,8 +13,8 @@ import pytest
 
 from mdp_dagster.lake import LakeError
 from mdp_dagster.lake.gcs import BucketPlace
+from mdp_dagster.lake.lease import lease as lease_module
 from mdp_dagster.lake.lease.lease import BucketLease, LeaseLost, LeaseTimeout
-from mdp_dagster.lake.lease.lease import lease as lease_module
 from mdp_dagster.lake.lease.object import Claim, LeaseObject
 
 from .places import Bucket

@@ -14,8 +14,8 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
 from mdp_dagster.lake.lease.lease import BucketLease, LeaseLost, LeaseTimeout
-from tests.emulators.google_cloud import GoogleCloud
-from tests.processes import PATIENCE, answer, process
+from tests.support.emulators.google_cloud import GoogleCloud
+from tests.support.processes import PATIENCE, answer, process
 
 from .places import Bucket
 

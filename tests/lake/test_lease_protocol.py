@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from mdp_dagster.lake.gcs import BucketError
-from mdp_dagster.lake.lease.lease import object as claim_module
+from mdp_dagster.lake.lease import object as claim_module
 from mdp_dagster.lake.lease.object import Candidate, Claim, LeaseObject, Shown
 
 DURATION = 60.0

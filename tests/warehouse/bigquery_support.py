@@ -7,7 +7,7 @@ from typing import Any
 from mdp_dagster.lake.lease.lease import BucketLease
 from mdp_dagster.warehouse.bigquery.catalog import DatasetOptions
 from mdp_dagster.warehouse.bigquery.warehouse import BigQueryWarehouse
-from tests.emulators.google_cloud import LOCATION, GoogleCloud
+from tests.support.emulators.google_cloud import LOCATION, GoogleCloud
 
 
 def bigquery_warehouse(cloud: GoogleCloud, project: str | None = None, **options: Any) -> BigQueryWarehouse:

@@ -22,7 +22,7 @@ from mdp_dagster.warehouse.bigquery.catalog import DatasetOptions
 from mdp_dagster.warehouse.bigquery.errors import explained
 from mdp_dagster.warehouse.bigquery.warehouse import BigQueryWarehouse
 from tests.bigquery.partition_filters import unpruned
-from tests.emulators.google_cloud import LOCATION, GoogleCloud, Job
+from tests.support.emulators.google_cloud import LOCATION, GoogleCloud, Job
 from tests.warehouse.bigquery_support import bigquery_warehouse
 
 DAY = date(2026, 3, 1)

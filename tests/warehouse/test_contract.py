@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mdp_dagster.warehouse.base import MARTS, RAW, Append, Table, Unit, Warehouse, WarehouseError, in_window
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from mdp_dagster.window import DateWindow
-from tests.emulators.google_cloud import GoogleCloud
+from tests.support.emulators.google_cloud import GoogleCloud
 from tests.warehouse.bigquery_support import bigquery_warehouse
 
 WAREHOUSES = ("duckdb", "bigquery")

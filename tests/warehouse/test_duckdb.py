@@ -23,7 +23,7 @@ import pytest
 
 from mdp_dagster.warehouse.base import Append, LandedRows, Table, Unit, Warehouse, WarehouseError
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
-from tests.processes import PATIENCE, answer, process
+from tests.support.processes import PATIENCE, answer, process
 
 ROWS = Table("raw_test__rows", "Rows.", pa.schema([("run", pa.string()), ("n", pa.int64())]))
 LEDGER = Table("raw_test__ledger", "Whose rows count.", pa.schema([("run", pa.string()), ("n", pa.int64())]))

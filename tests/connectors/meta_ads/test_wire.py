@@ -1,0 +1,243 @@
+"""What a Graph server, or something in front of it, may send: pages that lead astray, bodies that are none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mdp_dagster.connectors.base import PlatformAccount
+from mdp_dagster.connectors.errors import AccountError, ConnectorError, PlatformError, TransientError
+from mdp_dagster.connectors.meta_ads import MetaAdsConnector
+from mdp_dagster.connectors.meta_ads.async_run import AsyncPolicy
+from mdp_dagster.connectors.meta_ads.client import next_step
+from mdp_dagster.connectors.meta_ads.errors import BrokenPagingError
+from mdp_dagster.settings import MetaAdsSettings
+from tests.connectors.conftest import FAST, causes, rows_of
+from tests.connectors.meta_ads.scripted_graph import Asked, Reply, ScriptedGraph
+
+TOKEN = "token-of-the-tests"
+ACCOUNT = PlatformAccount("meta_ads", "1", "1", time_zone="Europe/Rome")
+Answer = Callable[[Asked, int], Any]
+
+
+def connector(url: str, **more: Any) -> MetaAdsConnector:
+    settings = MetaAdsSettings(_env_file=None, access_token=TOKEN, graph_url=url)  # type: ignore[call-arg, arg-type]
+    return MetaAdsConnector(settings, retry=FAST, timeout_seconds=5, pause_seconds=0.01, **more)
+
+
+def days_of(answer: Answer, report: str = "account_daily", **more: Any) -> tuple[list[str], list[Asked]]:
+    """The days in the order of the rows, and what was asked."""
+    with ScriptedGraph(answer) as graph:
+        rows = rows_of(connector(graph.url, **more), report, ACCOUNT)
+        return [row["date_start"] for row in rows], graph.asked
+
+
+def page(days: list[str], **paging: Any) -> dict[str, Any]:
+    return {"data": [{"date_start": day} for day in days]} | ({"paging": paging} if paging else {})
+
+
+# --- pages
+
+
+def test_the_cursor_is_followed_while_there_is_a_next() -> None:
+    def answer(asked: Asked, number: int) -> Any:
+        after = asked.params.get("after")
+        if after is None:
+            return page(["a"], cursors={"before": "x", "after": "1"}, next="https://graph.facebook.com/?access_token=T")
+        if after == "1":
+            return page([], cursors={"after": "2"}, next="yes")  # an empty page isn't the end
+        return page(["b"], cursors={"after": "3"})  # a cursor without a next is
+
+    days, asked = days_of(answer)
+    assert days == ["a", "b"]
+    assert [a.params.get("after") for a in asked] == [None, "1", "2"]
+    assert {a.params["access_token"] for a in asked} == {TOKEN}
+    assert all(a.path == "/v26.0/act_1/insights" for a in asked)
+
+
+def test_the_addresss_own_parameters_are_followed_but_not_its_host_and_token() -> None:
+    def answer(asked: Asked, number: int) -> Any:
+        if "offset" not in asked.params:
+            return page(["a"], next="https://elsewhere.example/v1/act_9/x?offset=1&access_token=EVIL&limit=1&level=ad")
+        return page(["b"])
+
+    days, asked = days_of(answer)
+    assert days == ["a", "b"]
+    assert asked[1].params == asked[0].params | {"offset": "1"}
+
+
+@pytest.mark.parametrize("rows", [["a"], []])
+def test_pages_that_go_round_in_circles_end_in_an_error(rows: list[str]) -> None:
+    def answer(asked: Asked, number: int) -> Any:
+        after = {None: "1", "1": "2", "2": "1"}[asked.params.get("after")]
+        return page(rows, cursors={"after": after}, next="yes")
+
+    with pytest.raises(TransientError, match="round in circles|names itself"):
+        days_of(answer)
+
+
+def test_after_a_circle_the_pages_are_read_again_from_the_first() -> None:
+    def answer(asked: Asked, number: int) -> Any:
+        after = asked.params.get("after")
+        if after is None:
+            return page(["a"], cursors={"after": "1"}, next="yes")
+        return page(["b"], cursors={"after": "1"}, next="yes") if number <= 3 else page(["b"])
+
+    days, asked = days_of(answer)
+    assert days == ["a", "b"]
+    assert len(asked) == 4
+
+
+def test_a_next_that_says_nothing_is_an_error() -> None:
+    with pytest.raises(TransientError, match="nothing says how"):
+        days_of(lambda asked, number: page(["a"], next="https://graph.facebook.com/"))
+
+
+@pytest.mark.parametrize("paging", [None, [], "x", {}, {"next": None}, {"next": ""}, {"cursors": {"after": "1"}}])
+def test_without_a_next_the_page_is_the_last(paging: Any) -> None:
+    assert next_step(paging, {}, "x") is None
+    days, asked = days_of(lambda asked, number: page(["a"]) | {"paging": paging})
+    assert days == ["a"]
+    assert len(asked) == 1
+
+
+def test_a_circle_is_worth_reading_again_and_a_transient_error() -> None:
+    assert issubclass(BrokenPagingError, TransientError)
+
+
+# --- bodies
+
+
+RUBBISH: list[tuple[Any, type[ConnectorError]]] = [
+    (Reply(b""), TransientError),
+    (Reply(b"null"), TransientError),
+    (Reply(b"5"), TransientError),
+    (Reply(b"[]"), TransientError),
+    (Reply(b'"error"'), TransientError),
+    (Reply(b'["success", "error"]'), TransientError),
+    (Reply(b"{}"), TransientError),
+    (Reply(b'{"data": null}'), TransientError),
+    (Reply(b'{"data": {"0": {}}}'), TransientError),
+    (Reply(b'{"data": ['), TransientError),
+    (Reply(b"\xff\xfe\x00"), TransientError),
+    (Reply(b"[" * 100_000), TransientError),
+    (Reply(b"<html>success error Service Unavailable</html>"), TransientError),
+    (Reply(b"<html>Service Unavailable</html>", 503), TransientError),
+    (Reply(b"{}", 500), TransientError),
+    (Reply(b'{"data": []}', 500), TransientError),
+    (Reply(b"", 204), TransientError),
+    (Reply(b"Too Many Requests", 429), TransientError),
+    (Reply(b"not here", 404), AccountError),
+    (Reply(b"forbidden", 403), AccountError),
+    (Reply(b"unauthorized", 401), PlatformError),
+    (Reply({"error": "a text"}, 400), AccountError),
+    (Reply({"error": ["a", "list"]}, 400), AccountError),
+    (Reply({"error": {}}, 400), AccountError),
+    (Reply({"error": {"code": "190", "message": f"bad {TOKEN}"}}, 400), PlatformError),
+    (Reply({"error": {"code": None, "error_data": "no JSON", "message": 5}}), AccountError),
+    (Reply({"error": {"code": 190}}), PlatformError),  # HTTP 200 with an error
+    (Reply({"data": [], "error": {"code": 2}}), TransientError),
+    (Reply(b'{"data": []}', promised=500), TransientError),  # breaks off
+    (Reply(b'{"data": []}', headers={"content-encoding": "gzip"}), TransientError),
+]
+
+
+@pytest.mark.parametrize(("reply", "kind"), RUBBISH, ids=[str(n) for n in range(len(RUBBISH))])
+def test_rubbish_is_a_typed_error_without_the_token(reply: Reply, kind: type[ConnectorError]) -> None:
+    with pytest.raises(ConnectorError) as caught:
+        days_of(lambda asked, number: reply)
+    assert type(caught.value) is kind
+    assert all(isinstance(error, ConnectorError) for error in causes(caught.value))
+    assert TOKEN not in "".join(f"{error!s}{error!r}" for error in causes(caught.value))
+
+
+@pytest.mark.parametrize("reply", [reply for reply, kind in RUBBISH if kind is TransientError])
+def test_rubbish_that_passes_costs_no_row(reply: Reply) -> None:
+    days, asked = days_of(lambda asked, number: reply if number == 1 else page(["a"]))
+    assert days == ["a"]
+    assert len(asked) == 2
+
+
+def test_numbers_keep_their_digits_and_text_its_letters() -> None:
+    raw = """{"data": [{"date_start": "2026-01-01", "account_name": "Straße \\ud83e\\udd7e \\ud800", "spend": 12.10,
+        "impressions": 12345678901234567890, "clicks": "7", "reach": 1e3, "inline_link_clicks": null,
+        "account_currency": ["EUR"], "actions": [{"value": 3, "action_type": "z"}, {"action_type": "a", "value": 1.50}],
+        "action_values": {"a": true}, "unknown_to_us": [[[]]]}]}"""
+    with ScriptedGraph(lambda asked, number: Reply(raw, headers={"content-type": "text/javascript"})) as graph:
+        (row,) = rows_of(connector(graph.url), "account_daily", ACCOUNT)
+    assert row == {
+        "account_name": "Straße 🥾 ?",
+        "account_currency": '["EUR"]',
+        "timezone_name": "Europe/Rome",
+        "date_start": "2026-01-01",
+        "date_stop": None,
+        "impressions": "12345678901234567890",
+        "clicks": "7",
+        "spend": "12.10",
+        "reach": "1e3",
+        "inline_link_clicks": None,
+        "actions": '[{"action_type":"a","value":"1.50"},{"action_type":"z","value":"3"}]',
+        "action_values": '{"a":true}',
+    }
+
+
+def test_a_row_that_is_no_object_is_a_row_of_nulls(caplog: pytest.LogCaptureFixture) -> None:
+    days, _ = days_of(lambda asked, number: {"data": [None, {"date_start": "a"}, 5, ["x"]]})
+    assert days == [None, "a", None, None]
+    assert "a row is no object" in caplog.text
+
+
+# --- campaigns
+
+
+def test_statuses_are_joined_whatever_the_type_of_the_id() -> None:
+    def answer(asked: Asked, number: int) -> Any:
+        if asked.path.endswith("campaigns"):
+            assert (
+                asked.params["effective_status"]
+                == '["ACTIVE","ARCHIVED","DELETED","IN_PROCESS","PAUSED","WITH_ISSUES"]'
+            )
+            return {"data": [{"id": 7, "status": "PAUSED"}, {"id": "8", "effective_status": "DELETED"}, {}, None]}
+        return {"data": [{"campaign_id": "7"}, {"campaign_id": 8}, {"campaign_id": "9"}, {}]}
+
+    with ScriptedGraph(answer) as graph:
+        rows = rows_of(connector(graph.url), "campaign_daily", ACCOUNT)
+    assert [(r["campaign_id"], r["campaign_status"], r["campaign_effective_status"]) for r in rows] == [
+        ("7", "PAUSED", None),
+        ("8", None, "DELETED"),
+        ("9", None, None),
+        (None, None, None),
+    ]
+
+
+# --- report runs
+
+
+@pytest.mark.parametrize(
+    "start",
+    [Reply(b"not here", 404), {}, {"report_run_id": None}, Reply({"error": {"code": 100}}, 400), Reply(b"<html>", 500)],
+)
+def test_a_server_without_report_runs_is_read_page_by_page(start: Any) -> None:
+    def answer(asked: Asked, number: int) -> Any:
+        if asked.path.endswith("campaigns"):
+            return {"data": [{"id": "7"}]}
+        return start if asked.method == "POST" else page(["a"])
+
+    days, asked = days_of(answer, "campaign_daily", asynchronous=AsyncPolicy(above_rows=0))
+    assert days == ["a"]
+    assert {a.method for a in asked} == {"GET", "POST"}
+
+
+def test_a_run_may_have_a_number_for_an_id_and_say_no_percentage() -> None:
+    def answer(asked: Asked, number: int) -> Any:
+        if asked.path.endswith("campaigns"):
+            return {"data": [{"id": "7"}]}
+        if asked.method == "POST":
+            return {"report_run_id": 6080000000000001}
+        return page(["a"]) if asked.path == "/v26.0/6080000000000001/insights" else {"async_status": "Job Completed"}
+
+    days, asked = days_of(answer, "campaign_daily", asynchronous=AsyncPolicy(above_rows=0))
+    assert days == ["a"]
+    assert not [a for a in asked if a.path.endswith("act_1/insights") and a.method == "GET"]

@@ -1,0 +1,228 @@
+"""Backfills: one command, progress, and what was committed is never pulled again until the backfill has succeeded."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster import DagsterRunStatus
+
+from mdp_dagster.__main__ import main
+from mdp_dagster.cli import place
+from mdp_dagster.cli.backfill_runs import Backfill, UnderWay, claimed, unfinished_run
+from mdp_dagster.cli.dagster_home import dagster_instance
+from mdp_dagster.cli.job_run import SelectionError, selected_assets
+from mdp_dagster.definitions import build_definitions
+from mdp_dagster.defs.ads.jobs import JOB_NAME
+from mdp_dagster.orchestration import run_tags
+from mdp_dagster.orchestration.partitions import range_tags
+from mdp_dagster.settings import load_settings
+from sandbox import Sandbox
+from tests.end_to_end.conftest import Platform, days_ago
+
+ROOT = Path(__file__).parents[2]
+GOOGLE = "4123087751"
+RAW = "raw_google_ads__campaign_daily"
+SELECT = f"{RAW},stg_google_ads__campaign_daily,int_campaign__daily_unified,mart_campaign__daily"
+TWO_PIECES = days_ago(100, 1)
+_SLOW_SECONDS = 20
+
+
+@pytest.fixture
+def one_account(environment: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clients file with one account, and a home for Dagster."""
+    clients = environment / "clients.yaml"
+    clients.write_text(
+        "clients:\n  - id: nordlicht\n    name: Nordlicht\n    reporting_currency: EUR\n"
+        f"    accounts: {{google_ads: ['{GOOGLE}']}}\n"
+    )
+    monkeypatch.setenv("MDP_CLIENTS_FILE", str(clients))
+    monkeypatch.setenv("DAGSTER_HOME", str(environment / "dagster"))
+    return environment
+
+
+@pytest.fixture
+def google(servers: Sandbox, one_account: Path) -> Iterator[Platform]:
+    servers.requests.clear()
+    (one_account / "local").mkdir()
+    with dg.DagsterInstance.local_temp(str(one_account / "local")) as instance:
+        yield Platform(servers, one_account, instance)
+
+
+def backfill(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "mdp_dagster", "backfill", *arguments],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # so that it can be killed with all its processes
+    )
+
+
+def queries(platform: Platform) -> list[str]:
+    """The days that Google was asked for: each piece is one query."""
+    asked = [str(request.get("query")) for request in platform.sandbox.requests.requests()]
+    return [query.partition("BETWEEN ")[2].partition(" ORDER")[0] for query in asked if "segments.date" in query]
+
+
+def test_killed_and_started_again_it_pulls_only_what_is_missing(google: Platform) -> None:
+    arguments = [str(TWO_PIECES.start), str(TWO_PIECES.last), "--select", SELECT]
+    google.sandbox.faults.add("google_ads", "slow", method="search_stream", after=2, times=1, delay_s=_SLOW_SECONDS)
+    first = backfill(*arguments)
+    assert first.stdout is not None
+    said = ""
+    for line in first.stdout:
+        said += line
+        if "piece 1 of 2" in line:
+            break
+    assert f"{RAW}: piece 1 of 2 ({TWO_PIECES.start}" in said, said
+
+    second = backfill(*arguments)
+    refused, _ = second.communicate(timeout=60)
+    assert second.returncode == 1
+    assert f"running already, begun by process {first.pid}" in refused and "→" in refused
+
+    os.killpg(first.pid, signal.SIGKILL)
+    killed_at = time.monotonic()
+    first.communicate()
+    assert len(queries(google)) == 2
+    google.sandbox.requests.clear()
+    third = backfill(*arguments)
+    output, _ = third.communicate(timeout=120)
+    assert third.returncode == 0, output
+    assert "Continuing run" in output and "Done in" in output
+    assert "piece 1 of 2" in output and "0 accounts, 0 rows, 0 restated days; 1 accounts were committed" in output
+    assert f"✓ {RAW}" in output and "✓ dbt_models" in output
+    [missing] = queries(google)
+    assert f"AND '{TWO_PIECES.last}'" in missing
+    mart, truth = google.mart(TWO_PIECES), google.truth(TWO_PIECES)
+    ours = {key: row for key, row in truth.items() if row["account_id"] == GOOGLE}
+    assert mart.keys() == ours.keys()
+    assert all(ours[key].items() <= mart[key].items() for key in ours)
+
+    home = google.folder / "dagster"
+    with dagster_instance(home) as instance:
+        done, killed = instance.get_runs()
+        assert (killed.status, done.status) == (DagsterRunStatus.FAILURE, DagsterRunStatus.SUCCESS)
+        assert done.tags[run_tags.CONTINUES] == killed.run_id
+        # what the UI needs, to execute it again
+        assert done.remote_job_origin and done.remote_job_origin.location_name == "mdp"
+        # once it has succeeded, the same command asks the platforms anew
+        assert unfinished_run(instance, Backfill(TWO_PIECES, SELECT)) is None
+
+    # the sandbox still holds the request of the killed process; let it end before another test has faults of its own
+    time.sleep(max(0.0, killed_at + _SLOW_SECONDS - time.monotonic()))
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "says"),
+    [
+        ("2026-11-03", "2026-11-01", "ends before it begins"),
+        ("2026-11-31", "2026-12-01", "two days, e.g."),
+        ("2019-01-01", "2026-11-01", "MDP_START_DATE=2019-01-01"),
+        ("2024-01-01", "2999-01-01", "is in the future"),
+    ],
+)
+def test_days_that_cannot_be_had_are_named_with_a_remedy(
+    one_account: Path, capsys: pytest.CaptureFixture[str], first: str, last: str, says: str
+) -> None:
+    assert main(["backfill", first, last]) == 1
+    error = capsys.readouterr().err
+    assert says in error and "→" in error
+
+
+@pytest.mark.parametrize("select", ["kind:nothing", "not (", 'group:"late_data"'])
+def test_a_selection_of_nothing_is_named_with_a_remedy(google: Platform, select: str) -> None:
+    with pytest.raises(SelectionError, match=f"--select {re.escape(repr(select))}.*→"):
+        selected_assets(select, google.definitions.resolve_asset_graph(), ads_daily())
+
+
+def ads_daily() -> dg.JobDefinition:
+    return build_definitions(load_settings()).resolve_job_def(JOB_NAME)
+
+
+def test_a_failed_run_executed_again_from_its_failure_pulls_only_what_is_missing(google: Platform) -> None:
+    """As the UI does it, and Dagster's own retries; then a run that succeeded is executed again."""
+    google.sandbox.faults.add("google_ads", "bad_developer_token", method="search_stream", after=2, times=1)
+    job = dg.reconstructable(ads_daily)
+    with dg.execute_job(
+        job, google.instance, tags=range_tags(TWO_PIECES), asset_selection=[dg.AssetKey(RAW)]
+    ) as failed:
+        assert not failed.success
+    assert len(queries(google)) == 2
+
+    def again(run_id: str, from_failure: bool) -> str:
+        google.sandbox.requests.clear()
+        options = (
+            dg.ReexecutionOptions.from_failure(run_id, google.instance)
+            if from_failure
+            else dg.ReexecutionOptions(run_id)
+        )
+        with dg.execute_job(job, google.instance, tags=range_tags(TWO_PIECES), reexecution_options=options) as result:
+            assert result.success
+        return result.run_id
+
+    second = again(failed.run_id, from_failure=True)
+    [missing] = queries(google)
+    assert f"AND '{TWO_PIECES.last}'" in missing
+    again(second, from_failure=False)
+    assert len(queries(google)) == 2
+
+
+def test_a_run_that_dagster_takes_for_running_is_dead_or_the_uis(tmp_path: Path) -> None:
+    name = Backfill(days_ago(3), "*")
+
+    @dg.job
+    def nothing() -> None: ...
+
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+
+        def add(status: DagsterRunStatus, tags: dict[str, str], parent: str | None = None) -> str:
+            run = instance.create_run_for_job(
+                nothing, status=status, tags=tags, parent_run_id=parent, root_run_id=parent
+            )
+            return run.run_id
+
+        add(DagsterRunStatus.STARTED, Backfill(days_ago(4), "*").tags(None))
+        assert unfinished_run(instance, name) is None
+        dead = add(DagsterRunStatus.STARTED, name.tags(None))
+        assert unfinished_run(instance, name) == dead
+        run = instance.get_run_by_id(dead)
+        assert run and run.status == DagsterRunStatus.FAILURE
+        # executed again in the UI it has the same tags, but the daemon runs it, and holds no lock of ours
+        add(DagsterRunStatus.STARTED, name.tags(None), parent=dead)
+        with pytest.raises(UnderWay, match="from the UI.*→"):
+            unfinished_run(instance, name)
+        add(DagsterRunStatus.SUCCESS, name.tags(None))
+        assert unfinished_run(instance, name) is None
+
+    with claimed(tmp_path, name), pytest.raises(UnderWay, match=f"{os.getpid()}.*→"), claimed(tmp_path, name):
+        pass
+    with claimed(tmp_path, name), claimed(tmp_path, Backfill(days_ago(3), "kind:dbt")):
+        pass
+
+
+def test_without_settings_of_your_own_it_is_the_demos_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(place, "PROJECT_ROOT", tmp_path)  # where nobody has a .env
+    for name in ("MDP_ENV_FILE", "MDP_DUCKDB_PATH", "MDP_LAKE_URI", "DAGSTER_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    chosen = place.choose_place()
+    assert chosen.demo and chosen.home == chosen.demo.dagster_home
+    assert chosen.settings().duckdb_path == chosen.demo.warehouse
+    monkeypatch.setenv("MDP_DUCKDB_PATH", str(tmp_path / "own.duckdb"))
+    assert place.choose_place().demo is None
+    assert place.choose_place().settings().duckdb_path == tmp_path / "own.duckdb"
+    assert place.choose_place(tmp_path).settings().duckdb_path == tmp_path / "warehouse.duckdb"
+    monkeypatch.delenv("MDP_DUCKDB_PATH")
+    (tmp_path / ".env").touch()
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    assert (place.choose_place().demo, place.choose_place().home) == (None, tmp_path / "home")

@@ -1,0 +1,75 @@
+"""MDP as processes: the documented command, two at once, beside a damaged file. (Kills: chaos/.)"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mdp_dagster.window import DateWindow
+from tests.end_to_end.conftest import Platform, days_ago
+
+ROOT = Path(__file__).parents[2]
+GOOGLE, META = "4123087751", "301400000000101"
+
+
+def materialize(platform: Platform, window: DateWindow, select: str = "*") -> subprocess.Popen[str]:
+    """``dagster asset materialize``, as the README says it."""
+    command = [
+        sys.executable, "-m", "dagster", "asset", "materialize", "-m", "mdp_dagster.definitions",
+        "--select", select, "--partition-range", f"{window.start}...{window.last}",
+    ]  # fmt: skip
+    return subprocess.Popen(
+        command,
+        cwd=platform.folder,  # where Dagster leaves its temporary instance when it is killed
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def ended(process: subprocess.Popen[str]) -> str:
+    """Its output, once it has ended well."""
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, output[-3000:]
+    return output
+
+
+@pytest.fixture(autouse=True)
+def _no_dagster_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each process has a Dagster instance of its own: what they share is the warehouse."""
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+
+
+def test_two_processes_at_once_lose_nothing_and_neither_fails(platform: Platform) -> None:
+    """Overlapping windows, on a database that neither has made yet, while somebody reads it."""
+    one, other = materialize(platform, days_ago(4, 1)), materialize(platform, days_ago(6, 3))
+    ended(one), ended(other)
+    platform.assert_mart_is_true(days_ago(6, 1))
+
+
+def test_a_damaged_database_is_named_and_raw_comes_back_from_the_lake(platform: Platform) -> None:
+    window = days_ago(2, 1)
+    ended(materialize(platform, window))
+    rows = platform.count("mdp_raw.raw_meta_ads__campaign_daily")
+    platform.warehouse.path.write_bytes(b"not a database" * 1000)
+
+    process = materialize(platform, window)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert "rebuild-raw" in output
+
+    platform.warehouse.path.unlink()
+    rebuilt = subprocess.run(
+        [sys.executable, "-m", "mdp_dagster", "rebuild-raw"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "rebuilt from" in rebuilt.stdout
+    assert platform.count("mdp_raw.raw_meta_ads__campaign_daily") == rows
+    platform.sandbox.requests.clear()
+    ended(materialize(platform, window, 'group:"staging" or group:"intermediate" or group:"marts"'))
+    platform.assert_mart_is_true(window)
+    assert platform.sandbox.requests.count() == 0

@@ -1,0 +1,51 @@
+"""What must be mended in bqemulator 1.4.0 so that MDP and dbt can use it. Its private parts are changed: the version is
+pinned in requirements.in."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import bqemulator.sql.rewriter.create_table_schema_ctas as contracts
+import uvicorn
+from bqemulator import server
+from bqemulator.api.routes import jobs, upload
+from bqemulator.jobs import ddl_result
+from bqemulator.storage.engine import DuckDBEngine
+from bqemulator.versioning.snapshots import SnapshotManager
+from sqlglot import exp
+
+from tests.support.emulators.bigquery import numeric
+
+
+def mend() -> None:
+    DuckDBEngine._load_spatial = lambda engine: None  # it would be downloaded, and MDP has no geography
+    SnapshotManager.capture = lambda *_, **__: None  # a copy of the whole table after each write, for time travel
+    server.build_grpc_server = lambda context: (_NoGrpc(), 0)  # the storage API, which no client here asks
+    upload._PERMITTED_MEDIA_CONTENT_TYPES += ("*/*",)  # what google-cloud-bigquery says of a file
+    server.uvicorn.Config = partial(uvicorn.Config, timeout_keep_alive=600)  # a kept connection stays usable
+    jobs._has_not_null_constraint = ddl_result._has_not_null_constraint = _is_required
+    _take_selects_in_parentheses()
+    numeric.mend()
+
+
+class _NoGrpc:
+    async def start(self) -> None: ...
+
+    async def stop(self, grace: float) -> None: ...
+
+
+def _is_required(column: exp.ColumnDef) -> bool:
+    """Compiled, sqlglot is strict about what a constraint is, and a column's options are none."""
+    constraints = column.args.get("constraints") or ()
+    return any(isinstance(constraint.args.get("kind"), exp.NotNullColumnConstraint) for constraint in constraints)
+
+
+def _take_selects_in_parentheses() -> None:
+    """``create table t (a int64) as (select …)``, as dbt writes a model with a contract."""
+    first_select = contracts._first_select
+
+    def of_unwrapped(node: Any) -> Any:
+        return first_select(node.unnest() if isinstance(node, exp.Subquery) else node)
+
+    contracts._first_select = of_unwrapped

@@ -1,0 +1,70 @@
+"""The emulators as processes: started when they are needed, waited for, ended with the tests, however those end."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+PYTHON = ROOT / ".venv-emulators" / "bin" / "python"
+_READY_WITHIN_SECONDS = 60.0
+
+
+class EmulatorError(Exception):
+    """An emulator doesn't run. The message shows the end of its log."""
+
+
+class Emulator:
+    """One process. ``module`` is run by the emulators' own Python."""
+
+    def __init__(self, module: str, arguments: list[str], log: Path) -> None:
+        if not PYTHON.is_file():
+            raise EmulatorError(f"there is no {PYTHON.relative_to(ROOT)} → run `make emulators`")
+        self._module = module
+        self._log = log
+        with log.open("wb") as sink:
+            self._process = subprocess.Popen(
+                [str(PYTHON), "-m", "tests.support.emulators.lifeline", module, *arguments],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait_until(self, ready: Callable[[], bool]) -> None:
+        """Raises ``EmulatorError`` if it ends or takes too long."""
+        deadline = time.monotonic() + _READY_WITHIN_SECONDS
+        while not ready():
+            if self._process.poll() is not None:
+                raise EmulatorError(f"{self._module} ended with {self._process.returncode}:\n{self._end_of_log()}")
+            if time.monotonic() > deadline:
+                self.end()
+                raise EmulatorError(
+                    f"{self._module} wasn't ready after {_READY_WITHIN_SECONDS:.0f} s:\n{self._end_of_log()}"
+                )
+            time.sleep(0.02)
+
+    def end(self) -> None:
+        """At once: it has nothing to keep."""
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdin:
+            self._process.stdin.close()
+
+    def _end_of_log(self) -> str:
+        return self._log.read_text(errors="replace")[-4000:]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.2)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
