@@ -1,4 +1,4 @@
-"""Ranges of days. One type for all of MDP; only a connector says a range in an API's dialect."""
+"""Ranges of days. All of MDP uses this type. Only connectors translate it into the form of an API."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from datetime import date, timedelta
 class DateWindow:
     """A half-open range of days, ``start <= day < end``.
 
-    A day is a day in the ad account's own time zone, as the platforms report it.
+    A day is a day in the account's own time zone, as the source reports it.
     """
 
     start: date
@@ -20,8 +20,8 @@ class DateWindow:
 
     def __post_init__(self) -> None:
         if self.end <= self.start:
-            last = self.last if self.end > date.min else self.end  # there is no day before the calendar's first
-            raise ValueError(f"a window that ends before it begins: {self.start}...{last} → the earlier day first")
+            last = self.last if self.end > date.min else self.end  # date.min has no day before it
+            raise ValueError(f"the window {self.start}...{last} ends before it begins → give the earlier day first")
 
     @classmethod
     def of_days(cls, first: date | str, last: date | str) -> DateWindow:
@@ -30,7 +30,7 @@ class DateWindow:
 
     @property
     def last(self) -> date:
-        """The last day inside."""
+        """The last day in the window."""
         return self.end - timedelta(days=1)
 
     def __len__(self) -> int:
@@ -43,10 +43,11 @@ class DateWindow:
         return f"{self.start}...{self.last}"
 
     def days(self) -> Iterator[date]:
+        """Each day in the window, in order."""
         return (self.start + timedelta(days=n) for n in range(len(self)))
 
     def chunks(self, max_days: int) -> Iterator[DateWindow]:
-        """The same days in order, as windows of at most ``max_days``."""
+        """Split the window into consecutive windows of at most ``max_days``."""
         start = self.start
         while start < self.end:
             end = start + timedelta(days=min(max_days, (self.end - start).days))
@@ -55,7 +56,7 @@ class DateWindow:
 
 
 def join_days(days: Iterable[date]) -> list[DateWindow]:
-    """The days as contiguous windows, in order of time; a day that is given twice counts once."""
+    """Join days into contiguous windows, in order. A day that occurs twice counts once."""
     ordered = sorted(set(days))
     joined: list[DateWindow] = []
     first = 0
@@ -71,13 +72,13 @@ def months_before(day: date, months: int) -> date:
     month_index = day.year * 12 + day.month - 1 - months
     year, month = divmod(month_index, 12)
     if year < 1:
-        raise ValueError(f"{months} months before {day} there is no day in the calendar → fewer months")
+        raise ValueError(f"{months} months before {day} is before the first year of the calendar → use fewer months")
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
 def _next(day: date) -> date:
     if day == date.max:
-        raise ValueError(f"{day} is the calendar's last day, and a window ends with the day after → an earlier day")
+        raise ValueError(f"{day} is the calendar's last day, which a window can't contain → use an earlier day")
     return day + timedelta(days=1)
 
 

@@ -1,4 +1,4 @@
-"""Access to Google Cloud: who asks, and the clients for BigQuery and Cloud Storage."""
+"""Clients for BigQuery and Cloud Storage, with their credentials."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,14 +18,18 @@ _SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 
 
 class MdpBigQueryResource(BigQueryResource):
-    """dagster-gcp's resource, which can also act as another service account, and reach an emulator."""
+    """dagster-gcp's resource. It can also impersonate a service account, and use an emulator."""
 
-    impersonate_service_account: str | None = Field(default=None, description="The service account to act as.")
-    api_endpoint: str | None = Field(default=None, description="Elsewhere than the real service, with http://.")
+    impersonate_service_account: str | None = Field(default=None, description="The service account to impersonate.")
+    api_endpoint: str | None = Field(default=None, description="The address of an emulator, with http://.")
 
     @contextmanager
     def get_client(self) -> Iterator[bigquery.Client]:
-        """Raises ``GoogleAuthError`` without application default credentials."""
+        """Make a client.
+
+        Raises:
+            GoogleAuthError: there are no application default credentials.
+        """
         yield bigquery.Client(
             project=self.project,
             location=self.location,
@@ -35,6 +39,7 @@ class MdpBigQueryResource(BigQueryResource):
 
 
 def bigquery_resource(settings: GoogleCloudSettings) -> MdpBigQueryResource:
+    """The Dagster resource for the project in the settings."""
     return MdpBigQueryResource(
         project=settings.project,
         location=settings.location,
@@ -44,11 +49,13 @@ def bigquery_resource(settings: GoogleCloudSettings) -> MdpBigQueryResource:
 
 
 def bigquery_client(settings: GoogleCloudSettings) -> bigquery.Client:
+    """A BigQuery client for the project in the settings."""
     with bigquery_resource(settings).get_client() as client:
         return client
 
 
 def storage_client(settings: GoogleCloudSettings) -> storage.Client:
+    """A Cloud Storage client for the project in the settings."""
     emulated = settings.storage_emulator_host is not None
     return storage.Client(
         project=settings.project,
@@ -57,12 +64,12 @@ def storage_client(settings: GoogleCloudSettings) -> storage.Client:
     )
 
 
-def _credentials(act_as: str | None, emulated: bool) -> Any:
+def _credentials(impersonated: str | None, emulated: bool) -> Any:
     if emulated:
         return AnonymousCredentials()
-    found, _ = google.auth.default(scopes=_SCOPES)
-    if act_as is None:
-        return found
+    default, _ = google.auth.default(scopes=_SCOPES)
+    if impersonated is None:
+        return default
     return impersonated_credentials.Credentials(
-        source_credentials=found, target_principal=act_as, target_scopes=list(_SCOPES)
+        source_credentials=default, target_principal=impersonated, target_scopes=list(_SCOPES)
     )

@@ -1,4 +1,4 @@
-"""What Google's services said of a request that failed, without the request: it may hold the right to an upload."""
+"""The error text of Google's services, without the request: an upload's address grants access."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 
 from google.auth.exceptions import GoogleAuthError
 
-_MOST = 500
+_MAX_CHARACTERS = 500
 
 
-def words_of(error: Exception, response: Any = None) -> str:
-    """The service's own words, if there is an answer; else the library's, without addresses."""
+def error_text(error: Exception, response: Any = None) -> str:
+    """The service's error message if there is an answer, else the library's message without addresses."""
     if response is not None:
         try:
-            said = response.json()["error"]["message"]
+            message = response.json()["error"]["message"]
         except (ValueError, KeyError, TypeError):
-            said = response.text  # downloads are answered in plain text
-        return f"{response.status_code} {said.strip()[:_MOST]}"
+            message = response.text  # the answer to a download is plain text
+        return f"{response.status_code} {message.strip()[:_MAX_CHARACTERS]}"
     if isinstance(error, GoogleAuthError):
-        error = Exception(error.args[0] if error.args else type(error).__name__)  # what follows is the whole answer
-    return re.sub(r"https?://\S+|\burl: \S+", "…", str(error))[:_MOST]
+        error = Exception(error.args[0] if error.args else type(error).__name__)  # args[1] is the whole answer
+    return re.sub(r"https?://\S+|\burl: \S+", "…", str(error))[:_MAX_CHARACTERS]

@@ -1,7 +1,7 @@
-"""The lake's files as objects of a bucket in Cloud Storage.
+"""The lake's files as objects in a Cloud Storage bucket.
 
-An object appears when its upload is complete, and every write has a precondition. So the library may repeat a request
-whose answer was lost, and what it finds done already is told from somebody else's object by its checksum.
+An object appears when its upload is complete, and every write has a precondition. So the client library may repeat a
+request after its answer was lost. If the object exists by then, its checksum shows who wrote it.
 """
 
 from __future__ import annotations
@@ -16,26 +16,31 @@ import pyarrow as pa
 from google.api_core.retry import Retry
 from google.cloud import storage
 
-from mdp_dagster.lake.gcs import TIMEOUT, BucketError, BucketPlace, retry
+from mdp_dagster.lake.gcs import TIMEOUT, BucketError, BucketLocation, retry
 
 _FOOTER_BYTES = 64 * 1024
 _MAGIC = b"PAR1"
 
 
 class BucketFiles:
-    """``gs://bucket/prefix``. The account needs roles/storage.objectUser on the bucket, and nothing else."""
+    """Files under ``gs://bucket/prefix``. The account needs only roles/storage.objectUser on the bucket."""
 
     def __init__(self, uri: str, storage_client: Callable[[], storage.Client] | None = None) -> None:
-        """Raises ``ValueError`` for an address that names no bucket. Makes no request."""
-        self._place = BucketPlace(uri, storage_client)
-        self.uri = self._place.uri
+        """Makes no request.
+
+        Raises:
+            ValueError: the address does not name a bucket.
+        """
+        self._location = BucketLocation(uri, storage_client)
+        self.uri = self._location.uri
 
     def create(self, path: str, fill: Callable[[IO[bytes]], object]) -> None:
+        """Upload an object. Does nothing if an object with the same content exists."""
         content = io.BytesIO()
         fill(content)
         try:
-            with self._place.explained():
-                self._place.blob(path).upload_from_file(
+            with self._location.translated_errors():
+                self._location.blob(path).upload_from_file(
                     content,
                     rewind=True,
                     size=len(content.getbuffer()),
@@ -46,18 +51,19 @@ class BucketFiles:
                     retry=retry(),
                 )
         except BucketError as error:
-            there = self._look_after(error, path)
-            if there and there.md5_hash == _md5(content):
-                return  # an earlier try arrived, and only its answer was lost
-            raise _taken() if there else error from None
+            existing = self._find_after(error, path)
+            if existing and existing.md5_hash == _md5(content):
+                return  # an earlier attempt succeeded, and only its answer was lost
+            raise _already_exists() if existing else error from None
 
     def content(self, path: str) -> pa.NativeFile:
-        with self._place.explained():
-            content = self._place.blob(path).download_as_bytes(checksum="crc32c", timeout=TIMEOUT, retry=retry())
+        """Download an object and check its checksum."""
+        with self._location.translated_errors():
+            content = self._location.blob(path).download_as_bytes(checksum="crc32c", timeout=TIMEOUT, retry=retry())
         return pa.BufferReader(content)
 
     def footer(self, path: str) -> pa.NativeFile:
-        """One request for most files."""
+        """Download the end of an object: one request for most files."""
         end = self._end(path, _FOOTER_BYTES)
         length = int.from_bytes(end[-8:-4], "little") + 8
         if end.endswith(_MAGIC) and length > len(end) == _FOOTER_BYTES:
@@ -65,68 +71,69 @@ class BucketFiles:
         return pa.BufferReader(end)
 
     def move(self, path: str, new_path: str) -> None:
-        """A copy, then a deletion. After a death in between both are there, with the same content."""
-        source = self._look(path, retry())
+        """Copy the object, then delete the original. If the process dies in between, both exist."""
+        source = self._find(path, retry())
         if source is None:
-            if self._look(new_path, retry()):
+            if self._find(new_path, retry()):
                 return
             raise BucketError(f"No such object: {self.uri}/{path}")
         try:
-            with self._place.explained():
-                bucket = self._place.bucket()
+            with self._location.translated_errors():
+                bucket = self._location.bucket()
                 bucket.copy_blob(
-                    self._place.blob(path),
+                    self._location.blob(path),
                     bucket,
-                    self._place.name(new_path),
+                    self._location.name(new_path),
                     if_generation_match=0,
                     if_source_generation_match=source.generation,
                     timeout=TIMEOUT,
                     retry=retry(),
                 )
         except BucketError as error:
-            there = self._look_after(error, new_path)
-            if not there or _checksums(there) != _checksums(source):
-                raise _taken() if there else error from None
+            existing = self._find_after(error, new_path)
+            if not existing or _checksums(existing) != _checksums(source):
+                raise _already_exists() if existing else error from None
         self._delete(path, source.generation)
 
     def paths(self, prefix: str) -> Iterator[str]:
-        root = self._place.name("")
-        below = self._place.name(f"{prefix.rstrip('/')}/") if prefix else root
-        with self._place.explained():
-            for blob in self._place.bucket().list_blobs(
+        """List the objects below a folder, relative to the root."""
+        root = self._location.name("")
+        below = self._location.name(f"{prefix.rstrip('/')}/") if prefix else root
+        with self._location.translated_errors():
+            for blob in self._location.bucket().list_blobs(
                 prefix=below, fields="items(name),nextPageToken", timeout=TIMEOUT, retry=retry()
             ):
                 yield blob.name.removeprefix(root)
 
     def _end(self, path: str, size: int) -> bytes:
         try:
-            with self._place.explained():
-                content: bytes = self._place.blob(path).download_as_bytes(
+            with self._location.translated_errors():
+                content: bytes = self._location.blob(path).download_as_bytes(
                     start=-size, checksum=None, timeout=TIMEOUT, retry=retry()
                 )
                 return content
         except BucketError as error:
-            if error.status == 416:  # it is empty
+            if error.status == 416:  # the object is empty
                 return b""
             raise
 
     def _delete(self, path: str, generation: int) -> None:
         try:
-            with self._place.explained():
-                self._place.blob(path).delete(if_generation_match=generation, timeout=TIMEOUT, retry=retry())
+            with self._location.translated_errors():
+                self._location.blob(path).delete(if_generation_match=generation, timeout=TIMEOUT, retry=retry())
         except BucketError as error:
-            if error.status != 404:  # otherwise an earlier try arrived
+            if error.status != 404:  # 404: an earlier attempt has deleted it
                 raise
 
-    def _look(self, path: str, again: Retry | None = None) -> storage.Blob | None:
-        with self._place.explained():
-            return self._place.bucket().get_blob(self._place.name(path), timeout=TIMEOUT, retry=again)
+    def _find(self, path: str, retry_policy: Retry | None = None) -> storage.Blob | None:
+        with self._location.translated_errors():
+            return self._location.bucket().get_blob(self._location.name(path), timeout=TIMEOUT, retry=retry_policy)
 
-    def _look_after(self, error: BucketError, path: str) -> storage.Blob | None:
-        """What lies there after a write that failed, and may have arrived all the same."""
+    def _find_after(self, error: BucketError, path: str) -> storage.Blob | None:
+        """The object at ``path`` after a failed write, which may have succeeded although its answer was lost."""
         try:
-            # Where no answer came, patience is used up.
-            return self._look(path, retry() if error.status else None)
+            # Without a status, the write was already retried for as long as allowed.
+            return self._find(path, retry() if error.status else None)
         except BucketError:
             raise error from None
 
@@ -139,7 +146,7 @@ def _md5(content: io.BytesIO) -> str:
     return base64.b64encode(hashlib.md5(content.getbuffer(), usedforsecurity=False).digest()).decode()
 
 
-def _taken() -> BucketError:
+def _already_exists() -> BucketError:
     return BucketError(
-        "another file lies there already", "look which process wrote it, and move it out of the lake", status=412
+        "another file exists there", "find out which process wrote it, and move it out of the lake", status=412
     )

@@ -1,5 +1,5 @@
-"""What goes wrong in the lake."""
+"""The error of the lake."""
 
 
 class LakeError(Exception):
-    """The lake can't be written or read. Names the place and the remedy."""
+    """The lake can't be written or read. The message names the address and the remedy."""

@@ -1,4 +1,4 @@
-"""What the lake asks of the place where its files lie. Paths are relative to the lake's root."""
+"""The interface of the lake's storage. Paths are relative to the lake's root."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import pyarrow as pa
 
 
 class Files(Protocol):
-    """Files that are written once and appear whole or not at all.
+    """Files that are written once. A file appears complete or not at all.
 
-    Every method raises ``OSError``; one with a ``remedy`` knows better than the lake what to do about it.
+    Every method raises ``OSError``. If the error has a ``remedy``, it replaces the lake's general advice.
     """
 
     uri: str
-    """The root as addresses have it, without a slash at the end."""
+    """The address of the root, without a slash at the end."""
 
     def create(self, path: str, fill: Callable[[IO[bytes]], object]) -> None:
-        """Make a file of what ``fill`` writes. If that fails, nothing of it stays."""
+        """Create a file with the bytes that ``fill`` writes. If this fails, no part of the file remains."""
 
     def content(self, path: str) -> pa.NativeFile:
-        """A whole file, as it was written."""
+        """Open a whole file."""
 
     def footer(self, path: str) -> pa.NativeFile:
-        """Enough of a file's end for Parquet's metadata."""
+        """Open the end of a file. It is long enough for Parquet's metadata."""
 
     def move(self, path: str, new_path: str) -> None:
-        """Give a file another place; nothing happens if that has been done already."""
+        """Move a file. Does nothing if the file has been moved already."""
 
     def paths(self, prefix: str) -> Iterable[str]:
-        """The finished files below a folder, in any order; none if there is no such folder."""
+        """List the finished files below a folder, in any order. A missing folder has no files."""

@@ -16,22 +16,27 @@ _UNFINISHED = ".unfinished"
 
 
 class FolderFiles:
-    """``/a/folder``, ``a/folder`` or ``file:///a/folder``."""
+    """Files under ``/a/folder``, ``a/folder`` or ``file:///a/folder``."""
 
     def __init__(self, uri: str) -> None:
-        """Raises ``OSError`` or Arrow's for a ``file://`` that names no folder of this machine."""
+        """Makes no folder yet.
+
+        Raises:
+            OSError: a ``file://`` address does not name a folder of this machine.
+            pa.ArrowException: the same, from Arrow.
+        """
         self._fs = pafs.LocalFileSystem()
         if uri.startswith("file://"):
             self.uri = uri.rstrip("/")
-            # Spaces and umlauts as people write them; what is escaped already stays.
+            # People write spaces and umlauts unescaped. Escapes that exist already are kept.
             _, self._root = pafs.FileSystem.from_uri(quote(self.uri, safe=":/%?&=@"))
             if not self._root:
-                raise pa.ArrowInvalid("it names no folder")
+                raise pa.ArrowInvalid("it does not name a folder")
         else:
-            self.uri = self._root = os.path.abspath(uri)  # an address must mean the same from every folder
+            self.uri = self._root = os.path.abspath(uri)  # independent of the working directory
 
     def create(self, path: str, fill: Callable[[IO[bytes]], object]) -> None:
-        """Written beside its name, and renamed when it is on the disk: power can fail too."""
+        """Write a temporary file in the same folder, sync it to disk (power can fail), then rename it."""
         target = self._path(path)
         unfinished = target.with_name(target.name + _UNFINISHED)
         try:
@@ -42,18 +47,21 @@ class FolderFiles:
                 os.fsync(file.fileno())
             unfinished.rename(target)
         except BaseException:
-            # It may never have been created; the first error is the one to tell.
+            # The file may not exist. Report the first error.
             with suppress(OSError):
                 unfinished.unlink()
             raise
 
     def content(self, path: str) -> pa.NativeFile:
+        """Open a whole file."""
         return pa.OSFile(str(self._path(path)))
 
     def footer(self, path: str) -> pa.NativeFile:
+        """Open the whole file: on a disk, that costs no more than opening its end."""
         return self.content(path)
 
     def move(self, path: str, new_path: str) -> None:
+        """Rename a file. Does nothing if that has been done already."""
         source, target = self._path(path), self._path(new_path)
         if target.is_file() and not source.exists():
             return
@@ -61,6 +69,7 @@ class FolderFiles:
         source.rename(target)
 
     def paths(self, prefix: str) -> Iterator[str]:
+        """List the finished files below a folder, relative to the root."""
         selector = pafs.FileSelector(f"{self._root}/{prefix}".rstrip("/"), recursive=True, allow_not_found=True)
         for info in self._fs.get_file_info(selector):
             if info.type == pafs.FileType.File and not info.path.endswith(_UNFINISHED):

@@ -1,7 +1,7 @@
-"""The lake's Parquet. What is written and read, wherever it lies.
+"""The lake's Parquet files, in a folder or in a bucket.
 
-A file appears whole or not at all. It carries everything that the warehouse knows of its extract (its metadata, see
-`ingest/landing.py`), so that raw can be rebuilt from the lake alone.
+A file appears complete or not at all. Its metadata holds everything that the warehouse stores about the extract
+(`ingest/landing.py`), so that raw can be rebuilt from the lake alone.
 """
 
 from __future__ import annotations
@@ -27,8 +27,16 @@ class Lake:
     """Files under one root: ``/a/folder``, ``file:///a/folder`` or ``gs://bucket/prefix``."""
 
     def __init__(self, uri: str, storage_client: Callable[[], storage.Client] | None = None) -> None:
-        """``storage_client`` is called once, when a bucket is first asked for something; without one, Google's
-        application default credentials are used. Raises ``LakeError`` for an address that can't be a lake."""
+        """Makes no request.
+
+        Args:
+            uri: The lake's root.
+            storage_client: Makes the client for a bucket. It is called once, before the first request. The default
+                uses Google's application default credentials.
+
+        Raises:
+            LakeError: the address can't be a lake.
+        """
         try:
             self._files = _files(uri, storage_client)
         except (OSError, ValueError, pa.ArrowException) as error:
@@ -38,15 +46,20 @@ class Lake:
         self.uri = self._files.uri
 
     def write(self, path: str, table: pa.Table, metadata: dict[str, Any]) -> str:
-        """Write one file and give its address. ``path`` is relative to the root and must be new: a bucket refuses one
-        under which something else lies already.
+        """Write one file and return its address.
 
-        Raises ``LakeError`` (a full disk, missing rights); what was half written is removed.
+        Args:
+            path: Relative to the root. It must be new: a bucket refuses to replace another file.
+            table: The rows.
+            metadata: Is stored in the file next to the rows.
+
+        Raises:
+            LakeError: for example a full disk or a missing permission. No part of the file remains.
         """
         table = table.replace_schema_metadata({_METADATA_KEY: json.dumps(metadata).encode()})
 
         def fill(file: Any) -> None:
-            # With checksums: a bit that a disk turns over would otherwise change numbers in silence.
+            # Without checksums, a flipped bit on the disk would silently change numbers.
             pq.write_table(table, file, compression="zstd", write_page_checksum=True)
 
         try:
@@ -55,12 +68,16 @@ class Lake:
             raise LakeError(
                 f"{self.uri}/{path} can't be written: {error} → "
                 f"{_remedy(error) or 'free space there, or point MDP_LAKE_URI elsewhere'}; "
-                "nothing of this extract was committed, the next run pulls it again"
+                "this extract was not committed; the next run extracts it again"
             ) from error
         return f"{self.uri}/{path}"
 
     def move(self, path: str, new_path: str) -> None:
-        """Give a file another place; may be repeated after a death in the middle of it. Raises ``LakeError``."""
+        """Move a file. The call may be repeated after the process died in the middle of it.
+
+        Raises:
+            LakeError: the file can't be moved.
+        """
         try:
             self._files.move(path, new_path)
         except OSError as error:
@@ -69,7 +86,11 @@ class Lake:
             ) from error
 
     def files(self, prefix: str = "") -> Iterator[str]:
-        """The finished files below ``prefix``, as paths relative to the root, in order. Raises ``LakeError``."""
+        """The paths of the finished files below ``prefix``, relative to the root, sorted.
+
+        Raises:
+            LakeError: the lake can't be listed.
+        """
         try:
             found = sorted(self._files.paths(prefix))
         except OSError as error:
@@ -78,7 +99,11 @@ class Lake:
         return (path for path in found if path.endswith(".parquet"))
 
     def metadata(self, path: str) -> dict[str, Any]:
-        """What was written beside the rows of a file. Raises ``LakeError`` for a file that MDP didn't write whole."""
+        """The metadata that ``write`` stored in the file.
+
+        Raises:
+            LakeError: the file is damaged, or MDP did not write it.
+        """
         try:
             metadata: dict[str, Any] = json.loads((self._schema(path).metadata or {})[_METADATA_KEY])
             return metadata
@@ -86,13 +111,16 @@ class Lake:
             if remedy := _remedy(error):
                 raise LakeError(f"{self.uri}/{path} can't be read: {error} → {remedy}") from error
             raise LakeError(
-                f"{self.uri}/{path} is no extract of MDP, or is damaged: {error!r} → move it out of the lake, "
-                "then pull its days again"
+                f"{self.uri}/{path} is damaged, or MDP did not write it: {error!r} → move it out of the lake, "
+                "then extract its days again"
             ) from error
 
     def schema(self, path: str) -> pa.Schema:
-        """Names and types of a file's columns, by its path or its address; of an object, without its rows. Raises
-        ``LakeError``."""
+        """Names and types of a file's columns, by path or address. From a bucket, it reads only the file's end.
+
+        Raises:
+            LakeError: the file can't be read.
+        """
         path = self._relative(path)
         try:
             return self._schema(path).remove_metadata()
@@ -100,7 +128,11 @@ class Lake:
             raise self._unreadable(f"{self.uri}/{path}", error) from error
 
     def read(self, address: str) -> pa.Table:
-        """The rows of a file, by the address that ``write`` gave. Raises ``LakeError``."""
+        """The rows of the file at an address that ``write`` returned.
+
+        Raises:
+            LakeError: the file can't be read.
+        """
         try:
             with self._files.content(self._relative(address)) as file:
                 return pq.read_table(file, page_checksum_verification=True)
@@ -116,17 +148,17 @@ class Lake:
 
     @staticmethod
     def _unreadable(address: str, error: Exception) -> LakeError:
-        return LakeError(f"{address} can't be read: {error} → {_remedy(error) or 'pull its days again'}")
+        return LakeError(f"{address} can't be read: {error} → {_remedy(error) or 'extract its days again'}")
 
 
 def _files(uri: str, storage_client: Callable[[], storage.Client] | None) -> Files:
-    """Raises ``OSError``, ``ValueError`` or Arrow's for an address that can't be a lake."""
+    """The storage for an address. Raises ``OSError``, ``ValueError`` or Arrow's error if it can't be a lake."""
     if uri.startswith("gs://"):
-        from mdp_dagster.lake.bucket import BucketFiles  # Google's libraries take a second to load
+        from mdp_dagster.lake.bucket import BucketFiles  # imported lazily: Google's libraries take about a second
 
         return BucketFiles(uri, storage_client)
     if "://" in uri and not uri.startswith("file://") or uri.startswith("gs:"):
-        raise ValueError("it is of no kind that MDP knows")
+        raise ValueError("MDP does not support this kind of address")
     return FolderFiles(uri)
 
 

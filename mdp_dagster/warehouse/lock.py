@@ -14,7 +14,7 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.05
-_SAY_AFTER_SECONDS = 15.0
+_LOG_INTERVAL_SECONDS = 15.0
 
 
 class LockTimeout(Exception):
@@ -69,7 +69,7 @@ class FileLock:
                     if now - started > self._timeout:
                         holder = self._holder(descriptor)
                         raise LockTimeout(f"process {holder} has held it for {self._timeout:g} s") from None
-                    if now - said > _SAY_AFTER_SECONDS:
+                    if now - said > _LOG_INTERVAL_SECONDS:
                         said = now
                         log.info("waiting for process %s, which holds %s", self._holder(descriptor), self._path)
                     time.sleep(_POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""Who asks Google Cloud: application default credentials in their forms, or the service account to act as."""
+"""Credentials for Google Cloud: application default credentials in each form, or an impersonated service account."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 
 @pytest.fixture(autouse=True)
-def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No credentials of whoever runs the tests, and no metadata server."""
+def no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the credentials of the machine that runs the tests, and the metadata server."""
     for name in ("GOOGLE_APPLICATION_CREDENTIALS", "BIGQUERY_EMULATOR_HOST", "STORAGE_EMULATOR_HOST"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path / "gcloud"))
@@ -69,7 +69,7 @@ def test_a_key_file_is_a_service_account(key_file: Path) -> None:
 
 
 class TokenService(BaseHTTPRequestHandler):
-    """Gives a token for a token, and says which project a number is."""
+    """Exchanges tokens, and resolves project numbers."""
 
     def do_POST(self) -> None:
         asked = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
@@ -117,7 +117,7 @@ def test_workload_identity_federation_needs_no_key(
         assert client.project == "some-project"
 
 
-def test_another_service_account_is_acted_as(key_file: Path) -> None:
+def test_another_service_account_can_be_impersonated(key_file: Path) -> None:
     given = settings(MDP_GOOGLE_IMPERSONATE_SERVICE_ACCOUNT=ACT_AS)
     for client in (bigquery_client(given), storage_client(given)):
         assert isinstance(client._credentials, impersonated_credentials.Credentials)
@@ -125,12 +125,12 @@ def test_another_service_account_is_acted_as(key_file: Path) -> None:
         assert SCOPE in client._credentials._target_scopes
 
 
-def test_without_any_it_is_an_error(tmp_path: Path) -> None:
+def test_missing_credentials_raise_an_error(tmp_path: Path) -> None:
     with pytest.raises(DefaultCredentialsError):
         bigquery_client(settings())
 
 
-def test_an_emulator_is_asked_by_nobody() -> None:
+def test_an_emulator_gets_anonymous_requests() -> None:
     given = settings(BIGQUERY_EMULATOR_HOST="http://127.0.0.1:1", STORAGE_EMULATOR_HOST="http://127.0.0.1:2")
     big, storage = bigquery_client(given), storage_client(given)
     assert isinstance(big._credentials, AnonymousCredentials) and isinstance(storage._credentials, AnonymousCredentials)
@@ -140,6 +140,6 @@ def test_an_emulator_is_asked_by_nobody() -> None:
     )
 
 
-def test_the_resource_for_peoples_own_assets_has_the_same_client(key_file: Path) -> None:
+def test_the_dagster_resource_makes_the_same_client(key_file: Path) -> None:
     with bigquery_resource(settings()).get_client() as client:
         assert isinstance(client._credentials, service_account.Credentials) and client.location == "europe-west3"

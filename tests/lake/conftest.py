@@ -12,7 +12,7 @@ from .places import Bucket, Folder, Place
 
 @pytest.fixture(params=["folder", "bucket"])
 def place(request: pytest.FixtureRequest) -> Place:
-    """Both kinds of places: what a test shows here holds for each."""
+    """A lake's folder or bucket. Each test runs with both."""
     found: Place = request.getfixturevalue(request.param)
     return found
 

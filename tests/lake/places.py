@@ -1,4 +1,4 @@
-"""Where lakes lie in the tests, with a way past the lake: to damage a file, or to see what is there."""
+"""The folders and buckets of test lakes, with direct access: to damage a file, or to see what exists."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Place(ABC):
 
     @abstractmethod
     def names(self) -> list[str]:
-        """Everything that lies in the lake, in order."""
+        """All file names in the lake, sorted."""
 
 
 class Folder(Place):
@@ -67,19 +67,24 @@ class Bucket(Place):
 
 
 class Faults:
-    """What goes wrong in Cloud Storage, and what was asked of it (tests/support/emulators/storage_launcher.py)."""
+    """Injected faults in Cloud Storage, and the requests it received (tests/support/emulators/storage_launcher.py)."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
     def next(self, target: str, **fault: Any) -> None:
-        """``target``: a pattern of ``METHOD``-less ``path?query name``. ``status``, ``lose``, ``hold``, ``times``."""
+        """Set the next fault.
+
+        Args:
+            target: A pattern for ``path?query name``, without the method.
+            fault: Any of ``status``, ``lose``, ``hold`` and ``times``.
+        """
         requests.post(f"{self._url}/_faults", json={"target": target, **fault}, timeout=10).raise_for_status()
 
     def clear(self) -> None:
         requests.delete(f"{self._url}/_faults", timeout=10).raise_for_status()
 
     def requests(self) -> list[str]:
-        """Since ``clear``, or the beginning."""
+        """The requests since ``clear`` or the start."""
         found: list[str] = requests.get(f"{self._url}/_requests", timeout=10).json()
         return found

@@ -1,4 +1,4 @@
-"""What the tests write to lakes."""
+"""The rows that the tests write to lakes."""
 
 from __future__ import annotations
 
@@ -32,5 +32,5 @@ METADATA = {"kind": "extract", "days": [["2026-01-01", 200, "abc"]], "account": 
 
 
 def same_rows(one: pa.Table, other: pa.Table) -> bool:
-    """Equal in every value and type, whatever the metadata."""
+    """Whether all values and types are equal. Metadata is ignored."""
     return bool(one.replace_schema_metadata(None).equals(other.replace_schema_metadata(None)))

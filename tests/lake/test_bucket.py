@@ -1,4 +1,4 @@
-"""A lake in a bucket: what was asked for is done once, whatever becomes of the requests; errors say what to do."""
+"""A lake in a bucket: every operation takes effect once, after any network fault, and errors give a remedy."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from .places import Bucket
 from .rows import METADATA, ROWS, same_rows
 
 BIG = pa.table({"id": [os.urandom(16).hex() for _ in range(600_000)]})
-"""So big that it is uploaded in more than one request."""
+"""Big enough to need several upload requests."""
 
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between tries; what is tried again is the library's business as ever."""
+    """Shorten the pauses between retries. The library still decides which requests it retries."""
     monkeypatch.setattr(gcs, "DEFAULT_RETRY", gcs.DEFAULT_RETRY.with_delay(initial=0.02, maximum=0.1))
 
 
-def told(error: pytest.ExceptionInfo[LakeError]) -> str:
-    """The message, which must be fit for a log: no address of an upload, no library's exception behind it."""
+def error_message(error: pytest.ExceptionInfo[LakeError]) -> str:
+    """The message. Checks that it is safe to log: without an upload's address or a chained exception."""
     text = str(error.value)
     assert "http" not in text and "upload_id" not in text and " → " in text, text
     cause: BaseException | None = error.value
@@ -47,7 +47,7 @@ def told(error: pytest.ExceptionInfo[LakeError]) -> str:
 # ---- one bucket, one client ------------------------------------------------------------------------------------------
 
 
-def test_a_bucket_is_understood_without_a_client() -> None:
+def test_an_address_is_checked_without_a_client() -> None:
     def no_client() -> storage.Client:
         raise AssertionError("asked for")
 
@@ -56,8 +56,8 @@ def test_a_bucket_is_understood_without_a_client() -> None:
 
 
 @pytest.mark.parametrize("prefix", ["", "/", "/lake", "/with spaces/and ümläuts/50%25", "/dots.and-such_"])
-def test_a_lake_may_lie_anywhere_in_a_bucket(bucket: Bucket, prefix: str) -> None:
-    """Addresses are as BigQuery and gcloud take them: nothing is escaped."""
+def test_a_lake_can_use_any_prefix_of_a_bucket(bucket: Bucket, prefix: str) -> None:
+    """Addresses have the form that BigQuery and gcloud accept: without escapes."""
     clients = []
 
     def client() -> storage.Client:
@@ -73,7 +73,7 @@ def test_a_lake_may_lie_anywhere_in_a_bucket(bucket: Bucket, prefix: str) -> Non
     assert len(clients) == 1
 
 
-def test_without_a_client_the_librarys_own_defaults_count(
+def test_without_a_client_the_librarys_defaults_apply(
     bucket: Bucket, google_cloud: GoogleCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", google_cloud.storage_url)
@@ -81,7 +81,7 @@ def test_without_a_client_the_librarys_own_defaults_count(
     assert same_rows(bucket.lake.read(address), ROWS)
 
 
-def test_a_lake_in_a_folder_loads_nothing_of_google() -> None:
+def test_a_lake_in_a_folder_imports_no_google_library() -> None:
     code = (
         "import sys, mdp_dagster.lake as lake\nlist(lake.Lake('nowhere').files())\n"
         "print([name for name in sys.modules if name.startswith(('google.cloud.', 'google.auth', 'requests'))])"
@@ -91,7 +91,7 @@ def test_a_lake_in_a_folder_loads_nothing_of_google() -> None:
 
 
 def test_metadata_and_columns_are_read_without_the_rows(bucket: Bucket) -> None:
-    """One request for a usual file, two for one that carries more than usual."""
+    """One request for a usual file, two for a file with very large metadata."""
     bucket.lake.write("big.parquet", BIG, METADATA)
     bucket.lake.write("much.parquet", ROWS, {"much": os.urandom(200_000).hex()})
     bucket.faults.clear()
@@ -110,38 +110,36 @@ def test_metadata_and_columns_are_read_without_the_rows(bucket: Bucket) -> None:
 @pytest.mark.parametrize(
     "fault", [{"lose": True}, {"status": 503}, {"status": 429}, {"lose": True, "times": 3}], ids=str
 )
-def test_an_upload_whose_answer_is_lost_is_found_to_have_arrived(
-    bucket: Bucket, table: pa.Table, fault: dict[str, int]
-) -> None:
+def test_an_upload_succeeds_when_its_answer_is_lost(bucket: Bucket, table: pa.Table, fault: dict[str, int]) -> None:
     bucket.faults.next("f.parquet", **fault)
     address = bucket.lake.write("f.parquet", table, METADATA)
     assert same_rows(bucket.lake.read(address), table)
     assert bucket.names() == ["f.parquet"]
 
 
-def test_the_last_part_of_a_big_upload_may_be_lost(bucket: Bucket) -> None:
+def test_a_big_upload_succeeds_when_its_last_part_is_lost(bucket: Bucket) -> None:
     bucket.faults.next("f.parquet", method="PUT", lose=True)
     assert same_rows(bucket.lake.read(bucket.lake.write("f.parquet", BIG, METADATA)), BIG)
     assert sum(request.startswith("PUT") for request in bucket.faults.requests()) == 2
 
 
-def test_the_same_file_may_be_written_again_and_another_may_not(bucket: Bucket) -> None:
+def test_a_file_can_be_written_again_only_with_the_same_content(bucket: Bucket) -> None:
     address = bucket.lake.write("s/f.parquet", ROWS, METADATA)
     assert bucket.lake.write("s/f.parquet", ROWS, METADATA) == address
     with pytest.raises(LakeError) as error:
         bucket.lake.write("s/f.parquet", ROWS.slice(1), METADATA)
     assert re.match(
-        rf"{bucket.uri}/s/f.parquet can't be written: another file lies there already → .*move it out", told(error)
+        rf"{bucket.uri}/s/f.parquet can't be written: another file exists there → .*move it out", error_message(error)
     )
     assert same_rows(bucket.lake.read(address), ROWS)
 
 
-def test_a_download_that_was_damaged_on_its_way_is_noticed(bucket: Bucket) -> None:
+def test_a_damaged_download_is_noticed(bucket: Bucket) -> None:
     address = bucket.lake.write("f.parquet", ROWS, METADATA)
     bucket.faults.next("f.parquet", method="GET", damage=True)
     with pytest.raises(LakeError, match=r"f.parquet can't be read: Checksum mismatch(.|\n)* → try again") as error:
         bucket.lake.read(address)
-    told(error)
+    error_message(error)
     assert same_rows(bucket.lake.read(address), ROWS)
 
 
@@ -158,27 +156,25 @@ def test_a_move_survives_lost_answers(bucket: Bucket, method: str, fault: dict[s
     assert same_rows(bucket.lake.read(f"{bucket.uri}/refused/a.parquet"), ROWS)
 
 
-def test_a_move_that_died_after_copying_is_ended_by_the_next(bucket: Bucket) -> None:
+def test_the_next_move_finishes_one_that_stopped_after_copying(bucket: Bucket) -> None:
     bucket.lake.write("a.parquet", ROWS, METADATA)
     bucket.faults.next("a.parquet", method="DELETE", status=403, message="no storage.objects.delete")
     with pytest.raises(
         LakeError, match=r"a.parquet can't be moved to b.parquet: 403 no storage.objects.delete → give"
     ) as error:
         bucket.lake.move("a.parquet", "b.parquet")
-    told(error)
+    error_message(error)
     assert bucket.names() == ["a.parquet", "b.parquet"]
     bucket.lake.move("a.parquet", "b.parquet")
     assert bucket.names() == ["b.parquet"]
 
 
-def test_nothing_is_moved_over_another_file(bucket: Bucket) -> None:
+def test_a_move_never_replaces_another_file(bucket: Bucket) -> None:
     bucket.lake.write("a.parquet", ROWS, METADATA)
     address = bucket.lake.write("b.parquet", ROWS.slice(1), METADATA)
-    with pytest.raises(
-        LakeError, match="a.parquet can't be moved to b.parquet: another file lies there already"
-    ) as error:
+    with pytest.raises(LakeError, match="a.parquet can't be moved to b.parquet: another file exists there") as error:
         bucket.lake.move("a.parquet", "b.parquet")
-    told(error)
+    error_message(error)
     assert bucket.names() == ["a.parquet", "b.parquet"]
     assert same_rows(bucket.lake.read(address), ROWS.slice(1))
 
@@ -195,7 +191,7 @@ faults = st.lists(
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(faults, faults)
-def test_whatever_becomes_of_the_requests_a_write_and_a_move_are_whole_or_can_be_repeated(
+def test_a_write_and_a_move_are_complete_or_can_be_repeated_after_any_fault(
     bucket: Bucket, while_writing: list[tuple], while_moving: list[tuple]
 ) -> None:
     for name in bucket.names():
@@ -241,72 +237,72 @@ USES = ["write", "write much", "read", "metadata", "schema", "move", "list"]
 
 
 @pytest.mark.parametrize("use", USES)
-def test_a_missing_right_is_named_with_the_role_that_gives_it(bucket: Bucket, use: str) -> None:
+def test_an_error_names_the_missing_role(bucket: Bucket, use: str) -> None:
     bucket.faults.next("/b/", status=403, message="mdp@x.iam does not have storage.objects.y access.", times=9)
     with pytest.raises(LakeError) as error:
         every_use(bucket.lake)[USES.index(use)]()
     assert re.search(
         rf"^{bucket.uri}.* can't be .*: 403 mdp@x.iam does not have storage.objects.y access. → give .* "
         rf"roles/storage.objectUser on the bucket gs://{bucket.name}, or set MDP_LAKE_URI",
-        told(error),
+        error_message(error),
     )
 
 
 @pytest.mark.parametrize("use", [use for use in USES if use != "move"])
-def test_a_missing_bucket_is_named(bucket: Bucket, use: str) -> None:
+def test_an_error_names_a_missing_bucket(bucket: Bucket, use: str) -> None:
     lake = Lake("gs://no-such-bucket/lake", bucket.storage_client)
     with pytest.raises(LakeError) as error:
         every_use(lake)[USES.index(use)]()
     assert re.search(
         "^gs://no-such-bucket/lake.* can't be .*: 404 The specified bucket does not exist. → "
         "create the bucket gs://no-such-bucket, or set MDP_LAKE_URI",
-        told(error),
+        error_message(error),
     )
 
 
 @pytest.mark.parametrize("use", USES)
-def test_a_network_that_is_gone_is_waited_for_and_then_named(use: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_are_retried_without_a_network_and_then_fail(use: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gcs, "RETRY_SECONDS", 0.3)
     options = {"api_endpoint": f"http://127.0.0.1:{free_port()}"}
     client = storage.Client(project="p", credentials=AnonymousCredentials(), client_options=options)
     with pytest.raises(LakeError) as error:
         every_use(Lake("gs://some-bucket/lake", lambda: client))[USES.index(use)]()
     assert re.search(
-        r"can't be .*: .*Connection refused.* \(tried again for 0 s\) → try again when the network", told(error)
+        r"can't be .*: .*Connection refused.* \(retried for 0 s\) → try again when the network", error_message(error)
     )
 
 
-def test_a_service_that_is_down_is_named(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_reports_an_unavailable_service(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gcs, "RETRY_SECONDS", 0.3)
     bucket.faults.next("/b/", status=503, message="Backend Error", times=1000)
     with pytest.raises(
-        LakeError, match=r"can't be written: 503 Backend Error \(tried again for 0 s\) → try again"
+        LakeError, match=r"can't be written: 503 Backend Error \(retried for 0 s\) → try again"
     ) as error:
         bucket.lake.write("f.parquet", ROWS, METADATA)
-    told(error)
+    error_message(error)
 
 
-def test_a_bucket_that_keeps_what_it_has_is_named(bucket: Bucket) -> None:
+def test_an_error_reports_a_retention_policy(bucket: Bucket) -> None:
     bucket.lake.write("f.parquet", ROWS, METADATA)
     bucket.faults.next("f.parquet", method="DELETE", status=403, message="subject to bucket's retention policy")
-    with pytest.raises(LakeError, match=rf"→ take the retention policy off gs://{bucket.name}"):
+    with pytest.raises(LakeError, match=rf"→ remove the retention policy from gs://{bucket.name}"):
         bucket.lake.move("f.parquet", "g.parquet")
 
 
-def test_missing_credentials_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_reports_missing_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere/key.json")
     with pytest.raises(
         LakeError, match="key.json was not found.* → check the credentials: GOOGLE_APPLICATION_CRED"
     ) as error:
         Lake("gs://some-bucket/lake").write("f.parquet", ROWS, METADATA)
-    told(error)
+    error_message(error)
 
 
-def test_an_answer_about_credentials_is_not_shown_as_a_whole(bucket: Bucket) -> None:
+def test_an_error_does_not_show_the_whole_answer_about_credentials(bucket: Bucket) -> None:
     def client() -> storage.Client:
         raise RefreshError("invalid_grant: Account not found", {"access_token": "ya29.secret"})
 
     with pytest.raises(LakeError, match="invalid_grant: Account not found → check the credentials") as error:
         list(Lake(bucket.uri, client).files())
-    assert "secret" not in told(error)
+    assert "secret" not in error_message(error)

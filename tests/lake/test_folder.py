@@ -1,4 +1,4 @@
-"""A lake in a local folder: wherever it lies, whole files or none."""
+"""A lake in a local folder: files are complete or absent, in any folder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ processes.set_forkserver_preload(["mdp_dagster.lake", "mdp_dagster.warehouse.duc
 
 @pytest.mark.parametrize("name", ["plain", "with spaces and ümläuts", "50%25 & more", "trailing/"])
 @pytest.mark.parametrize("scheme", ["", "file://"])
-def test_a_lake_may_lie_anywhere(scheme: str, name: str, tmp_path: Path) -> None:
+def test_a_lake_can_use_any_folder(scheme: str, name: str, tmp_path: Path) -> None:
     lake = Lake(f"{scheme}{tmp_path}/{name}")
     address = lake.write("s/r/f ü.parquet", ROWS, METADATA)
     assert address.startswith(f"{scheme}{tmp_path}/{name.rstrip('/')}/s/r/")
@@ -35,7 +35,7 @@ def test_a_lake_may_lie_anywhere(scheme: str, name: str, tmp_path: Path) -> None
     assert (tmp_path / escaped_as_in_a_uri / "s/r/f ü.parquet").is_file()
 
 
-def test_a_relative_lake_lies_where_the_process_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_address_starts_at_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     lake = Lake("./some/lake")
     monkeypatch.chdir("/")
@@ -54,7 +54,7 @@ def _write_big_files(uri: str) -> None:
         lake.write(f"run/{n}.parquet", big, {"rows": big.num_rows})
 
 
-def test_a_process_killed_while_it_writes_leaves_whole_files_only(folder: Folder) -> None:
+def test_a_killed_process_leaves_only_complete_files(folder: Folder) -> None:
     lake, caught_in_the_act = folder.lake, 0
     for _ in range(4):
         before = set(folder.root.rglob("*.unfinished"))
@@ -90,7 +90,7 @@ def _write_with_little_space(uri: str, answer: Connection) -> None:
     answer.send("went on")
 
 
-def test_a_full_disk_leaves_nothing_of_the_file_and_says_what_to_do(folder: Folder) -> None:
+def test_a_full_disk_leaves_no_part_of_the_file_and_gives_a_remedy(folder: Folder) -> None:
     ours, theirs = processes.Pipe(duplex=False)
     writer = processes.Process(target=_write_with_little_space, args=(folder.lake.uri, theirs))
     writer.start()
@@ -101,15 +101,15 @@ def test_a_full_disk_leaves_nothing_of_the_file_and_says_what_to_do(folder: Fold
     assert sorted(path.name for path in (folder.root / "run").iterdir()) == ["after.parquet", "small.parquet"]
 
 
-def test_a_place_that_is_taken_leaves_nothing_half_written(folder: Folder) -> None:
+def test_a_path_that_is_a_folder_leaves_no_partial_file(folder: Folder) -> None:
     (folder.root / "run/f.parquet/inside").mkdir(parents=True)
     with pytest.raises(LakeError, match="run/f.parquet can't be written"):
         folder.lake.write("run/f.parquet", ROWS, METADATA)
     assert [path.name for path in (folder.root / "run").iterdir()] == ["f.parquet"]
 
 
-def test_a_lake_below_a_file_says_where_to_point_it_to(tmp_path: Path) -> None:
-    """Fails for root too, unlike a folder without rights."""
+def test_a_lake_below_a_file_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    """A folder below a file fails for root too, unlike a folder without permissions."""
     (tmp_path / "file").write_text("x")
     for lake in (Lake(str(tmp_path / "file")), Lake(str(tmp_path / "file" / "lake"))):
         with pytest.raises(LakeError, match="can't be written.*MDP_LAKE_URI"):

@@ -1,4 +1,4 @@
-"""The lake keeps what it was given, whole, and says so when it can't: in a folder and in a bucket alike."""
+"""The lake stores complete files or raises an error, in a folder and in a bucket."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from mdp_dagster.lake import Lake, LakeError
 from .places import Place
 from .rows import METADATA, ROWS, SCHEMA, same_rows
 
-in_one_place = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+with_shared_fixture = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
-def test_what_was_written_is_read_back(place: Place) -> None:
+def test_written_files_are_read_back(place: Place) -> None:
     address = place.lake.write("google_ads/campaign_daily/run/1.parquet", ROWS, METADATA)
     assert address == f"{place.lake.uri}/google_ads/campaign_daily/run/1.parquet"
     assert same_rows(place.lake.read(address), ROWS)
@@ -49,19 +49,19 @@ rows = st.lists(
 numbers = iter(range(1_000_000))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=in_one_place)
+@settings(max_examples=60, deadline=None, suppress_health_check=with_shared_fixture)
 @given(rows, st.dictionaries(st.text(max_size=5), json_values, max_size=4))
 def test_any_rows_and_any_metadata_are_read_back(
     place: Place, written: list[dict[str, Any]], metadata: dict[str, Any]
 ) -> None:
-    """No rows at all, too: a day restated to nothing."""
+    """Also a file without rows: a day that was restated to zero rows."""
     table, path = pa.Table.from_pylist(written, SCHEMA), f"{next(numbers)}.parquet"
     address = place.lake.write(path, table, metadata)
     assert same_rows(place.lake.read(address), table)
     assert place.lake.metadata(path) == metadata
 
 
-def test_a_file_tells_its_columns_by_path_and_by_address(place: Place) -> None:
+def test_a_files_columns_can_be_read_by_path_and_by_address(place: Place) -> None:
     address = place.lake.write("s/r/1.parquet", ROWS, METADATA)
     assert place.lake.schema("s/r/1.parquet") == place.lake.schema(address) == SCHEMA
     assert place.lake.schema(address).metadata is None
@@ -81,8 +81,8 @@ def test_files_are_listed_below_a_prefix_and_in_order(place: Place) -> None:
     assert list(place.lake.files("nowhere")) == []
 
 
-def test_threads_write_side_by_side(place: Place) -> None:
-    """More files than Cloud Storage lists at a time, too."""
+def test_threads_can_write_in_parallel(place: Place) -> None:
+    """Includes more files than Cloud Storage lists per request."""
     paths = [f"s/r/run/{n}.parquet" for n in range(120)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda path: place.lake.write(path, ROWS, {"path": path}), paths))
@@ -93,7 +93,7 @@ def test_threads_write_side_by_side(place: Place) -> None:
 # ---- moving ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_moved_file_lies_in_its_new_place_alone(place: Place) -> None:
+def test_a_moved_file_exists_only_at_its_new_path(place: Place) -> None:
     place.lake.write("s/r/1.parquet", ROWS, METADATA)
     place.lake.move("s/r/1.parquet", "refused/s/r/1.parquet")
     assert place.names() == ["refused/s/r/1.parquet"]
@@ -101,14 +101,14 @@ def test_a_moved_file_lies_in_its_new_place_alone(place: Place) -> None:
     assert place.lake.metadata("refused/s/r/1.parquet") == METADATA
 
 
-def test_a_move_may_be_repeated(place: Place) -> None:
+def test_a_move_can_be_repeated(place: Place) -> None:
     place.lake.write("a.parquet", ROWS, METADATA)
     for _ in range(3):
         place.lake.move("a.parquet", "b.parquet")
     assert place.names() == ["b.parquet"]
 
 
-def test_a_file_that_is_nowhere_can_not_be_moved(place: Place) -> None:
+def test_a_missing_file_can_not_be_moved(place: Place) -> None:
     with pytest.raises(LakeError, match=r"gone.parquet can't be moved to b.parquet: .* → move it by hand"):
         place.lake.move("gone.parquet", "b.parquet")
     assert place.names() == []
@@ -122,36 +122,36 @@ def test_a_file_that_is_nowhere_can_not_be_moved(place: Place) -> None:
     [b"", b"PAR1", b"hello world", os.urandom(99_000), b"PAR1" + b"\x00" * 500 + b"PAR1", b"\xff" * 99_000 + b"PAR1"],
     ids=["empty", "short", "text", "noise", "zeros", "footer beyond its beginning"],
 )
-def test_a_file_that_is_no_extract_is_named(place: Place, content: bytes) -> None:
+def test_an_error_names_a_file_that_is_not_an_extract(place: Place, content: bytes) -> None:
     place.put("s/bad.parquet", content)
-    with pytest.raises(LakeError, match=r"(?s)s/bad.parquet is no extract of MDP, or is damaged.* → move it out"):
+    with pytest.raises(LakeError, match=r"(?s)s/bad.parquet is damaged, or MDP did not write it.* → move it out"):
         place.lake.metadata("s/bad.parquet")
-    with pytest.raises(LakeError, match=r"(?s)s/bad.parquet can't be read.* → pull its days again"):
+    with pytest.raises(LakeError, match=r"(?s)s/bad.parquet can't be read.* → extract its days again"):
         place.lake.read(f"{place.lake.uri}/s/bad.parquet")
-    with pytest.raises(LakeError, match=r"(?s)s/bad.parquet can't be read.* → pull its days again"):
+    with pytest.raises(LakeError, match=r"(?s)s/bad.parquet can't be read.* → extract its days again"):
         place.lake.schema("s/bad.parquet")
 
 
-def test_somebody_elses_parquet_is_no_extract(place: Place) -> None:
+def test_a_parquet_file_from_another_program_is_not_an_extract(place: Place) -> None:
     foreign = io.BytesIO()
     pq.write_table(ROWS, foreign)
     place.put("s/foreign.parquet", foreign.getvalue())
-    with pytest.raises(LakeError, match=r"s/foreign.parquet is no extract of MDP"):
+    with pytest.raises(LakeError, match=r"s/foreign.parquet is damaged, or MDP did not write it"):
         place.lake.metadata("s/foreign.parquet")
 
 
-def test_a_file_that_is_gone_is_named(place: Place) -> None:
-    with pytest.raises(LakeError, match="gone.parquet can't be read.* → pull its days again"):
+def test_an_error_names_a_missing_file(place: Place) -> None:
+    with pytest.raises(LakeError, match="gone.parquet can't be read.* → extract its days again"):
         place.lake.read(f"{place.lake.uri}/gone.parquet")
-    with pytest.raises(LakeError, match="gone.parquet can't be read.* → pull its days again"):
+    with pytest.raises(LakeError, match="gone.parquet can't be read.* → extract its days again"):
         place.lake.schema("gone.parquet")
-    with pytest.raises(LakeError, match="gone.parquet is no extract"):
+    with pytest.raises(LakeError, match="gone.parquet is damaged, or MDP did not write it"):
         place.lake.metadata("gone.parquet")
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=in_one_place)
+@settings(max_examples=30, deadline=None, suppress_health_check=with_shared_fixture)
 @given(st.data())
-def test_a_file_that_was_cut_off_is_named(place: Place, data: st.DataObject) -> None:
+def test_an_error_names_a_truncated_file(place: Place, data: st.DataObject) -> None:
     path = f"{next(numbers)}.parquet"
     address = place.lake.write(path, ROWS, METADATA)
     content = place.content(path)
@@ -162,10 +162,10 @@ def test_a_file_that_was_cut_off_is_named(place: Place, data: st.DataObject) -> 
         place.lake.metadata(path)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=in_one_place)
+@settings(max_examples=100, deadline=None, suppress_health_check=with_shared_fixture)
 @given(st.data())
-def test_a_bit_turned_over_among_the_rows_is_noticed_or_harmless(place: Place, data: st.DataObject) -> None:
-    """It never changes a number in silence."""
+def test_a_flipped_bit_in_the_rows_is_noticed_or_harmless(place: Place, data: st.DataObject) -> None:
+    """It never changes a number without an error."""
     path = f"{next(numbers)}.parquet"
     address = place.lake.write(path, ROWS, METADATA)
     content = bytearray(place.content(path))

@@ -1,4 +1,4 @@
-"""One at a time by a lease: between threads, with answers that are lost, and with a holder that is cut off."""
+"""A lease admits one holder at a time: between threads, with lost answers, and with a holder without a network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mdp_dagster.lake import LakeError
-from mdp_dagster.lake.gcs import BucketPlace
+from mdp_dagster.lake.gcs import BucketLocation
 from mdp_dagster.lake.lease import lease as lease_module
 from mdp_dagster.lake.lease.lease import BucketLease, LeaseLost, LeaseTimeout
 from mdp_dagster.lake.lease.object import Claim, LeaseObject
@@ -27,10 +27,10 @@ def lease(bucket: Bucket, timeout: float = PATIENCE, duration: float = 1.0) -> B
     return BucketLease(bucket.uri, bucket.storage_client, "build", timeout, duration)
 
 
-def rob(bucket: Bucket) -> None:
-    """Takes the lease from whoever has it, as nobody does who plays by the rules."""
-    rival_object = LeaseObject(BucketPlace(bucket.uri, bucket.storage_client), OBJECT, 5.0)
-    while not (shown := rival_object.look()) or not Claim(rival_object, 60.0).write(shown.generation):
+def take_over_by_force(bucket: Bucket) -> None:
+    """Take the lease from its holder, against the protocol."""
+    rival_object = LeaseObject(BucketLocation(bucket.uri, bucket.storage_client), OBJECT, 5.0)
+    while not (shown := rival_object.read()) or not Claim(rival_object, 60.0).write(shown.generation):
         pass
 
 
@@ -49,13 +49,13 @@ def test_a_lease_is_an_object_that_names_its_holder_while_it_is_held(bucket: Buc
     assert bucket.names() == []
 
 
-def test_a_lease_that_nobody_else_wants_costs_two_requests(bucket: Bucket) -> None:
+def test_an_uncontested_lease_takes_two_requests(bucket: Bucket) -> None:
     with lease(bucket, duration=60).held():
         pass
     assert len(bucket.faults.requests()) == 2
 
 
-def test_what_is_given_back_is_there_for_the_next(bucket: Bucket) -> None:
+def test_a_released_lease_is_free_at_once(bucket: Bucket) -> None:
     one, other = lease(bucket), lease(bucket)
     for held in (one, other, one):
         with held.held():
@@ -86,7 +86,7 @@ def test_threads_take_turns(bucket: Bucket, shared: bool) -> None:
     assert (most, turns) == (1, 8)
 
 
-def test_a_thread_may_take_it_again_and_gives_it_back_at_the_end(bucket: Bucket) -> None:
+def test_a_lease_is_reentrant_within_a_thread(bucket: Bucket) -> None:
     one, impatient = lease(bucket), lease(bucket, timeout=0)
     with one.held():
         with one.held(), one.held():
@@ -97,27 +97,27 @@ def test_a_thread_may_take_it_again_and_gives_it_back_at_the_end(bucket: Bucket)
         pass
 
 
-def test_who_waits_in_vain_is_told_for_whom(bucket: Bucket) -> None:
+def test_a_timeout_names_the_holder(bucket: Bucket) -> None:
     with lease(bucket, duration=5).held(), pytest.raises(LeaseTimeout) as error:
         lease(bucket, timeout=0.3, duration=5).held().__enter__()
     assert re.fullmatch(
         rf"{bucket.uri}/{OBJECT} is held by process \d+ on \S+, since \S+; waited 0.3 s → end that process, or raise "
-        r"MDP_LOCK_TIMEOUT_SECONDS; what a dead process held is free 5 s later",
+        r"MDP_LOCK_TIMEOUT_SECONDS; the lease of a dead process expires after 5 s",
         str(error.value),
     )
 
 
-def test_a_thread_that_waits_in_vain_for_another_is_told_so(bucket: Bucket) -> None:
+def test_a_timeout_within_a_process_names_the_other_thread(bucket: Bucket) -> None:
     one = lease(bucket, timeout=0.1)
-    told = pytest.raises(LeaseTimeout, match="is held by another thread of this process; waited 0.1 s")
-    with one.held(), ThreadPoolExecutor(1) as pool, told:
+    error_message = pytest.raises(LeaseTimeout, match="is held by another thread of this process; waited 0.1 s")
+    with one.held(), ThreadPoolExecutor(1) as pool, error_message:
         pool.submit(one.held().__enter__).result()
 
 
-def test_who_waits_says_for_whom(
+def test_a_waiting_process_logs_the_holder(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(lease_module, "_SAY_AFTER_SECONDS", 0.1)
+    monkeypatch.setattr(lease_module, "_LOG_INTERVAL_SECONDS", 0.1)
     with caplog.at_level(logging.INFO), lease(bucket).held(), pytest.raises(LeaseTimeout):
         lease(bucket, timeout=0.5).held().__enter__()
     said = [record.message for record in caplog.records if "waiting for" in record.message]
@@ -125,27 +125,27 @@ def test_who_waits_says_for_whom(
     assert re.match(rf"waiting for {bucket.uri}/{OBJECT}: it is held by process \d+ on ", said[0])
 
 
-# ---- answers that are lost -------------------------------------------------------------------------------------------
+# ---- lost answers ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fault", [{"lose": True}, {"status": 503}, {"status": 429, "times": 2}], ids=str)
-@pytest.mark.parametrize("when", ["it is taken", "it is renewed", "it is given back"])
-def test_a_lost_answer_loses_no_lease(bucket: Bucket, when: str, fault: dict[str, int]) -> None:
-    one = lease(bucket, duration=1.5 if when == "it is renewed" else 6)
-    if when == "it is taken":
+@pytest.mark.parametrize("when", ["acquire", "renew", "release"])
+def test_a_lost_answer_does_not_lose_the_lease(bucket: Bucket, when: str, fault: dict[str, int]) -> None:
+    one = lease(bucket, duration=1.5 if when == "renew" else 6)
+    if when == "acquire":
         bucket.faults.next("_leases", method="POST", **fault)
     with one.held():
-        if when == "it is renewed":
+        if when == "renew":
             bucket.faults.next("_leases", method="POST", **fault)
             time.sleep(0.6)
-        elif when == "it is given back":
+        elif when == "release":
             bucket.faults.next("_leases", method="DELETE", **fault)
         one.check()
     assert bucket.names() == []
 
 
-def test_an_outage_in_which_nobody_else_takes_it_does_no_harm(bucket: Bucket, caplog: pytest.LogCaptureFixture) -> None:
-    """It may be lost, which is said at once; that it wasn't is known at the end."""
+def test_an_outage_without_a_rival_does_no_harm(bucket: Bucket, caplog: pytest.LogCaptureFixture) -> None:
+    """The log warns at once that the lease may be lost. At the end it turns out that it wasn't."""
     one = lease(bucket, duration=0.5)
     with one.held():
         bucket.faults.next("_leases", status=503, times=1000)
@@ -154,16 +154,16 @@ def test_an_outage_in_which_nobody_else_takes_it_does_no_harm(bucket: Bucket, ca
             one.check()
         bucket.faults.clear()
     assert bucket.names() == []
-    assert [r.levelname for r in caplog.records if "in time" in r.message] == ["ERROR"], "said once"
+    assert [r.levelname for r in caplog.records if "in time" in r.message] == ["ERROR"], "logged once"
 
 
-def test_an_outage_that_goes_on_leaves_it_uncertain(bucket: Bucket, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_outage_until_the_end_raises_lease_lost(bucket: Bucket, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(LeaseLost, match="couldn't be renewed in time"), lease(bucket, duration=0.5).held():
         bucket.faults.next("_leases", status=503, times=1000)
         wait_until(lambda: "couldn't be renewed in time" in caplog.text)
 
 
-def test_a_short_outage_at_the_end_leaves_the_lease_to_run_out(bucket: Bucket) -> None:
+def test_after_a_short_outage_at_the_end_the_lease_expires(bucket: Bucket) -> None:
     with lease(bucket, duration=2).held():
         bucket.faults.next("_leases", method="DELETE", status=503, times=1000)
     assert bucket.names() == [OBJECT]
@@ -172,46 +172,44 @@ def test_a_short_outage_at_the_end_leaves_the_lease_to_run_out(bucket: Bucket) -
         pass
 
 
-def test_who_can_not_reach_the_bucket_waits_and_then_says_why(bucket: Bucket) -> None:
+def test_a_timeout_reports_an_unreachable_bucket(bucket: Bucket) -> None:
     bucket.faults.next("_leases", status=503, message="Backend Error", times=1000)
     with pytest.raises(LakeError, match=rf"{OBJECT} can't be used: 503 Backend Error → try again"):
         lease(bucket, timeout=0.3).held().__enter__()
 
 
-# ---- a lease that is lost --------------------------------------------------------------------------------------------
+# ---- a lost lease ----------------------------------------------------------------------------------------------------
 
 
-def test_a_lease_that_was_taken_over_is_told_at_once_and_at_the_end(
-    bucket: Bucket, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_takeover_is_reported_at_once_and_at_the_end(bucket: Bucket, caplog: pytest.LogCaptureFixture) -> None:
     one = lease(bucket, duration=0.5)
     lost = pytest.raises(LeaseLost, match="another process has taken it over, or it was deleted → run this work again")
     with lost, one.held():
-        rob(bucket)
+        take_over_by_force(bucket)
         wait_until(lambda: any(record.levelname == "ERROR" for record in caplog.records))
-        assert f"{bucket.uri}/{OBJECT} was held by this process, and another process has taken it" in caplog.text
+        assert f"{bucket.uri}/{OBJECT} was held by this process, but another process has taken it" in caplog.text
         with pytest.raises(LeaseLost):
             one.check()
-    assert bucket.names() == [OBJECT], "the other's lease stays"
+    assert bucket.names() == [OBJECT], "the lease of the other process remains"
 
 
-@pytest.mark.parametrize("how", ["robbed", "deleted"])
-def test_a_loss_is_found_at_the_end_even_if_no_renewal_was_due(bucket: Bucket, how: str) -> None:
+@pytest.mark.parametrize("how", ["taken over", "deleted"])
+def test_a_loss_is_found_at_the_end_without_a_renewal(bucket: Bucket, how: str) -> None:
     with pytest.raises(LeaseLost), lease(bucket, duration=60).held():
-        if how == "robbed":
-            rob(bucket)
+        if how == "taken over":
+            take_over_by_force(bucket)
         else:
             bucket.storage_client().bucket(bucket.name).blob(f"{bucket.PREFIX}/{OBJECT}").delete()
 
 
-def test_an_error_of_the_work_goes_before_the_loss(bucket: Bucket, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_of_the_work_takes_precedence_over_the_loss(bucket: Bucket, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(ZeroDivisionError), lease(bucket, duration=60).held():
-        rob(bucket)
+        take_over_by_force(bucket)
         raise ZeroDivisionError
     assert "another process has taken it over" in caplog.text
 
 
-def test_no_thread_stays_behind(bucket: Bucket) -> None:
+def test_no_thread_remains(bucket: Bucket) -> None:
     before = threading.active_count()
     for _ in range(3):
         with lease(bucket, duration=60).held():
@@ -222,7 +220,7 @@ def test_no_thread_stays_behind(bucket: Bucket) -> None:
 # ---- errors ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_missing_right_and_a_missing_bucket_are_named_at_once(bucket: Bucket) -> None:
+def test_a_missing_permission_and_a_missing_bucket_are_reported_at_once(bucket: Bucket) -> None:
     bucket.faults.next("_leases", status=403, message="no storage.objects.create")
     with pytest.raises(LakeError, match=r"403 no storage.objects.create → give .* roles/storage.objectUser"):
         lease(bucket).held().__enter__()
@@ -230,13 +228,15 @@ def test_a_missing_right_and_a_missing_bucket_are_named_at_once(bucket: Bucket) 
         BucketLease("gs://no-such-bucket", bucket.storage_client, "build", PATIENCE).held().__enter__()
 
 
-def test_an_object_of_somebody_else_is_left_alone(bucket: Bucket) -> None:
+def test_an_object_that_is_not_a_lease_is_not_changed(bucket: Bucket) -> None:
     bucket.put(OBJECT, b"my notes")
-    with pytest.raises(LakeError, match=rf"{OBJECT} can.t be used: it is no lease of MDP → delete that object"):
+    with pytest.raises(
+        LakeError, match=rf"{OBJECT} can.t be used: the object is not a lease of MDP → delete that object"
+    ):
         lease(bucket).held().__enter__()
     assert bucket.content(OBJECT) == b"my notes"
 
 
-def test_only_a_bucket_has_leases() -> None:
+def test_leases_need_a_bucket() -> None:
     with pytest.raises(LakeError, match="/a/folder can't have leases: .* → set MDP_LAKE_URI to gs://"):
         BucketLease("/a/folder", None, "build", 1)

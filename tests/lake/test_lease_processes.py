@@ -1,4 +1,4 @@
-"""A lease between real processes, of which some are killed and some stand still."""
+"""A lease between real processes. Some are killed, and some are paused."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def lease(uri: str, endpoint: str, duration: float) -> BucketLease:
 
 
 def _count(uri: str, endpoint: str, times: int, pipe: Connection) -> None:
-    """Adds to a number in the bucket as nobody should who isn't alone: it is read, and written a moment later."""
+    """Increment a number in the bucket with a read and a later write, which is only safe for one process."""
     objects = client(endpoint).bucket(uri.removeprefix("gs://").split("/")[0])
     one = lease(uri, endpoint, 5.0)
     pipe.recv()
@@ -65,7 +65,7 @@ def _hold(uri: str, endpoint: str, duration: float, pipe: Connection) -> None:
         pipe.send("kept")
 
 
-def test_work_that_takes_longer_than_the_lease_keeps_it(bucket: Bucket, google_cloud: GoogleCloud) -> None:
+def test_long_work_keeps_the_lease(bucket: Bucket, google_cloud: GoogleCloud) -> None:
     with process(_hold, bucket.uri, google_cloud.storage_url, 1.5) as (_, pipe):
         assert answer(pipe) == "held"
         impatient = BucketLease(bucket.uri, bucket.storage_client, "build", 3.5, 1.5)
@@ -75,7 +75,7 @@ def test_work_that_takes_longer_than_the_lease_keeps_it(bucket: Bucket, google_c
         assert answer(pipe) == "kept"
 
 
-def test_a_killed_holder_is_followed_when_its_lease_has_run_out(
+def test_the_lease_of_a_killed_process_is_taken_over_after_it_expires(
     bucket: Bucket, google_cloud: GoogleCloud, caplog: pytest.LogCaptureFixture
 ) -> None:
     with process(_hold, bucket.uri, google_cloud.storage_url, 1.5) as (holder, pipe):
@@ -88,30 +88,28 @@ def test_a_killed_holder_is_followed_when_its_lease_has_run_out(
     assert f"taken over from process {holder.pid} on " in caplog.text
 
 
-def test_a_holder_that_stood_still_learns_that_another_has_taken_its_place(
-    bucket: Bucket, google_cloud: GoogleCloud
-) -> None:
+def test_a_paused_holder_notices_a_takeover(bucket: Bucket, google_cloud: GoogleCloud) -> None:
     with process(_hold, bucket.uri, google_cloud.storage_url, 1.5) as (holder, pipe):
         assert answer(pipe) == "held"
         os.kill(holder.pid, signal.SIGSTOP)
         pipe.send("end")
         with lease(bucket.uri, google_cloud.storage_url, 60.0).held():
             os.kill(holder.pid, signal.SIGCONT)
-            assert answer(pipe).startswith(f"lost: {bucket.uri}/_leases/build.json was held by this process, and ")
+            assert answer(pipe).startswith(f"lost: {bucket.uri}/_leases/build.json was held by this process, but ")
             holder.join()
-        # and it took nothing from its successor, which would have raised
+        # It did not disturb its successor, which would have raised an error.
 
 
-def _stand_still(uri: str, endpoint: str, duration: float, pipe: Connection) -> None:
+def _pause_while_holding(uri: str, endpoint: str, duration: float, pipe: Connection) -> None:
     with lease(uri, endpoint, duration).held():
         pipe.send("held")
         pipe.recv()
     pipe.send("kept")
 
 
-def test_a_holder_that_stood_still_unnoticed_keeps_its_lease(bucket: Bucket, google_cloud: GoogleCloud) -> None:
-    """A machine that slept, with nobody waiting."""
-    with process(_stand_still, bucket.uri, google_cloud.storage_url, 0.5) as (holder, pipe):
+def test_a_paused_holder_without_a_rival_keeps_its_lease(bucket: Bucket, google_cloud: GoogleCloud) -> None:
+    """For example a machine that slept while no other process was waiting."""
+    with process(_pause_while_holding, bucket.uri, google_cloud.storage_url, 0.5) as (holder, pipe):
         assert answer(pipe) == "held"
         os.kill(holder.pid, signal.SIGSTOP)
         time.sleep(0.8)

@@ -1,5 +1,7 @@
-"""The lease's rule over random histories: clocks that differ, requests that are lost or arrive late, holders that die
-or stand still. The object is a dictionary; claims and candidates are the real ones."""
+"""The lease protocol in random histories: different clocks, lost and late requests, holders that die or pause.
+
+The object is simulated. Claims and candidates are the real ones.
+"""
 
 from __future__ import annotations
 
@@ -15,22 +17,22 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from mdp_dagster.lake.gcs import BucketError
 from mdp_dagster.lake.lease import object as claim_module
-from mdp_dagster.lake.lease.object import Candidate, Claim, LeaseObject, Shown
+from mdp_dagster.lake.lease.object import Candidate, Claim, LeaseObject, LeaseRecord
 
 DURATION = 60.0
 RATES = [0.96, 1.0, 1.05]
-"""How fast the machines' clocks are. Nobody knows."""
+"""How fast the machines' clocks run. The processes can't see this."""
 
 
 class Service:
-    """Cloud Storage, one object of it, and the network before it."""
+    """One object in Cloud Storage, behind an unreliable network."""
 
     address = "gs://bucket/_leases/it.json"
 
     def __init__(self) -> None:
         self.time = 0.0
         self.rate = 1.0
-        self.shown: Shown | None = None
+        self.record: LeaseRecord | None = None
         self.fate = "done"
         self.delay = 0.0
         self.late: list[Callable[[], object]] = []
@@ -39,30 +41,30 @@ class Service:
     def now(self) -> float:
         return self.time * self.rate
 
-    def look(self) -> Shown | None:
+    def read(self) -> LeaseRecord | None:
         self.time += self.delay
         if self.fate != "done":
-            raise BucketError("lost", passing=True)
-        shown = self.shown
+            raise BucketError("lost", transient=True)
+        record = self.record
         self.time += self.delay
-        return shown
+        return record
 
-    def write(self, says: dict[str, str], generation: int) -> int | None:
+    def write(self, values: dict[str, str], generation: int) -> int | None:
         def arrive() -> int | None:
-            if (self.shown.generation if self.shown else 0) != generation:
+            if (self.record.generation if self.record else 0) != generation:
                 return None
             self._generations += 1
-            number, duration = int(says["number"]), float(says["duration_seconds"])
-            self.shown = Shown(self._generations, says["token"], number, duration, says["holder"])
+            number, duration = int(values["number"]), float(values["duration_seconds"])
+            self.record = LeaseRecord(self._generations, values["token"], number, duration, values["holder"])
             return self._generations
 
         return self._send(arrive)
 
     def remove(self, generation: int) -> bool:
         def arrive() -> bool:
-            if self.shown is None or self.shown.generation != generation:
+            if self.record is None or self.record.generation != generation:
                 return False
-            self.shown = None
+            self.record = None
             return True
 
         return self._send(arrive)
@@ -72,11 +74,11 @@ class Service:
         if self.fate == "late":
             self.late.append(arrive)
         if self.fate in ("late", "never arrived"):
-            raise BucketError(self.fate, passing=True)
+            raise BucketError(self.fate, transient=True)
         answer = arrive()
         self.time += self.delay
         if self.fate == "answer lost":
-            raise BucketError(self.fate, passing=True)
+            raise BucketError(self.fate, transient=True)
         return answer
 
 
@@ -86,7 +88,7 @@ class Process:
     candidate: Candidate | None = None
     claim: Claim | None = None
     overtaken: bool = False
-    """Somebody else has held the lease since this process took it."""
+    """Another process has held the lease since this one acquired it."""
 
 
 processes = st.integers(0, len(RATES) - 1)
@@ -111,23 +113,23 @@ class Lease(RuleBasedStateMachine):
         return process
 
     @rule(seconds=st.sampled_from([1.0, 19.0, 20.0, 40.0, 60.0]))
-    def time_passes(self, seconds: float) -> None:
+    def pass_time(self, seconds: float) -> None:
         self.service.time += seconds
 
     @precondition(lambda self: self.service.late)
     @rule(which=st.integers(0, 20))
-    def something_arrives_late(self, which: int) -> None:
+    def deliver_late_request(self, which: int) -> None:
         self.service.late.pop(which % len(self.service.late))()
 
     @rule(which=processes, fate=fates, delay=delays)
-    def wants_it(self, which: int, fate: str, delay: float) -> None:
+    def acquire(self, which: int, fate: str, delay: float) -> None:
         process = self._begin(which, fate, delay)
         if process.claim:
             return
         process.candidate = process.candidate or Candidate(cast(LeaseObject, self.service), DURATION)
         try:
-            while not process.candidate.step():
-                if not process.candidate.may_write:
+            while not process.candidate.try_to_acquire():
+                if not process.candidate.lease_is_free:
                     return
         except BucketError:
             return
@@ -136,57 +138,57 @@ class Lease(RuleBasedStateMachine):
             other.overtaken |= other is not process
 
     @rule(which=processes, fate=fates, delay=delays)
-    def renews(self, which: int, fate: str, delay: float) -> None:
+    def renew(self, which: int, fate: str, delay: float) -> None:
         process = self._begin(which, fate, delay)
         if process.claim:
             try:
                 if process.claim.write(process.claim.generation):
-                    assert not process.overtaken, "renewed what another has had"
+                    assert not process.overtaken, "renewed a lease that another process has held since"
                 else:
                     process.claim = None
             except BucketError:
                 pass
 
     @rule(which=processes, fate=fates, delay=delays)
-    def gives_it_back(self, which: int, fate: str, delay: float) -> None:
+    def release(self, which: int, fate: str, delay: float) -> None:
         process = self._begin(which, fate, delay)
         if process.claim:
             try:
                 if self.service.remove(process.claim.generation):
-                    assert not process.overtaken, "gave back as its own what another has had"
+                    assert not process.overtaken, "released a lease that another process has held since"
             except BucketError:
                 pass
             process.claim = None
 
     @rule(which=processes)
-    def dies(self, which: int) -> None:
+    def die(self, which: int) -> None:
         self.processes[which] = Process(RATES[which])
 
     @invariant()
-    def only_one_is_sure_to_have_it(self) -> None:
+    def at_most_one_process_holds_a_valid_claim(self) -> None:
         sure = [p for p in self.processes if p.claim and self.service.time * p.rate <= p.claim.valid_until]
         assert len(sure) <= 1
 
     @invariant()
-    def nobody_is_shut_out_for_good(self) -> None:
-        """Whatever has happened: with the others silent, whoever asks for long enough gets it."""
-        service, kept = self.service, (self.service.time, self.service.shown)
+    def a_new_process_gets_the_lease_in_the_end(self) -> None:
+        """After any history, if all others are silent, a new process gets the lease."""
+        service, saved = self.service, (self.service.time, self.service.record)
         service.rate, service.fate, service.delay = 1.0, "done", 0.0
         newcomer = Candidate(cast(LeaseObject, service), DURATION)
         for _ in range(5):
-            if newcomer.step():
+            if newcomer.try_to_acquire():
                 break
-            service.time += 0 if newcomer.may_write else DURATION * 1.2
+            service.time += 0 if newcomer.lease_is_free else DURATION * 1.2
         else:
-            raise AssertionError("shut out")
-        service.time, service.shown = kept
+            raise AssertionError("the new process did not get the lease")
+        service.time, service.record = saved
 
 
 TestLease = Lease.TestCase
 TestLease.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)
 
 
-# ---- what chance finds too seldom ------------------------------------------------------------------------------------
+# ---- rare cases ------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -200,27 +202,27 @@ def candidate(service: Service) -> Candidate:
     return Candidate(cast(LeaseObject, service), DURATION)
 
 
-def test_a_lease_counts_from_before_its_request(service: Service) -> None:
-    """Somebody else may have read it long before its holder had the answer."""
+def test_a_lease_lasts_from_before_its_request(service: Service) -> None:
+    """Another process may have read it long before the holder received the answer."""
     holder, service.delay = candidate(service), 5.0
-    assert holder.step() and service.time == 10.0
+    assert holder.try_to_acquire() and service.time == 10.0
     assert holder.claim.valid_until == DURATION
 
 
-def test_a_write_whose_answer_was_lost_counts_from_its_own_request(service: Service) -> None:
+def test_a_write_with_a_lost_answer_lasts_from_its_own_request(service: Service) -> None:
     holder, service.fate = candidate(service), "answer lost"
     with pytest.raises(BucketError):
-        holder.step()
+        holder.try_to_acquire()
     service.time, service.fate = 40.0, "done"
-    assert holder.step()
+    assert holder.try_to_acquire()
     assert holder.claim.valid_until == DURATION
 
 
-def test_a_fast_clock_takes_nothing_from_a_slow_one(service: Service) -> None:
+def test_a_process_with_a_fast_clock_does_not_take_over_too_early(service: Service) -> None:
     holder, rival = candidate(service), candidate(service)
-    assert holder.step()
-    while not rival.step():
-        service.time += 0.0 if rival.may_write else 0.1
+    assert holder.try_to_acquire()
+    while not rival.try_to_acquire():
+        service.time += 0.0 if rival.lease_is_free else 0.1
         service.rate = max(RATES)
     assert service.time * min(RATES) > holder.claim.valid_until
-    assert service.time < DURATION * 1.2, "nor waits for long"
+    assert service.time < DURATION * 1.2, "and it does not wait much longer than needed"

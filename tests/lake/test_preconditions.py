@@ -1,4 +1,4 @@
-"""What the lake and its leases lean on in Cloud Storage is there in the emulator too."""
+"""The emulator checks the preconditions that the lake and its leases rely on in Cloud Storage."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def objects(bucket: Bucket) -> storage.Bucket:
 
 
 def succeeded(calls: list[Callable[[], object]]) -> list[int]:
-    """Which calls did what they said, all made at the same time. The others must have been refused with 412."""
+    """The numbers of the calls that succeeded, all made at the same time. The others must fail with status 412."""
 
     def made(call: Callable[[], object]) -> bool:
         try:
@@ -33,7 +33,7 @@ def succeeded(calls: list[Callable[[], object]]) -> list[int]:
 
 
 @pytest.mark.parametrize("size", [100, 9_000_000], ids=["in one request", "in several"])
-def test_of_many_who_create_an_object_one_does(objects: storage.Bucket, size: int) -> None:
+def test_of_many_parallel_creates_one_succeeds(objects: storage.Bucket, size: int) -> None:
     contents = [bytes([n]) * size for n in range(4 if size > 100 else 12)]
     [winner] = succeeded(
         [lambda c=c: objects.blob("x").upload_from_string(c, if_generation_match=0) for c in contents]  # type: ignore[misc]
@@ -41,7 +41,7 @@ def test_of_many_who_create_an_object_one_does(objects: storage.Bucket, size: in
     assert objects.blob("x").download_as_bytes() == contents[winner]
 
 
-def test_of_many_who_write_over_a_generation_one_does(objects: storage.Bucket) -> None:
+def test_of_many_parallel_overwrites_one_succeeds(objects: storage.Bucket) -> None:
     first = objects.blob("x")
     first.upload_from_string("first")
     contents = [f"{n}" for n in range(12)]
@@ -56,7 +56,7 @@ def test_of_many_who_write_over_a_generation_one_does(objects: storage.Bucket) -
     assert now.generation > first.generation
 
 
-def test_of_many_who_delete_and_write_over_a_generation_one_does(objects: storage.Bucket) -> None:
+def test_of_many_parallel_deletes_and_overwrites_one_succeeds(objects: storage.Bucket) -> None:
     first = objects.blob("x")
     first.upload_from_string("first")
     generation = first.generation
@@ -72,7 +72,7 @@ def test_of_many_who_delete_and_write_over_a_generation_one_does(objects: storag
     assert [blob.name for blob in objects.list_blobs()] == ([] if winner < 3 else ["x"])
 
 
-def test_a_copy_and_a_read_keep_to_generations(objects: storage.Bucket) -> None:
+def test_a_copy_and_a_read_check_generations(objects: storage.Bucket) -> None:
     objects.blob("a").upload_from_string("one")
     objects.blob("b").upload_from_string("two")
     a = objects.get_blob("a")

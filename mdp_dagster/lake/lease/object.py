@@ -1,7 +1,7 @@
-"""One holder's claim to a lease: the object that shows it, written under preconditions.
+"""The object of a lease, and one process's claim to it.
 
-An object's generation changes with every write. Whoever writes names the generation that it takes the object to have:
-of two writers one gets its way, and the other learns it. A write whose answer was lost is found again by its token.
+An object's generation changes with every write, and each write names the generation that it expects. So of two writers
+one succeeds, and the other gets an error. If the answer to a write is lost, its token shows whether it arrived.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from uuid import uuid4
 
-from mdp_dagster.lake.gcs import BucketError, BucketPlace
+from mdp_dagster.lake.gcs import BucketError, BucketLocation
 
 log = logging.getLogger(__name__)
 
 ABSENT = 0
-"""The generation of an object that isn't there."""
-_CLOCKS_DIFFER = 1.1  # how much faster one machine's seconds may pass than another's, amply
+"""The generation of an object that does not exist."""
+_CLOCK_RATE_MARGIN = 1.1  # more than one machine's clock can run faster than another's
 
 
 def now() -> float:
-    """Seconds on a clock that nobody sets, and that goes on while the machine sleeps."""
+    """Seconds on a clock that can't be set, and that continues while the machine sleeps."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What the object says. ``number``: the holder's count of its own writes."""
+class LeaseRecord:
+    """The content of a lease's object. ``number`` counts the holder's own writes."""
 
     generation: int
     token: str
@@ -41,34 +41,35 @@ class Shown:
 
 
 class LeaseObject:
-    """The object. Each method is one request, tried once. All raise ``BucketError``."""
+    """The object in the bucket. Each method sends one request, without retries, and raises ``BucketError``."""
 
-    def __init__(self, place: BucketPlace, path: str, request_seconds: float) -> None:
-        self.address = f"{place.uri}/{path}"
-        self._place = place
+    def __init__(self, location: BucketLocation, path: str, request_seconds: float) -> None:
+        self.address = f"{location.uri}/{path}"
+        self._location = location
         self._path = path
         self._timeout = request_seconds
 
-    def look(self) -> Shown | None:
-        with self._place.explained():
-            blob = self._place.bucket().get_blob(self._place.name(self._path), timeout=self._timeout, retry=None)
+    def read(self) -> LeaseRecord | None:
+        """The object's content, or None if it does not exist."""
+        with self._location.translated_errors():
+            blob = self._location.bucket().get_blob(self._location.name(self._path), timeout=self._timeout, retry=None)
         if blob is None:
             return None
-        says = blob.metadata or {}
+        values = blob.metadata or {}
         try:
-            duration = float(says["duration_seconds"])
-            return Shown(blob.generation, says["token"], int(says["number"]), duration, says["holder"])
+            duration = float(values["duration_seconds"])
+            return LeaseRecord(blob.generation, values["token"], int(values["number"]), duration, values["holder"])
         except (KeyError, ValueError):
-            raise BucketError("it is no lease of MDP", "delete that object") from None
+            raise BucketError("the object is not a lease of MDP", "delete that object") from None
 
-    def write(self, says: dict[str, str], generation: int) -> int | None:
-        """The new generation; None where the object has another than ``generation``."""
+    def write(self, values: dict[str, str], generation: int) -> int | None:
+        """Write the object, and return its new generation. None if its generation is not the given one."""
         try:
-            with self._place.explained():
-                blob = self._place.blob(self._path)
-                blob.metadata = says  # read in one request with the generation
+            with self._location.translated_errors():
+                blob = self._location.blob(self._path)
+                blob.metadata = values  # so that one request reads both the values and the generation
                 blob.upload_from_string(
-                    json.dumps(says, indent=1),  # for people
+                    json.dumps(values, indent=1),  # for people
                     content_type="application/json",
                     if_generation_match=generation,
                     timeout=self._timeout,
@@ -81,10 +82,12 @@ class LeaseObject:
             raise
 
     def remove(self, generation: int) -> bool:
-        """False where the object has another generation, or is gone."""
+        """Delete the object. Returns False if its generation is not the given one, or if it does not exist."""
         try:
-            with self._place.explained():
-                self._place.blob(self._path).delete(if_generation_match=generation, timeout=self._timeout, retry=None)
+            with self._location.translated_errors():
+                self._location.blob(self._path).delete(
+                    if_generation_match=generation, timeout=self._timeout, retry=None
+                )
             return True
         except BucketError as error:
             if error.status in (404, 412):
@@ -93,10 +96,12 @@ class LeaseObject:
 
 
 class Claim:
-    """Not shared by threads without a lock.
+    """One process's claim to a lease. Threads must not share it without a lock.
 
-    ``generation``: the object's after the newest write that is known to have arrived. ``valid_until``: until then, by
-    ``now()``, nobody else takes the object over.
+    Attributes:
+        duration_seconds: How long the lease stays in force after a write.
+        generation: The object's generation after the newest write that certainly arrived.
+        valid_until: Until this time (``now()``), no other process takes the object over.
     """
 
     def __init__(self, lease_object: LeaseObject, duration_seconds: float) -> None:
@@ -110,70 +115,87 @@ class Claim:
         self._holder = f"process {os.getpid()} on {socket.gethostname()}, since {since}"
 
     def write(self, generation: int) -> bool:
-        """Take, renew or take over the object where it has ``generation``. False where it has another. Raises
-        ``BucketError``; the write may have arrived then."""
+        """Acquire or renew the lease, or take it over.
+
+        Args:
+            generation: The generation that the object has, as far as this process can tell.
+
+        Returns:
+            Whether this claim now holds the lease. False if the object has another generation.
+
+        Raises:
+            BucketError: the request failed. The write may have arrived nevertheless.
+        """
         number = len(self._sent_at)
-        # Valid from before the request: whoever waits counts from a moment after the object was written.
+        # The time before the request: a waiting process counts from a time after the object was written.
         self._sent_at.append(now())
-        says = {
+        values = {
             "holder": self._holder,
             "token": self._token,
             "number": str(number),
             "duration_seconds": str(self.duration_seconds),
         }
-        written = self._object.write(says, generation)
+        written = self._object.write(values, generation)
         if written is None:
-            return self.recognise(self._object.look())
-        self._note(written, number)
+            return self.confirm(self._object.read())
+        self._record_write(written, number)
         return True
 
-    def recognise(self, shown: Shown | None) -> bool:
-        """Whether the object shows this claim: an earlier write arrived, and only its answer was lost."""
-        if shown is None or shown.token != self._token:
+    def confirm(self, record: LeaseRecord | None) -> bool:
+        """Whether the object contains this claim. Then an earlier write arrived, and only its answer was lost."""
+        if record is None or record.token != self._token:
             return False
-        self._note(shown.generation, shown.number)
+        self._record_write(record.generation, record.number)
         return True
 
-    def _note(self, generation: int, number: int) -> None:
+    def _record_write(self, generation: int, number: int) -> None:
         self.generation = generation
         self.valid_until = self._sent_at[number] + self.duration_seconds
 
 
 class Candidate:
-    """Somebody who wants the lease.
+    """A process that waits for the lease.
 
-    ``claim``: what is held once ``step`` has said so. ``rival``: who was seen to hold the lease last.
+    Attributes:
+        claim: Holds the lease after ``try_to_acquire`` has returned True.
+        rival: The holder that was seen last.
     """
 
     def __init__(self, lease_object: LeaseObject, duration_seconds: float) -> None:
         self.claim = Claim(lease_object, duration_seconds)
-        self.rival: Shown | None = None
+        self.rival: LeaseRecord | None = None
         self._object = lease_object
         self._seen_at = 0.0
-        self._free: int | None = ABSENT  # the generation that may be written over
+        self._free_generation: int | None = ABSENT  # the generation that this process may overwrite
 
-    def step(self) -> bool:
-        """Take the lease, as far as is known without asking that it is free; then look. Raises ``BucketError``."""
-        if self._free is not None and self.claim.write(self._free):
-            if self._free != ABSENT and self.rival:
-                log.warning("%s: taken over from %s: no sign of life", self._object.address, self.rival.holder)
+    def try_to_acquire(self) -> bool:
+        """Write the object if it was free at the last look, then read it. Returns whether the lease is held.
+
+        Raises:
+            BucketError: a request failed.
+        """
+        if self._free_generation is not None and self.claim.write(self._free_generation):
+            if self._free_generation != ABSENT and self.rival:
+                log.warning(
+                    "%s: taken over from %s, which stopped renewing it", self._object.address, self.rival.holder
+                )
             return True
-        shown = self._object.look()
-        if self.claim.recognise(shown):
+        record = self._object.read()
+        if self.claim.confirm(record):
             return True
-        self._free = self._free_at(shown)
+        self._free_generation = self._overwritable(record)
         return False
 
     @property
-    def may_write(self) -> bool:
-        """There is no reason to wait before the next step."""
-        return self._free is not None
+    def lease_is_free(self) -> bool:
+        """Whether the lease was free at the last look, so that the next attempt needn't wait."""
+        return self._free_generation is not None
 
-    def _free_at(self, shown: Shown | None) -> int | None:
-        if shown is None:
+    def _overwritable(self, record: LeaseRecord | None) -> int | None:
+        if record is None:
             return ABSENT
-        if self.rival is None or self.rival.generation != shown.generation:
-            self.rival, self._seen_at = shown, now()
-        # Unchanged for longer than its duration, its holder has known for a while to have lost it.
-        expired = now() - self._seen_at > shown.duration_seconds * _CLOCKS_DIFFER
-        return shown.generation if expired else None
+        if self.rival is None or self.rival.generation != record.generation:
+            self.rival, self._seen_at = record, now()
+        # Unchanged for longer than its duration: the lease has expired for its holder too.
+        expired = now() - self._seen_at > record.duration_seconds * _CLOCK_RATE_MARGIN
+        return record.generation if expired else None

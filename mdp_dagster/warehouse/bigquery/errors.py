@@ -9,7 +9,7 @@ from google.api_core.exceptions import BadRequest, Forbidden, GoogleAPIError, No
 from google.auth.exceptions import GoogleAuthError
 from requests.exceptions import RequestException
 
-from mdp_dagster.google_cloud.errors import words_of
+from mdp_dagster.google_cloud.errors import error_text
 from mdp_dagster.warehouse.base import WarehouseError
 
 _QUOTA = ("quotaexceeded", "ratelimitexceeded", "quota exceeded", "exceeded rate limits", "exceeded quota")
@@ -20,7 +20,7 @@ _RIGHTS = (
 
 
 @contextmanager
-def explained(place: str) -> Iterator[None]:
+def translated_errors(place: str) -> Iterator[None]:
     """Raises ``WarehouseError`` for everything that Google's client raises. Not chained: its exception holds the
     request."""
     try:
@@ -36,7 +36,7 @@ def message_of(error: Exception) -> str:
     said = getattr(error, "errors", None)
     if said and isinstance(said[0], dict) and said[0].get("message"):
         return str(said[0]["message"])
-    return words_of(error).split("\n")[0]
+    return error_text(error).split("\n")[0]
 
 
 def _remedy(error: Exception) -> str:

@@ -14,7 +14,7 @@ from google.cloud import bigquery
 from mdp_dagster.warehouse.already_committed import each_once, not_there_yet
 from mdp_dagster.warehouse.base import Statement, Table, Unit, Warehouse, WarehouseError, as_of_datasets
 from mdp_dagster.warehouse.bigquery.catalog import Catalog, DatasetOptions
-from mdp_dagster.warehouse.bigquery.errors import explained
+from mdp_dagster.warehouse.bigquery.errors import translated_errors
 from mdp_dagster.warehouse.bigquery.estimates import estimated_bytes
 from mdp_dagster.warehouse.bigquery.loads import TIMEOUT, loads, run
 from mdp_dagster.warehouse.bigquery.parameters import in_bigquerys_words, typed
@@ -60,7 +60,7 @@ class BigQueryWarehouse(Warehouse):
 
     @cached_property
     def _client(self) -> bigquery.Client:
-        with explained("BigQuery"):
+        with translated_errors("BigQuery"):
             return self._connect()
 
     @cached_property
@@ -72,13 +72,13 @@ class BigQueryWarehouse(Warehouse):
         return f"BigQuery project {self._client.project}"
 
     def prepare(self, tables: Sequence[Table]) -> None:
-        with explained(self.place):
+        with translated_errors(self.place):
             self._catalog.prepare(tables)
 
     def commit(self, units: Iterable[Unit]) -> None:
         good, failure = sound(units)
         if any(append.count for unit in good for append in unit.appends):
-            with self._lease.held(), explained(self.place):
+            with self._lease.held(), translated_errors(self.place):
                 todo = not_there_yet(self.query, good)
                 self._append([unit for unit in todo if unit.once], "")
                 self._append([unit for unit in todo if not unit.once], uuid4().hex)
@@ -98,7 +98,7 @@ class BigQueryWarehouse(Warehouse):
 
     def replace(self, units: Iterable[Unit], tables: Sequence[Table]) -> None:
         self.prepare(tables)
-        with self._lease.held(), explained(self.place):
+        with self._lease.held(), translated_errors(self.place):
             good, failure = sound(units)
             if failure is not None:
                 raise failure
@@ -109,7 +109,7 @@ class BigQueryWarehouse(Warehouse):
         config = bigquery.QueryJobConfig(query_parameters=typed(given), labels=self._options.labels)
         if self._max_bytes is not None:
             config.maximum_bytes_billed = self._max_bytes
-        with explained(self.place):
+        with translated_errors(self.place):
             job = self._client.query(in_bigquerys_words(sql, given), job_config=config, timeout=TIMEOUT)
             result = job.result(timeout=_MAX_SECONDS)
             if not result.schema:
@@ -117,11 +117,11 @@ class BigQueryWarehouse(Warehouse):
             return _without_zone(result.to_arrow(create_bqstorage_client=False))
 
     def tables(self) -> set[tuple[str, str]]:
-        with explained(self.place):
+        with translated_errors(self.place):
             return set(self._catalog.tables())
 
     def drop_as_of(self, suffix: str) -> list[str]:
-        with explained(self.place):
+        with translated_errors(self.place):
             return self._catalog.drop(as_of_datasets(suffix))
 
     def exclusive(self) -> AbstractContextManager[None]:
@@ -130,7 +130,7 @@ class BigQueryWarehouse(Warehouse):
     charges_for_reading = True
 
     def estimated_bytes(self, statements: Mapping[str, Statement], window: DateWindow) -> Mapping[str, int | None]:
-        with explained(self.place):
+        with translated_errors(self.place):
             return estimated_bytes(self._client, self.query, statements, window, self._options.labels, self._emulated)
 
 
