@@ -5,7 +5,9 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3.10 python3; 
 	&& { echo $$p; break; }; done)
 VENV := .venv
 RUN := $(VENV)/bin/python
+MDP := $(VENV)/bin/mdp
 INSTALLED := $(VENV)/.installed
+PACKAGE := $(VENV)/.package
 
 # The stand-ins for Google's services in the tests: an environment of their own, and Python >= 3.11.
 EMULATORS_PYTHON ?= $(shell for p in $(PYTHON) python3.12 python3.11 python3.13 python3.14 python3; do \
@@ -20,12 +22,12 @@ EMULATORS_INSTALLED := $(EMULATORS)/.installed
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
 
-# The package itself, for `.venv/bin/dagster` and the like: wherever the checkout lies now.
-IMPORTABLE := import pathlib, site, sys; path = pathlib.Path(site.getsitepackages()[0], "mdp.pth"); \
-	path.exists() and path.read_text() == sys.argv[1] or path.write_text(sys.argv[1])
-
+# The package and its command `mdp`, from this checkout. Repeated when the checkout has moved or pyproject.toml has
+# changed. It downloads nothing: the lock file has what builds it.
 setup: $(INSTALLED)  ## install what is missing into .venv
-	@$(RUN) -c '$(IMPORTABLE)' "$(CURDIR)"
+	@test "$$(cat $(PACKAGE) 2>/dev/null)" = "$(CURDIR)" && test $(PACKAGE) -nt pyproject.toml && test -x $(MDP) || { \
+		PIP_DISABLE_PIP_VERSION_CHECK=1 $(RUN) -m pip install --quiet --quiet --no-deps --no-build-isolation \
+			--no-index --editable . && echo "$(CURDIR)" > $(PACKAGE); }
 
 $(INSTALLED): requirements.lock
 	@test -n "$(PYTHON)" || { echo "error: no Python >= 3.10 found; install one, or say make PYTHON=/path/to/python3"; exit 1; }
@@ -49,16 +51,16 @@ $(EMULATORS_INSTALLED): tests/support/emulators/requirements.lock
 	@touch $@
 
 demo: setup  ## the last 60 days of the sandbox's accounts: extract, model, check
-	@$(RUN) -m mdp_dagster demo
+	@$(MDP) demo
 
 dev: setup  ## the Dagster UI on http://127.0.0.1:3000, with the demo's data (or yours: .env)
-	@$(RUN) -m mdp_dagster dev
+	@$(MDP) dev
 
 backfill: setup  ## pull and model FROM=2024-01-01 TO=2024-12-31 [SELECT="kind:dbt"] [FRESH=1] in one run
-	@$(RUN) -m mdp_dagster backfill "$(FROM)" "$(TO)" --select '$(or $(SELECT),*)' $(if $(FRESH),--fresh)
+	@$(MDP) backfill "$(FROM)" "$(TO)" --select '$(or $(SELECT),*)' $(if $(FRESH),--fresh)
 
 as-of: setup  ## the marts as they stood AT="2026-11-01 06:00" [FROM=... TO=...], beside the current ones [DROP=1]
-	@$(RUN) -m mdp_dagster as-of "$(AT)" $(FROM) $(TO) $(if $(DROP),--drop)
+	@$(MDP) as-of "$(AT)" $(FROM) $(TO) $(if $(DROP),--drop)
 
 test: setup emulators  ## the tests
 	$(RUN) -m pytest -n 3 --dist worksteal
@@ -73,29 +75,29 @@ chaos: setup  ## kills, full disks, faults, restatements for five minutes, then 
 	@$(RUN) -m chaos $(if $(SEED),--seed $(SEED)) --seconds $(or $(SECONDS),300)
 
 check: setup  ## style, types, import contracts, definitions, dbt
-	$(VENV)/bin/ruff check .
-	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy
-	$(VENV)/bin/lint-imports
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+	$(RUN) $(VENV)/bin/lint-imports
 	$(RUN) -W ignore -m dagster definitions validate -w workspace.yaml --log-level warning
-	$(RUN) -m mdp_dagster parse-dbt
+	$(MDP) parse-dbt
 
 fix: setup  ## mend style where a tool can
-	$(VENV)/bin/ruff check --fix .
-	$(VENV)/bin/ruff format .
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
 
 query: setup  ## run SQL="..." on the warehouse
-	@$(RUN) -m mdp_dagster query "$(SQL)"
+	@$(MDP) query "$(SQL)"
 
 rebuild-raw: setup  ## empty mdp_raw and fill it from the lake alone
-	@$(RUN) -m mdp_dagster rebuild-raw
+	@$(MDP) rebuild-raw
 
 lock: setup  ## pin the dependencies anew (needs uv)
-	uv pip compile --universal --no-strip-extras --python-version 3.10 --generate-hashes --no-emit-index-url \
+	uv pip compile --quiet --universal --no-strip-extras --python-version 3.10 --generate-hashes --no-emit-index-url \
 		--no-header --group dev pyproject.toml -o requirements.lock
-	uv pip compile --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url \
+	uv pip compile --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header -c requirements.lock pyproject.toml deploy/requirements.in -o deploy/requirements.lock
-	uv pip compile --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url \
+	uv pip compile --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header tests/support/emulators/requirements.in -o tests/support/emulators/requirements.lock
 
 clean:  ## remove the demo's data, the environments and all caches (not your warehouse or lake)

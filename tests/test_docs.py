@@ -11,7 +11,7 @@ import dagster as dg
 import duckdb
 import pytest
 
-from mdp_dagster.cli import demo, dev, maintenance
+from mdp_dagster.cli import as_of, backfill, demo, dev, maintenance
 from mdp_dagster.definitions import build_definitions
 from mdp_dagster.defs.ads.platforms import REPORTS
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
@@ -161,9 +161,10 @@ def test_every_make_target_exists(path: Path) -> None:
 @docs
 def test_every_command_exists(path: Path) -> None:
     parser = argparse.ArgumentParser().add_subparsers()
-    for module in (demo, dev, maintenance):
+    for module in (demo, dev, backfill, as_of, maintenance):
         module.add_commands(parser)
-    named = {word for c in commands(path.read_text()) for word in re.findall(r"-m mdp_dagster ([a-z-]+)", c)}
+    command = re.compile(r"(?:-m mdp_dagster|^\s*(?:\S*/|uv run )?mdp) ([a-z-]+)")
+    named = {word for line in commands(path.read_text()) for word in command.findall(line)}
     assert {word for word in named if not word.startswith("-")} <= set(parser.choices)
 
 

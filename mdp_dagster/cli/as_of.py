@@ -22,11 +22,11 @@ class AsOfError(Exception):
 
 
 def add_commands(commands: Any) -> None:
-    parser = commands.add_parser("as-of", help="the marts as they stood at a past instant, in schemas of their own")
+    parser = commands.add_parser("as-of", help="build the marts as they were at a past instant, in separate schemas")
     parser.add_argument("instant", help="e.g. '2026-11-01 06:00' (MDP_TIMEZONE), 2026-11-01T06:00:00+01:00")
-    parser.add_argument("days", nargs="*", metavar="DAY", help="the first and the last day (default: all there are)")
-    parser.add_argument("--drop", action="store_true", help="remove the schemas of that instant again")
-    parser.add_argument("--demo", type=Path, help="the demo's data in this folder, even if there is a .env")
+    parser.add_argument("days", nargs="*", metavar="DAY", help="the first and the last day (default: all days)")
+    parser.add_argument("--drop", action="store_true", help="remove the schemas of that instant")
+    parser.add_argument("--demo", type=Path, help="use the demo's data in this folder, even if there is a .env")
     parser.set_defaults(run=_run)
 
 

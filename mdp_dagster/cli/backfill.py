@@ -30,17 +30,19 @@ class BackfillError(Exception):
 def add_commands(commands: Any) -> None:
     parser = commands.add_parser(
         "backfill",
-        help="pull, model and check a range of days in one run; again, it continues where it was interrupted",
+        help="extract, model and check a range of days; repeat it to continue one that broke off",
     )
     parser.add_argument("first", metavar="FIRST", help="the first day, e.g. 2024-01-01")
     parser.add_argument("last", metavar="LAST", help="the last day, included")
     parser.add_argument(
-        "--select", default="*", help="which assets, as Dagster writes it, e.g. kind:dbt (default: all)"
+        "--select", default="*", help="the assets, as a Dagster asset selection, e.g. kind:dbt (default: all)"
     )
     parser.add_argument(
-        "--fresh", action="store_true", help="pull all of it, also what an interrupted one has committed"
+        "--fresh",
+        action="store_true",
+        help="extract every day again, also what an interrupted run has committed",
     )
-    parser.add_argument("--demo", type=Path, help="the demo's data in this folder, even if there is a .env")
+    parser.add_argument("--demo", type=Path, help="use the demo's data in this folder, even if there is a .env")
     parser.set_defaults(run=_run)
 
 

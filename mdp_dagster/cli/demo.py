@@ -10,18 +10,19 @@ from typing import Any
 from uuid import uuid4
 
 from mdp_dagster.cli.dagster_home import dagster_instance, prepare_dagster_home
-from mdp_dagster.cli.demo_world import DEMO_FOLDER, DemoError, DemoWorld, running_sandbox
+from mdp_dagster.cli.demo_world import DEMO_FOLDER, DemoError, DemoWorld, require_the_sandbox, running_sandbox
 from mdp_dagster.window import DateWindow
 
 
 def add_commands(commands: Any) -> None:
-    parser = commands.add_parser("demo", help="pull, model and check the last days of the sandbox's accounts")
-    parser.add_argument("--days", type=int, default=60)
-    parser.add_argument("--folder", type=Path, default=DEMO_FOLDER, help="where the demo keeps its things")
+    parser = commands.add_parser("demo", help="extract, model and check the last 60 days of fictional ad accounts")
+    parser.add_argument("--days", type=int, default=60, help="how many days (default: 60)")
+    parser.add_argument("--folder", type=Path, default=DEMO_FOLDER, help="folder for the warehouse, lake and logs")
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
+    require_the_sandbox()
     # rich and Dagster take a second to import: not at the top, for the commands that need neither
     from mdp_dagster.cli.follow import RunError, Start, follow_run, terminal
     from mdp_dagster.cli.job_run import Order

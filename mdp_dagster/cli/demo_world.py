@@ -5,6 +5,7 @@ Nothing here touches a production warehouse: whatever .env or the environment sa
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from mdp_dagster.cli.dagster_home import environment
 from mdp_dagster.settings import PROJECT_ROOT, STATE_DIR
 
 _FOREIGN = ("MDP_", "GOOGLE_ADS_", "META_", "DAGSTER_", "GRPC_DEFAULT_SSL_ROOTS")
+_SANDBOX_PACKAGES = ("cryptography", "starlette", "uvicorn")  # the dependency group `sandbox` in pyproject.toml
 _START_SECONDS = 60
 
 DEMO_FOLDER = STATE_DIR / "demo"
@@ -63,13 +65,29 @@ class DemoWorld:
         }
 
 
+def require_the_sandbox() -> None:
+    """The image and an installation without the dependency group `sandbox` have only production code.
+
+    Raises:
+        DemoError: if the sandbox or one of its packages is missing.
+    """
+    missing = [name for name in _SANDBOX_PACKAGES if importlib.util.find_spec(name) is None]
+    if missing or not (PROJECT_ROOT / "sandbox").is_dir():
+        raise DemoError(
+            "the sandbox is not installed here → run the demo in a checkout of the repository, after `make setup` or "
+            "`uv sync`"
+        )
+
+
 @contextmanager
 def running_sandbox(world: DemoWorld, name: str = "sandbox") -> Iterator[dict[str, str]]:
     """The sandbox as a process; gives the environment that directs the connectors to it, which also stands in
     ``<name>.env``: two sandboxes at once need two names.
 
-    Raises ``DemoError`` when it doesn't come up.
+    Raises:
+        DemoError: if the sandbox is not installed or doesn't start.
     """
+    require_the_sandbox()
     world.folder.mkdir(parents=True, exist_ok=True)
     env_file, log_file = world.folder / f"{name}.env", world.folder / f"{name}.log"
     env_file.unlink(missing_ok=True)

@@ -23,9 +23,9 @@ _STOP_SECONDS = 20
 
 
 def add_commands(commands: Any) -> None:
-    parser = commands.add_parser("dev", help="the Dagster UI on 127.0.0.1")
-    parser.add_argument("--port", type=int, default=3000)
-    parser.add_argument("--demo", type=Path, help="the demo's data in this folder, even if there is a .env")
+    parser = commands.add_parser("dev", help="start the Dagster UI and daemon on 127.0.0.1")
+    parser.add_argument("--port", type=int, default=3000, help="port of the UI (default: 3000)")
+    parser.add_argument("--demo", type=Path, help="use the demo's data in this folder, even if there is a .env")
     parser.set_defaults(run=_run)
 
 

@@ -15,14 +15,14 @@ from mdp_dagster.warehouse.base import WarehouseError
 
 
 def add_commands(commands: Any) -> None:
-    rebuild = commands.add_parser("rebuild-raw", help="empty mdp_raw and fill it from the lake alone")
+    rebuild = commands.add_parser("rebuild-raw", help="empty mdp_raw and load it again from the lake")
     rebuild.set_defaults(run=_rebuild_raw)
-    clients = commands.add_parser("check-clients", help="read the clients file and say what is wrong with it")
+    clients = commands.add_parser("check-clients", help="check the clients file and list its clients")
     clients.set_defaults(run=_check_clients)
-    query = commands.add_parser("query", help="run a SQL statement on the warehouse and print what it gives")
-    query.add_argument("sql")
+    query = commands.add_parser("query", help="run a SQL statement on the warehouse and print the result")
+    query.add_argument("sql", metavar="SQL")
     query.set_defaults(run=_query)
-    parse = commands.add_parser("parse-dbt", help="parse the dbt project, so that the first load needn't")
+    parse = commands.add_parser("parse-dbt", help="parse the dbt project ahead of time")
     parse.set_defaults(run=_parse_dbt)
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+import tomli
 import yaml
 
 from .services import DEPLOY, ROOT, compose
@@ -57,11 +62,48 @@ def test_what_is_copied_is_there_and_is_let_in(source: str) -> None:
         "deploy/terraform/terraform.tfstate",
         "mdp_dagster/ingest/__pycache__/run.pyc",
         "tests/conftest.py",
+        "sandbox/server.py",
+        "chaos/rounds.py",
+        "bench/daily.py",
     ],
 )
 def test_neither_secrets_nor_data_nor_leftovers_can_get_in(path: str) -> None:
     assert gets_in("mdp_dagster/ingest/ingestion.py")
     assert not gets_in(path)
+
+
+def test_it_has_neither_the_sandbox_nor_chaos_nor_the_bench() -> None:
+    assert sorted(sources()) == ["dbt", "deploy/requirements.lock", "mdp_dagster"]
+
+
+def test_the_sandboxs_packages_are_not_production_dependencies() -> None:
+    project = tomli.loads((ROOT / "pyproject.toml").read_text())
+    production, sandbox = (
+        {re.split(r"[^\w-]", requirement)[0] for requirement in requirements}
+        for requirements in (project["project"]["dependencies"], project["dependency-groups"]["sandbox"])
+    )
+    assert sandbox == {"cryptography", "starlette", "uvicorn"}
+    assert not production & sandbox
+    lines = (DEPLOY / "requirements.lock").read_text().splitlines()
+    direct = [index for index, line in enumerate(lines) if line.strip().endswith("mdp-dagster (pyproject.toml)")]
+    named = {re.match(r"[\w-]+", next(line for line in lines[index::-1] if line[0] not in " #"))[0] for index in direct}  # type: ignore[index]
+    assert named == production
+
+
+def test_without_the_sandbox_the_demo_names_the_remedy(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "mdp_dagster", tmp_path / "mdp_dagster", ignore=shutil.ignore_patterns("__pycache__"))
+    demo = subprocess.run(
+        [sys.executable, "-m", "mdp_dagster", "demo"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert demo.returncode == 1
+    assert demo.stderr.splitlines() == [
+        "error: the sandbox is not installed here → run the demo in a checkout of the repository, after `make setup` "
+        "or `uv sync`"
+    ]
 
 
 def test_it_runs_as_a_numbered_user_and_no_argument_is_a_secret() -> None:
