@@ -4,19 +4,99 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from mdp_dagster.connectors.base import Report
+from mdp_dagster.connectors.base import Column, Report
 from mdp_dagster.warehouse.base import Table
 
 UTC = pa.timestamp("us", tz="UTC")
 
-# Before a report's own columns; `date` is the day in the account's time zone, as a date.
-_ROW_METADATA = [
-    pa.field("source", pa.string()),
-    pa.field("account_id", pa.string()),
-    pa.field("date", pa.date32()),
-    pa.field("extract_run_id", pa.string()),
-    pa.field("ingested_at", UTC),
-]
+# Name, type and description of each column, in order.
+_Columns = tuple[tuple[str, pa.DataType, str], ...]
+
+# These come before a report's own columns.
+_ROW_METADATA: _Columns = (
+    ("source", pa.string(), "The source, for example `google_ads`."),
+    ("account_id", pa.string(), "The account's id, digits only."),
+    ("date", pa.date32(), "The day, in the account's time zone, as a date."),
+    ("extract_run_id", pa.string(), "The extract that brought the row. One id for all accounts of a materialization."),
+    ("ingested_at", UTC, "When the row was landed (UTC)."),
+)
+
+_EXTRACTS: _Columns = (
+    ("source", pa.string(), "The source, for example `google_ads`."),
+    ("report", pa.string(), "The report: `account_daily` or `campaign_daily`."),
+    ("account_id", pa.string(), "The account's id, digits only."),
+    ("date", pa.date32(), "The day, in the account's time zone. Every day of the window has a row, also an empty one."),
+    ("extract_run_id", pa.string(), "The extract."),
+    ("extracted_at", UTC, "When the extract began (UTC). The newest one of a day counts."),
+    ("ingested_at", UTC, "When the whole answer had arrived (UTC). Null in rows older than this column."),
+    ("row_count", pa.int64(), "Rows of the day; 0 if the day is empty."),
+    ("content_digest", pa.string(), "A digest of the day's rows, independent of their order."),
+    (
+        "status",
+        pa.string(),
+        "`loaded`: this extract appended rows. `unchanged`: the day was the same, nothing appended.",
+    ),
+    ("effective_run_id", pa.string(), "The extract that the day's current rows belong to."),
+    ("contract_version", pa.int32(), "The version of the report's columns."),
+    ("landing_uri", pa.string(), "The file in the lake."),
+    ("dagster_run_id", pa.string(), "The Dagster run."),
+)
+
+_REJECTS: _Columns = (
+    ("source", pa.string(), "The source, for example `google_ads`."),
+    ("report", pa.string(), "The report."),
+    ("account_id", pa.string(), "The account's id, digits only."),
+    ("date", pa.date32(), "The row's day. Null if the row has no readable one."),
+    ("extract_run_id", pa.string(), "The extract."),
+    ("ingested_at", UTC, "When the row was rejected (UTC)."),
+    ("reason", pa.string(), "Everything that is wrong with the row, for example `campaign_id is missing`."),
+    ("payload", pa.string(), "The row as received, as JSON."),
+)
+
+_ACCOUNTS: _Columns = (
+    ("source", pa.string(), "The source, for example `google_ads`."),
+    ("account_id", pa.string(), "The account's id, digits only."),
+    ("account_name", pa.string(), "The account's name, from the source."),
+    ("currency", pa.string(), "The account's currency (ISO 4217), from the source."),
+    ("time_zone", pa.string(), "The account's time zone (IANA name), from the source."),
+    ("listed_as", pa.string(), "The id in the clients file that led to the account: its own, or its manager's."),
+    ("manager_id", pa.string(), "The manager account that gives access to it. Empty if there is none."),
+    ("client_id", pa.string(), "The client, from the clients file."),
+    ("client_name", pa.string(), "The client's name, from the clients file."),
+    ("reporting_currency", pa.string(), "The currency of the client's reports (ISO 4217), from the clients file."),
+    (
+        "exchange_rate",
+        pa.float64(),
+        "Reporting currency for one unit of the account's currency, from the clients file. 1 if they are the same, "
+        "null if there is no rate.",
+    ),
+    (
+        "conversion_action_type",
+        pa.string(),
+        "Meta: the action type that counts as a conversion in this account. Null unless the clients file sets it.",
+    ),
+    (
+        "lookback_days",
+        pa.int64(),
+        "For how many days the platform rewrites a day of this client. Null unless the clients file sets it: then the "
+        "platform's usual number applies.",
+    ),
+    (
+        "extract_run_id",
+        pa.string(),
+        "What wrote the row: an extract, or the Dagster run of a dbt build that found a change in the clients file.",
+    ),
+    ("ingested_at", UTC, "When the row was written (UTC). The newest row of an account counts."),
+)
+
+
+def _schema(columns: _Columns) -> pa.Schema:
+    return pa.schema([(name, type_) for name, type_, _ in columns])
+
+
+def _descriptions(columns: _Columns) -> dict[str, str]:
+    return {name: description for name, _, description in columns}
+
 
 EXTRACTS = Table(
     name="raw__extracts",
@@ -24,24 +104,8 @@ EXTRACTS = Table(
         "The extract ledger. Grain: source × report × account × day × extract_run_id. The newest row (extracted_at) of "
         "a day says under which effective_run_id its current rows stand."
     ),
-    schema=pa.schema(
-        [
-            ("source", pa.string()),
-            ("report", pa.string()),
-            ("account_id", pa.string()),
-            ("date", pa.date32()),
-            ("extract_run_id", pa.string()),
-            ("extracted_at", UTC),
-            ("ingested_at", UTC),
-            ("row_count", pa.int64()),
-            ("content_digest", pa.string()),
-            ("status", pa.string()),
-            ("effective_run_id", pa.string()),
-            ("contract_version", pa.int32()),
-            ("landing_uri", pa.string()),
-            ("dagster_run_id", pa.string()),
-        ]
-    ),
+    schema=_schema(_EXTRACTS),
+    descriptions=_descriptions(_EXTRACTS),
     partition_column="date",
     cluster_columns=("source", "report", "account_id"),
     require_partition_filter=True,
@@ -53,18 +117,8 @@ REJECTS = Table(
         "Rows that could not be taken: without their key, outside the window, or of the wrong type. Grain: one "
         "rejected row per pull. `date` is empty where the row had no readable day."
     ),
-    schema=pa.schema(
-        [
-            ("source", pa.string()),
-            ("report", pa.string()),
-            ("account_id", pa.string()),
-            ("date", pa.date32()),
-            ("extract_run_id", pa.string()),
-            ("ingested_at", UTC),
-            ("reason", pa.string()),
-            ("payload", pa.string()),
-        ]
-    ),
+    schema=_schema(_REJECTS),
+    descriptions=_descriptions(_REJECTS),
     partition_column="date",
     cluster_columns=("source", "report", "account_id"),
 )
@@ -75,25 +129,8 @@ ACCOUNTS = Table(
         "Whose account it is. Grain: source × account × ingested_at; the newest row of an account counts. A row is "
         "added when the platform or the clients file says something new."
     ),
-    schema=pa.schema(
-        [
-            ("source", pa.string()),
-            ("account_id", pa.string()),
-            ("account_name", pa.string()),
-            ("currency", pa.string()),
-            ("time_zone", pa.string()),
-            ("listed_as", pa.string()),
-            ("manager_id", pa.string()),
-            ("client_id", pa.string()),
-            ("client_name", pa.string()),
-            ("reporting_currency", pa.string()),
-            ("exchange_rate", pa.float64()),
-            ("conversion_action_type", pa.string()),
-            ("lookback_days", pa.int64()),
-            ("extract_run_id", pa.string()),
-            ("ingested_at", UTC),
-        ]
-    ),
+    schema=_schema(_ACCOUNTS),
+    descriptions=_descriptions(_ACCOUNTS),
     cluster_columns=("source", "account_id"),
 )
 
@@ -105,8 +142,15 @@ def report_table(report: Report) -> Table:
     return Table(
         name=report.table,
         description=f"{report.description} Grain: {report.grain} × extract_run_id, append-only, as received.",
-        schema=pa.schema(_ROW_METADATA + list(report.schema)),
+        schema=pa.schema([*_schema(_ROW_METADATA), *report.schema]),
+        descriptions=_descriptions(_ROW_METADATA) | {column.name: _described(column) for column in report.columns},
         partition_column="date",
         cluster_columns=("account_id", *(name for name in report.key if name != report.day_column)),
         require_partition_filter=True,
     )
+
+
+def _described(column: Column) -> str:
+    unit = f" Unit: {column.unit}." if column.unit else ""
+    as_text = " Text, as received." if column.type.value.endswith("_text") else ""
+    return f"{column.description}{unit}{as_text}"

@@ -19,7 +19,10 @@ def shared_raw_tables() -> list[dg.AssetSpec]:
             metadata={
                 "dagster/table_name": table.id,
                 "dagster/column_schema": dg.TableSchema(
-                    [dg.TableColumn(field.name, str(field.type)) for field in table.schema]
+                    [
+                        dg.TableColumn(field.name, str(field.type), description=table.descriptions[field.name])
+                        for field in table.schema
+                    ]
                 ),
             },
         )

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from mdp_dagster.connectors.base import Column, Report
+from mdp_dagster.connectors.base import Report
 from mdp_dagster.ingest.ingestion import ingest
 from mdp_dagster.ingest.result import IngestResult
 from mdp_dagster.ingest.tables import report_table
@@ -87,27 +87,10 @@ def _description(report: Report) -> str:
 
 
 def _column_schema(report: Report) -> dg.TableSchema:
-    own = {column.name: column for column in report.columns}
+    table = report_table(report)
     return dg.TableSchema(
         [
-            dg.TableColumn(field.name, str(field.type), description=_column_text(own.get(field.name), field.name))
-            for field in report_table(report).schema
+            dg.TableColumn(column.name, str(column.type), description=table.descriptions[column.name])
+            for column in table.schema
         ]
     )
-
-
-_METADATA_COLUMNS = {
-    "source": "The platform.",
-    "account_id": "The ad account, digits only.",
-    "date": "The day, in the account's time zone.",
-    "extract_run_id": "The pull that brought the row; one for all accounts of a materialization.",
-    "ingested_at": "When the row was landed, UTC.",
-}
-
-
-def _column_text(column: Column | None, name: str) -> str:
-    if column is None:
-        return _METADATA_COLUMNS[name]
-    unit = f" Unit: {column.unit}." if column.unit else ""
-    as_text = " Text, as received." if column.type.value.endswith("_text") else ""
-    return f"{column.description}{unit}{as_text}"

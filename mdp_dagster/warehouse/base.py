@@ -6,7 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -40,7 +40,8 @@ def same_columns(one: pa.Schema, other: pa.Schema) -> bool:
 class Table:
     """A raw table: append-only. What follows the schema matters where the engine has it.
 
-    ``require_partition_filter``: refuse statements that would read every day there is.
+    ``require_partition_filter``: refuse statements that would read every day there is. ``descriptions``: of the
+    columns, by name.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Table:
     cluster_columns: tuple[str, ...] = ()
     dataset: str = RAW
     require_partition_filter: bool = False
+    descriptions: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def id(self) -> str:
