@@ -99,12 +99,12 @@ def extracted(accounts: dict[str, list[str]], window: DateWindow) -> dict[str, f
 
     speeds = {}
     for platform in AD_PLATFORMS:
-        connector, report = platform(), platform.report("campaign_daily")
-        found, _ = connector.accounts(accounts[platform.source])
+        connector, report = platform.new_connector(), platform.report("campaign_daily")
+        found, _ = connector.accounts(accounts[platform.name])
         by_id: dict[str, PlatformAccount] = {account.account_id: account for account in found}
-        speeds[platform.source] = _speed(
+        speeds[platform.name] = _speed(
             lambda a: sum(b.num_rows for b in connector.extract(report, by_id[a], window)),  # noqa: B023
-            accounts[platform.source],
+            accounts[platform.name],
         )
     return speeds
 

@@ -57,15 +57,14 @@ def _mornings(folder: Path, world: World, last: date, mornings: int, *, restated
     restated each morning; otherwise its conversions arrive as the days go by."""
     folder.mkdir()
     accounts = accounts_of(ACCOUNTS)
-    listed = {GOOGLE: accounts[GOOGLE], META: [f"act_{account}" for account in accounts[META]]}
-    client = {"id": "bench", "name": "Bench", "reporting_currency": "EUR", "accounts": listed}
+    client = {"id": "bench", "name": "Bench", "reporting_currency": "EUR", "accounts": accounts}
     database = folder / "warehouse.duckdb"
     stores = Stores(
         Clients.model_validate({"clients": [client]}), DuckDBWarehouse(database), Lake(str(folder / "lake"))
     )
     stores.warehouse.prepare([*SHARED_TABLES, *(report_table(report) for report in CAMPAIGNS_DAILY)])
     with Sandbox(world, folder.parent / "sandbox") as sandbox, _environment(sandbox.env):
-        connectors = [platform() for platform in AD_PLATFORMS]
+        connectors = [platform.new_connector() for platform in AD_PLATFORMS]
         for morning in range(mornings):
             today = last + timedelta(days=morning)
             if restated:

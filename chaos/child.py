@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -172,4 +172,5 @@ def _hasten(report_runs: bool) -> None:
         def __init__(self) -> None:
             super().__init__(retry=retry, asynchronous=asynchronous, pause_seconds=0.2)
 
-    services.AD_PLATFORMS = (HastyGoogleAds, HastyMetaAds)
+    hasty: dict[str, Any] = {kind.source: kind for kind in (HastyGoogleAds, HastyMetaAds)}
+    services.AD_PLATFORMS = tuple(replace(p, new_connector=hasty[p.name]) for p in services.AD_PLATFORMS)

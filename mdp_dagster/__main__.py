@@ -12,12 +12,23 @@ from mdp_dagster.cli.as_of import AsOfError
 from mdp_dagster.cli.backfill import BackfillError
 from mdp_dagster.cli.demo_world import DemoError
 from mdp_dagster.clients.file import ClientsFileError
+from mdp_dagster.connectors.sources import SourceError
 from mdp_dagster.lake import LakeError
 from mdp_dagster.settings import PROJECT_ROOT, SettingsError
 from mdp_dagster.transform.project import DbtError
 from mdp_dagster.warehouse.base import WarehouseError
 
-_EXPECTED = (AsOfError, BackfillError, ClientsFileError, DemoError, LakeError, SettingsError, WarehouseError, DbtError)
+_EXPECTED = (
+    AsOfError,
+    BackfillError,
+    ClientsFileError,
+    DbtError,
+    DemoError,
+    LakeError,
+    SettingsError,
+    SourceError,
+    WarehouseError,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

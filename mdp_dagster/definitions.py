@@ -11,6 +11,7 @@ from mdp_dagster.defs.ads.campaign_checks import campaign_checks
 from mdp_dagster.defs.ads.jobs import ads_daily_job, ads_daily_schedule, probe_job, probe_schedule
 from mdp_dagster.defs.ads.platforms import PROBES, REPORTS
 from mdp_dagster.defs.ads.row_checks import rows_check
+from mdp_dagster.google_cloud.settings import load_google_cloud_settings
 from mdp_dagster.orchestration.dbt_assets import dbt_models
 from mdp_dagster.orchestration.late_data.asset import late_days_asset
 from mdp_dagster.orchestration.late_data.sensor import late_data_job, late_data_sensor
@@ -18,7 +19,7 @@ from mdp_dagster.orchestration.ledger_assets import shared_raw_tables
 from mdp_dagster.orchestration.partitions import daily_partitions
 from mdp_dagster.orchestration.raw_assets import raw_asset
 from mdp_dagster.orchestration.services import services_resource
-from mdp_dagster.settings import Settings, load_google_cloud_settings, load_settings
+from mdp_dagster.settings import Settings, load_settings
 from mdp_dagster.transform.project import parsed_project
 
 

@@ -1,4 +1,8 @@
-"""Settings: environment variables, read when asked for, typed. `.env.example` lists them all."""
+"""Settings: typed environment variables, read on each call. `.env.example` lists them all.
+
+This module holds MDP's own settings and the reader for all. A source's settings are in its folder
+(`connectors/<source>/settings.py`), Google Cloud's in `google_cloud/settings.py`.
+"""
 
 from __future__ import annotations
 
@@ -20,69 +24,26 @@ STATE_DIR = PROJECT_ROOT / ".mdp"
 
 
 class SettingsError(Exception):
-    """A setting that can't be used. Names the variable and the remedy."""
+    """A setting can't be used. Names the variable and the remedy."""
 
 
-def _config(prefix: str) -> SettingsConfigDict:
-    # Empty counts as unset: a line `GOOGLE_ADS_LOGIN_CUSTOMER_ID=` in a .env file means "none".
+def settings_config(prefix: str) -> SettingsConfigDict:
+    """The configuration of a settings class for variables with this prefix."""
+    # Empty counts as unset: a line `META_APP_ID=` in a .env file means that there is none.
     return SettingsConfigDict(
         env_prefix=prefix, env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
     )
 
 
-def _expand_home(path: Any) -> Any:
-    # In a .env file no shell does it, and a folder named `~` would appear.
+def expand_home(path: Any) -> Any:
+    """The path with the home folder in place of `~`: no shell expands the values of a .env file."""
     return type(path)(os.path.expanduser(path)) if path is not None else None
-
-
-class GoogleAdsSettings(BaseSettings):
-    """The variables that google-ads itself reads, under the same names."""
-
-    model_config = _config("GOOGLE_ADS_")
-
-    developer_token: SecretStr | None = None
-    json_key_file_path: Path | None = None
-    impersonated_email: str | None = None
-    client_id: str | None = None
-    client_secret: SecretStr | None = None
-    refresh_token: SecretStr | None = None
-    use_application_default_credentials: bool = False
-    login_customer_id: str | None = None
-    endpoint: str | None = None
-    http_proxy: str | None = None
-
-    _home = field_validator("json_key_file_path")(_expand_home)
-
-
-class MetaAdsSettings(BaseSettings):
-    """Access to the Meta Marketing API."""
-
-    model_config = _config("META_")
-
-    access_token: SecretStr | None = None
-    app_id: str | None = None
-    app_secret: SecretStr | None = None
-    graph_url: str = "https://graph.facebook.com"
-    api_version: str | None = None  # None: the version that the installed SDK was made for
-
-
-class GoogleCloudSettings(BaseSettings):
-    """Where BigQuery and Cloud Storage are, under the names that Google's own libraries read. Who asks is told by
-    application default credentials: a key file (GOOGLE_APPLICATION_CREDENTIALS), workload identity, gcloud's login."""
-
-    model_config = _config("")
-
-    project: str = Field(alias="GOOGLE_CLOUD_PROJECT", pattern=r"^[a-z0-9.:-]{4,}$")
-    location: str = Field(alias="BIGQUERY_LOCATION")  # without a default: a dataset can't be moved later
-    impersonate_service_account: str | None = Field(default=None, alias="MDP_GOOGLE_IMPERSONATE_SERVICE_ACCOUNT")
-    bigquery_emulator_host: str | None = Field(default=None, alias="BIGQUERY_EMULATOR_HOST")
-    storage_emulator_host: str | None = Field(default=None, alias="STORAGE_EMULATOR_HOST")
 
 
 class Settings(BaseSettings):
     """MDP's own settings (``MDP_*``)."""
 
-    model_config = _config("MDP_")
+    model_config = settings_config("MDP_")
 
     target: Literal["duckdb", "bigquery"] = "duckdb"
     duckdb_path: Path = STATE_DIR / "warehouse.duckdb"
@@ -91,32 +52,32 @@ class Settings(BaseSettings):
     clients_file: Path = PROJECT_ROOT / "config" / "clients.yaml"
     start_date: date = date(2024, 1, 1)
     timezone: str = "UTC"
-    probe_cron: str = "20 * * * *"  # not on the hour, when the daily run begins
+    probe_cron: str = "20 * * * *"  # not on the hour: the daily run begins then
     parallel_accounts: int = Field(default=4, ge=1, le=32)
     lock_timeout_seconds: float = Field(default=1800, gt=0, allow_inf_nan=False)
     dbt_execution: Literal["in_process", "cli"] = "in_process"
     bigquery_labels: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict)
-    # Shorter than a year, and what late data and the checks compare with would be gone.
+    # Late data and the checks compare with the year before, so its days must still be there.
     bigquery_partition_expiration_days: int | None = Field(default=None, ge=400)
     bigquery_as_of_expiration_days: int = Field(default=30, ge=1)
     bigquery_max_bytes_per_query: int | None = Field(default=None, gt=0)
     bigquery_max_bytes_per_run: int | None = Field(default=None, gt=0)
 
-    _home = field_validator("duckdb_path", "lake_uri", "clients_file")(_expand_home)
+    _home = field_validator("duckdb_path", "lake_uri", "clients_file")(expand_home)
 
     @field_validator("duckdb_path")
     @classmethod
-    def _not_a_datasets_name(cls, value: Path) -> Path:
-        # DuckDB names a database after its file, and can't tell `mdp_raw.t` in `mdp_raw` from `t` in `mdp_raw.mdp_raw`
+    def _differs_from_datasets(cls, value: Path) -> Path:
+        # DuckDB names a database after its file: `mdp_raw.t` would be ambiguous in a database `mdp_raw`.
         if value.stem in ("mdp_raw", "mdp_staging", "mdp_marts", "main", "temp", "system"):
-            raise ValueError("the file can't be called like a dataset of DuckDB's → call it warehouse.duckdb, say")
+            raise ValueError("the file has the name of a dataset → use another one, for example warehouse.duckdb")
         return value
 
     @field_validator("duckdb_memory_limit")
     @classmethod
-    def _an_amount(cls, value: str) -> str:
+    def _valid_amount(cls, value: str) -> str:
         if not re.fullmatch(r"[1-9][0-9]{0,5} ?[MGT]i?B", value):
-            raise ValueError("no amount of memory → a number and its unit, like 512MiB or 4GiB")
+            raise ValueError("not a valid amount of memory → use a number and a unit, for example 512MiB or 4GiB")
         return value
 
     @field_validator("bigquery_labels", mode="before")
@@ -128,7 +89,9 @@ class Settings(BaseSettings):
         for pair in filter(None, (part.strip() for part in value.split(","))):
             key, _, label = pair.partition("=")
             if not re.fullmatch(r"[a-z][a-z0-9_-]{0,62}", key) or not re.fullmatch(r"[a-z0-9_-]{0,63}", label):
-                raise ValueError(f"{pair!r} is no label → small letters, digits, - and _, like team=marketing,env=prod")
+                raise ValueError(
+                    f"{pair!r} is not a valid label → use small letters, digits, - and _, as in team=marketing,env=prod"
+                )
             labels[key] = label
         return labels
 
@@ -136,7 +99,7 @@ class Settings(BaseSettings):
     @classmethod
     def _in_a_bucket_for_bigquery(cls, value: str, info: ValidationInfo) -> str:
         if info.data.get("target") == "bigquery" and not value.startswith("gs://"):
-            raise ValueError("BigQuery loads from a bucket → gs://bucket/prefix, or MDP_TARGET=duckdb")
+            raise ValueError("BigQuery loads from a bucket → use gs://bucket/prefix, or MDP_TARGET=duckdb")
         return value
 
     @field_validator("timezone")
@@ -145,34 +108,27 @@ class Settings(BaseSettings):
         try:
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: a folder of zones, e.g. Europe
-            raise ValueError("no such IANA time zone, e.g. Europe/Berlin") from error
+            raise ValueError("not a valid IANA time zone → use one such as Europe/Berlin") from error
         return value
 
 
 def load_settings() -> Settings:
-    """The settings of this process's environment, and of the file that ``MDP_ENV_FILE`` names (`.env`).
+    """MDP's settings, from the environment and from the file that ``MDP_ENV_FILE`` names (`.env`).
 
-    Raises ``SettingsError`` that names each variable that can't be used.
+    Raises:
+        SettingsError: Names each variable that can't be used.
     """
-    return _load(Settings, "MDP_")
+    return read_settings(Settings)
 
 
-def load_google_ads_settings() -> GoogleAdsSettings:
-    return _load(GoogleAdsSettings, "GOOGLE_ADS_")
+def read_settings(kind: type[S]) -> S:
+    """The settings of this class, from the environment and from the file that ``MDP_ENV_FILE`` names (`.env`).
 
-
-def load_meta_ads_settings() -> MetaAdsSettings:
-    return _load(MetaAdsSettings, "META_")
-
-
-def load_google_cloud_settings() -> GoogleCloudSettings:
-    """Raises ``SettingsError`` where the project or the location is missing."""
-    return _load(GoogleCloudSettings, "")
-
-
-def _load(kind: type[S], prefix: str) -> S:
+    Raises:
+        SettingsError: Names each variable that can't be used.
+    """
     named = os.environ.get("MDP_ENV_FILE")
-    if named and (not os.path.exists(named) or os.path.isdir(named)):  # a folder would be passed over in silence
+    if named and (not os.path.exists(named) or os.path.isdir(named)):  # pydantic ignores a folder without a word
         raise SettingsError(f"MDP_ENV_FILE={named!r}: there is no such file → correct the path, or unset it")
     env_file = named or ".env"
     try:
@@ -180,15 +136,25 @@ def _load(kind: type[S], prefix: str) -> S:
     except (UnicodeDecodeError, OSError) as error:
         raise SettingsError(f"{env_file} can't be read: {error} → save it as UTF-8 text") from error
     except ValidationError as error:
+        prefix = kind.model_config.get("env_prefix", "")
         lines = [_wrong(kind, prefix + "_".join(str(part) for part in e["loc"]).upper(), e) for e in error.errors()]
-    # Outside the handler: pydantic's error holds what was given, secrets too.
+    # Outside the handler: pydantic's error holds the values, secrets too.
     raise SettingsError("; ".join(lines) + " → correct it in the environment or in .env")
+
+
+def secret_fields(kind: type[BaseSettings]) -> list[str]:
+    """The names of the class's fields that hold a secret."""
+    return [name for name, field in kind.model_fields.items() if field.annotation in (SecretStr, SecretStr | None)]
+
+
+def secret_values(settings: BaseSettings) -> list[str]:
+    """The secrets among the settings, as a request would contain them."""
+    values = (getattr(settings, name) for name in secret_fields(type(settings)))
+    return [value.get_secret_value().strip() for value in values if value is not None]
 
 
 def _wrong(kind: type[BaseSettings], variable: str, error: Any) -> str:
     if error["type"] == "missing":
         return f"{variable} is not set"
-    field = kind.model_fields.get(str(error["loc"][0]))
-    secret = field is not None and field.annotation == SecretStr | None
-    given = "***" if secret else reprlib.repr(error.get("input"))
+    given = "***" if str(error["loc"][0]) in secret_fields(kind) else reprlib.repr(error.get("input"))
     return f"{variable}={given}: {error['msg']}"

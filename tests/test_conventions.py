@@ -10,18 +10,19 @@ from pathlib import Path
 import pytest
 
 from mdp_dagster.connectors.base import ColumnType
+from mdp_dagster.connectors.sources import Source, all_sources
 from mdp_dagster.defs.ads.platforms import AD_PLATFORMS, REPORTS
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "mdp_dagster").rglob("*.py"))
 
 
-@pytest.mark.parametrize("platform", AD_PLATFORMS, ids=lambda platform: platform.source)
-def test_a_platform_is_a_connector_a_staging_folder_and_a_sandbox_server(platform: type) -> None:
-    source = platform.source  # type: ignore[attr-defined]
+@pytest.mark.parametrize("platform", AD_PLATFORMS, ids=lambda platform: platform.name)
+def test_a_platform_is_a_connector_a_staging_folder_and_a_sandbox_server(platform: Source) -> None:
+    source = platform.name
     assert (ROOT / "mdp_dagster" / "connectors" / source).is_dir()
-    assert (ROOT / "mdp_dagster" / "sandbox" / source).is_dir()
-    for report in platform.reports:  # type: ignore[attr-defined]
+    assert (ROOT / "sandbox" / source).is_dir()
+    for report in platform.reports:
         assert (ROOT / "dbt" / "models" / "staging" / source / f"stg_{source}__{report.name}.sql").is_file()
 
 
@@ -46,13 +47,14 @@ def test_a_module_fits_in_a_reading() -> None:
 
 def test_a_platform_is_named_only_in_its_own_places() -> None:
     """Everything else about a platform is generic."""
-    allowed = ("connectors/google_ads", "connectors/meta_ads", "sandbox/", "platforms.py", "settings.py")
+    names = "|".join(source.name for source in all_sources())
+    allowed = (*(f"connectors/{source.name}/" for source in all_sources()), "platforms.py")
     named = [
         f"{path.relative_to(ROOT)}:{number}"
         for path in MODULES
         if not any(place in str(path) for place in allowed)
         for number, line in enumerate(path.read_text().splitlines(), 1)
-        if re.search(r"['\"](google_ads|meta_ads)['\"]", line)
+        if re.search(rf"['\"]({names})['\"]", line)
     ]
     assert named == []
 

@@ -12,13 +12,15 @@ import duckdb
 import pytest
 
 from mdp_dagster.cli import as_of, backfill, demo, dev, maintenance
+from mdp_dagster.connectors.sources import all_sources
 from mdp_dagster.definitions import build_definitions
 from mdp_dagster.defs.ads.platforms import REPORTS
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
-from mdp_dagster.settings import GoogleAdsSettings, GoogleCloudSettings, MetaAdsSettings, Settings
+from mdp_dagster.settings import Settings
 from mdp_dagster.transform.project import parsed_project
 from mdp_dagster.warehouse.base import MARTS, STAGING
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
+from tests.support.settings_variables import LOADERS
 
 ROOT = Path(__file__).parents[1]
 DATA_MODEL, PIPELINES, CHANGELOG = (
@@ -180,12 +182,9 @@ def test_every_path_exists(path: Path) -> None:
 
 @docs
 def test_every_variable_exists(path: Path) -> None:
-    known = set(OTHER_VARIABLES)
-    for prefix, kind in (("MDP", Settings), ("GOOGLE_ADS", GoogleAdsSettings), ("META", MetaAdsSettings)):
-        known |= {f"{prefix}_{name.upper()}" for name in kind.model_fields}
-    known |= {str(field.alias) for field in GoogleCloudSettings.model_fields.values()}
-    named = re.findall(r"\b(?:MDP|GOOGLE_ADS|META)_[A-Z_]*[A-Z]\b", path.read_text())
-    assert set(named) <= known
+    prefixes = "|".join(["MDP_", *(source.environment_prefix for source in all_sources())])
+    named = re.findall(rf"\b(?:{prefixes})[A-Z_]*[A-Z]\b", path.read_text())
+    assert set(named) <= {*OTHER_VARIABLES, *LOADERS}
 
 
 @docs

@@ -11,24 +11,11 @@ import pytest
 from google.ads.googleads import config as google_ads_config
 from pydantic import SecretStr
 
-from mdp_dagster.settings import (
-    PROJECT_ROOT,
-    GoogleAdsSettings,
-    Settings,
-    SettingsError,
-    load_google_ads_settings,
-    load_google_cloud_settings,
-    load_settings,
-)
-from tests.support.settings_variables import FIELDS, KINDS, LOADERS, forget_settings
+from mdp_dagster.connectors.google_ads.settings import GoogleAdsSettings
+from mdp_dagster.google_cloud.settings import load_google_cloud_settings
+from mdp_dagster.settings import PROJECT_ROOT, Settings, SettingsError, load_settings, read_settings
+from tests.support.settings_variables import FIELDS, KINDS, LOADERS, SECRETS, forget_settings
 
-SECRETS = [
-    "GOOGLE_ADS_DEVELOPER_TOKEN",
-    "GOOGLE_ADS_CLIENT_SECRET",
-    "GOOGLE_ADS_REFRESH_TOKEN",
-    "META_ACCESS_TOKEN",
-    "META_APP_SECRET",
-]
 VARIABLES = list(LOADERS)
 LOAD = [load for _, load in KINDS.values()]
 REQUIRED = {"GOOGLE_CLOUD_PROJECT": "a-project", "BIGQUERY_LOCATION": "EU"}
@@ -186,7 +173,9 @@ def test_a_wrong_value_names_its_variable(variable: str, value: str, monkeypatch
 
 def test_bigquery_needs_a_lake_in_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MDP_TARGET", "bigquery")
-    with pytest.raises(SettingsError, match="MDP_LAKE_URI='.*lake'.*BigQuery loads from a bucket → gs://bucket/prefix"):
+    with pytest.raises(
+        SettingsError, match="MDP_LAKE_URI='.*lake'.*BigQuery loads from a bucket → use gs://bucket/prefix"
+    ):
         load_settings()
     monkeypatch.setenv("MDP_LAKE_URI", "gs://bucket/mdp")
     assert load_settings().target == "bigquery"
@@ -218,7 +207,7 @@ def test_a_tilde_means_the_home_folder(tmp_path: Path, monkeypatch: pytest.Monke
     found = load_settings()
     assert (found.duckdb_path, found.clients_file) == (tmp_path / "a.duckdb", tmp_path / "clients.yaml")
     assert found.lake_uri == str(tmp_path / "lake")
-    assert load_google_ads_settings().json_key_file_path == tmp_path / "key.json"
+    assert read_settings(GoogleAdsSettings).json_key_file_path == tmp_path / "key.json"
     monkeypatch.setenv("MDP_LAKE_URI", "gs://bucket/~/x")
     assert load_settings().lake_uri == "gs://bucket/~/x"
 

@@ -1,14 +1,16 @@
-"""Reading the clients file (`config/clients.yaml`). Every fault in it is told with its line and a remedy."""
+"""Reads the clients file (`config/clients.yaml`). An error names every fault with its line and a remedy."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import reprlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
+from mdp_dagster.clients.account_ids import AccountIdPattern
 from mdp_dagster.clients.model import Clients
 
 _KEYS = "write `key: value` lines below it"
@@ -23,26 +25,31 @@ _REMEDIES = {
     "string_pattern_mismatch": "use letters, digits, '.', '_' and '-'",
     "string_too_short": "write something",
 }
-# Keys that may be written in another way.
+# Other names that the file may use for a key.
 _ALIASES = {"targets": "kpi_targets"}
 
 
 class ClientsFileError(Exception):
-    """A clients file that can't be used. Names the file, the line and the remedy."""
+    """The clients file can't be used. Names the file, the line and the remedy."""
 
 
-def load_clients(path: Path, sources: Sequence[str]) -> Clients:
-    """Read the file. ``sources``: the platforms that MDP knows.
+def load_clients(path: Path, sources: Mapping[str, AccountIdPattern]) -> Clients:
+    """The clients of the file.
 
-    Raises ``ClientsFileError`` with one line per fault: file, line, what is wrong, what to write instead.
+    Args:
+        path: The file.
+        sources: The sources that the file may name, with the form of their account ids.
+
+    Raises:
+        ClientsFileError: One line for each fault: file, line, the fault, the remedy.
     """
     text = _text(path)
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-        # Every scalar as the text it is: an id that YAML would read as an octal number stays as written.
+        # BaseLoader keeps every scalar as text: YAML would read some ids as octal numbers.
         data = yaml.load(text, Loader=yaml.BaseLoader)
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
-        # Not only YAMLError: PyYAML lets through what comes of "\UFFFFFFFF" and of a thousand brackets.
+        # PyYAML raises other errors too, for "\UFFFFFFFF" and for a thousand brackets.
         where = f"{path}:{_yaml_error_line(error, text)}"
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or error
         if isinstance(error, RecursionError):
@@ -51,8 +58,8 @@ def load_clients(path: Path, sources: Sequence[str]) -> Clients:
     if isinstance(data, list):
         root, data = None if root is None else _wrapped(root), {"clients": data}
     if not isinstance(data, dict):
-        raise ClientsFileError(f"{path}:1: no clients in it → begin with `clients:` and a list below")
-    faults = list(_duplicate_keys(root, set()))
+        raise ClientsFileError(f"{path}:1: the file has no clients → begin with `clients:` and a list below it")
+    faults = [*_duplicate_keys(root, set()), *_read_account_ids(data, root, sources)]
     try:
         clients = Clients.model_validate(data)
     except ValidationError as error:
@@ -87,7 +94,41 @@ def _yaml_error_line(error: Exception, text: str) -> int:
     return mark.line + 1 if mark else 1
 
 
-def _cross_faults(clients: Clients, root: Any, sources: Sequence[str]) -> Iterator[tuple[int, str]]:
+def _read_account_ids(
+    data: dict[Any, Any], root: Any, sources: Mapping[str, AccountIdPattern]
+) -> Iterator[tuple[int, str]]:
+    """Replaces each account id by the form that its source's API takes. Yields a fault for each id that has none."""
+    for place, entry, key in _written_ids(data):
+        pattern, written = sources.get(place[3]), entry[key]
+        if pattern is None or not isinstance(written, str):
+            continue
+        account_id = pattern.read(written)
+        if account_id is None:
+            shown = reprlib.repr(written)
+            loc = ".".join(map(str, place))
+            yield _line(root, place), f"{loc}: {shown} is not a valid account id → {pattern.remedy}"
+        else:
+            entry[key] = account_id
+
+
+def _written_ids(data: dict[Any, Any]) -> Iterator[tuple[tuple[Any, ...], Any, Any]]:
+    """The place of each account id in the file, and the list or mapping that holds it, with its key."""
+    for i, client in enumerate(_items(data.get("clients"))):
+        accounts = client.get("accounts") if isinstance(client, dict) else None
+        for source, refs in accounts.items() if isinstance(accounts, dict) else ():
+            for j, ref in enumerate(_items(refs)):
+                place = ("clients", i, "accounts", source, j, "id")
+                if isinstance(ref, str):
+                    yield place, refs, j
+                elif isinstance(ref, dict) and "id" in ref:
+                    yield place, ref, "id"
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _cross_faults(clients: Clients, root: Any, sources: Collection[str]) -> Iterator[tuple[int, str]]:
     seen_clients: dict[str, int] = {}
     seen_accounts: dict[tuple[str, str], str] = {}
     for i, client in enumerate(clients.clients):
@@ -95,14 +136,14 @@ def _cross_faults(clients: Clients, root: Any, sources: Sequence[str]) -> Iterat
         if client.id in seen_clients:
             yield (
                 line,
-                f"client id {client.id!r} stands twice, first on line {seen_clients[client.id]} → rename one",
+                f"client id {client.id!r} is there twice, first on line {seen_clients[client.id]} → rename one",
             )
         seen_clients[client.id] = line
         for source, refs in client.accounts.items():
             if source not in sources:
                 yield (
                     _line(root, ("clients", i, "accounts", source)),
-                    f"{source!r} is no platform → use one of {', '.join(sources)}",
+                    f"{source!r} is not a known platform → use one of {', '.join(sources)}",
                 )
             for j, ref in enumerate(refs):
                 where = _line(root, ("clients", i, "accounts", source, j))
@@ -117,7 +158,7 @@ def _cross_faults(clients: Clients, root: Any, sources: Sequence[str]) -> Iterat
         for loc in named:
             if loc[-1] not in sources:
                 where = _line(root, ("clients", i, *loc))
-                yield where, f"{loc[-1]!r} is no platform → use one of {', '.join(sources)}"
+                yield where, f"{loc[-1]!r} is not a known platform → use one of {', '.join(sources)}"
 
 
 def _say(error: Any) -> str:
@@ -133,7 +174,7 @@ def _say(error: Any) -> str:
 
 
 def _line(node: Any, loc: Sequence[Any]) -> int:
-    """The line (from 1) of the deepest node on the way that the file has."""
+    """The line (from 1) of the deepest node of the path ``loc`` that the file has."""
     line = node.start_mark.line + 1 if node is not None else 1
     for part in loc:
         found = None
@@ -149,7 +190,7 @@ def _line(node: Any, loc: Sequence[Any]) -> int:
 
 
 def _duplicate_keys(node: Any, visited: set[int]) -> Iterator[tuple[int, str]]:
-    # Each node once, however many aliases lead to it: ten lines of aliases can stand for a billion nodes.
+    # Visits each node once: ten lines of aliases can mean a billion nodes.
     if id(node) in visited:
         return
     visited.add(id(node))
@@ -160,7 +201,7 @@ def _duplicate_keys(node: Any, visited: set[int]) -> Iterator[tuple[int, str]]:
             if name in seen:
                 yield (
                     key.start_mark.line + 1,
-                    f"the key {name!r} stands twice → join the two, YAML would drop one",
+                    f"the key {name!r} is there twice → join the two, YAML would drop one",
                 )
             seen.add(name)
             yield from _duplicate_keys(value, visited)
@@ -170,6 +211,6 @@ def _duplicate_keys(node: Any, visited: set[int]) -> Iterator[tuple[int, str]]:
 
 
 def _wrapped(root: yaml.Node) -> yaml.Node:
-    """A file that is a bare list, seen as ``clients: [...]``."""
+    """The node of a file that is a bare list, as if it were ``clients: [...]``."""
     key = yaml.ScalarNode("tag:yaml.org,2002:str", "clients", root.start_mark, root.start_mark)
     return yaml.MappingNode("tag:yaml.org,2002:map", [(key, root)], root.start_mark, root.end_mark)

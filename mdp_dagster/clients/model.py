@@ -1,4 +1,4 @@
-"""Clients: whose money it is, on which accounts, against which targets. `file.py` reads them from a file."""
+"""The clients: their accounts by source, their targets, the exchange rates. `file.py` reads them from a file."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
-# Enough to be judged: below it, a rate says more about chance than about the campaign.
+# With fewer impressions or clicks, a rate shows chance rather than the campaign.
 MIN_IMPRESSIONS = 1_000
 MIN_CLICKS = 100
 MAX_LOOKBACK_DAYS = 1_000
-"""Less than the 37 months for which the platforms keep daily data."""
+"""The ad platforms keep daily data for 37 months, which is more."""
 
 
-def _digits(value: Any) -> str:
-    """An account id as digits alone: '123-456-7890' and 'act_42' are ways to write one."""
-    text = str(value).strip().removeprefix("act_").replace("-", "").replace(" ", "") if _is_scalar(value) else ""
-    if not (text.isascii() and text.isdigit()):
-        raise ValueError(f"{_shown(value)} is no account id → write digits, as in 123-456-7890 or act_1234567890")
-    return text
+def _account_id(value: Any) -> str:
+    """An account id as text. Its source gives its form: `file.py` checks it."""
+    if not _is_scalar(value) or not str(value).strip():
+        raise ValueError(f"{_shown(value)} is not a valid account id → write the id of one account")
+    return str(value).strip()
 
 
 def _account(value: Any) -> Any:
@@ -36,14 +35,14 @@ def _shown(value: Any) -> str:
 
 
 def _is_empty(value: Any) -> bool:
-    """A key with nothing behind it, e.g. because all lines below it are commented out."""
+    """True for a key without a value, for example because all lines below it are comments."""
     return value is None or (isinstance(value, str) and value in ("", "null", "~"))
 
 
 def _currency(value: Any) -> str:
     text = str(value).strip().upper() if _is_scalar(value) else ""
     if len(text) != 3 or not (text.isascii() and text.isalpha()):
-        raise ValueError(f"{_shown(value)} is no ISO 4217 currency code → write three letters, as in EUR")
+        raise ValueError(f"{_shown(value)} is not a valid ISO 4217 currency code → write three letters, as in EUR")
     return text
 
 
@@ -51,17 +50,19 @@ def _each_currency_once(value: Any) -> Any:
     codes = [str(code).strip().upper() for code in value] if isinstance(value, dict) else []
     if len(set(codes)) < len(codes):
         twice = next(code for code in codes if codes.count(code) > 1)
-        raise ValueError(f"{twice} stands twice, in capitals and not → keep one")
+        raise ValueError(f"{twice} is there twice, in capital and in small letters → keep one")
     return value
 
 
 def _some_days(value: int) -> int:
     if not 1 <= value <= MAX_LOOKBACK_DAYS:
-        raise ValueError(f"{value} is no number of days to look back → write 1 to {MAX_LOOKBACK_DAYS}, as in 30")
+        raise ValueError(
+            f"{value} is not a valid number of days to look back → write 1 to {MAX_LOOKBACK_DAYS}, as in 30"
+        )
     return value
 
 
-AccountId = Annotated[str, BeforeValidator(_digits)]
+AccountId = Annotated[str, BeforeValidator(_account_id)]
 Currency = Annotated[str, BeforeValidator(_currency)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Days = Annotated[int, AfterValidator(_some_days)]
@@ -77,11 +78,11 @@ class _Strict(BaseModel):
 
 
 class AccountRef(_Strict):
-    """An account as the file lists it. A Google Ads manager account stands for all accounts under it."""
+    """An account as the file lists it. A manager account means all accounts under it."""
 
     id: AccountId
     conversion_action_type: Annotated[str | None, OrNone] = None
-    """Meta: the one `action_type` that counts as a conversion; none: the first there is of the project's list."""
+    """Meta only: the `action_type` that counts as a conversion. None: the first of the project's list in the row."""
 
 
 class KpiTargets(_Strict):
@@ -95,7 +96,7 @@ class KpiTargets(_Strict):
 
 
 class ClientTargets(KpiTargets):
-    """A client's targets, and what differs on a platform."""
+    """A client's targets, and those that differ on one platform."""
 
     platforms: Annotated[dict[str, Annotated[KpiTargets, OrNoMapping]], OrNoMapping] = Field(default_factory=dict)
 
@@ -106,8 +107,11 @@ class ClientTargets(KpiTargets):
 
 
 class Client(_Strict):
-    """Whose money it is. ``lookback_days``: for how long a platform rewrites this client's days, by platform, where
-    that differs from the platform's usual (a conversion window of its own)."""
+    """A client of the agency.
+
+    ``lookback_days``: how many days a source goes on rewriting this client's days, by source, where that differs from
+    the source's usual number (an own conversion window).
+    """
 
     id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     name: str = Field(min_length=1)
@@ -122,8 +126,11 @@ class Client(_Strict):
 
 
 class Clients(_Strict):
-    """The whole file. ``exchange_rates[reporting][account]``: units of the reporting currency for one unit of the
-    account's currency; budget rates, the same for every day."""
+    """The whole file.
+
+    ``exchange_rates[reporting][account]``: units of the reporting currency for one unit of the account's currency.
+    These are budget rates, the same for every day.
+    """
 
     clients: list[Client] = Field(min_length=1)
     exchange_rates: Annotated[
@@ -131,17 +138,17 @@ class Clients(_Strict):
     ] = Field(default_factory=dict)
 
     def refs(self, source: str) -> Iterator[tuple[Client, AccountRef]]:
-        """The accounts listed for a platform, with their clients, in the file's order."""
+        """The accounts listed for a source, with their clients, in the file's order."""
         for client in self.clients:
             for ref in client.accounts.get(source, []):
                 yield client, ref
 
     def listed(self, source: str) -> list[str]:
-        """The account ids listed for a platform."""
+        """The account ids listed for a source."""
         return [ref.id for _, ref in self.refs(source)]
 
     def lookbacks(self, source: str, usual: int) -> dict[str, int]:
-        """By listed id, for how many days the platform goes on rewriting a day of the accounts that it leads to."""
+        """How many days the source goes on rewriting a day, by listed id."""
         return {ref.id: client.lookback_days.get(source, usual) for client, ref in self.refs(source)}
 
     def exchange_rate(self, reporting: str, account: str) -> float | None:

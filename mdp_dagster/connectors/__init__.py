@@ -1,1 +1,1 @@
-"""Connectors: one module per platform. They know neither Dagster nor a warehouse."""
+"""The connectors: one folder for each outside system. They use neither Dagster nor a warehouse."""

@@ -1,16 +1,17 @@
-"""What can be an account id: both platforms' are digits. Anything else could lead a request to another place."""
+"""The check of an account id before it becomes part of a request."""
 
 from __future__ import annotations
 
 import reprlib
 
+from mdp_dagster.clients.account_ids import AccountIdPattern
 from mdp_dagster.connectors.errors import AccountError
 
 
-def check_account_id(platform: str, account_id: str) -> None:
-    """Raise ``AccountError`` for an id that isn't digits."""
-    if not (account_id.isascii() and account_id.isdigit()):
+def check_account_id(pattern: AccountIdPattern, label: str, account_id: str) -> None:
+    """Raises ``AccountError`` for an id that the source doesn't have: it could lead a request to another address."""
+    if not pattern.matches(account_id):
         raise AccountError(
-            f"{platform}: {reprlib.repr(account_id)} is no account id",
-            "write digits in the clients file (config/clients.yaml), as in 1234567890",
+            f"{label}: {reprlib.repr(account_id)} is not a valid account id",
+            f"correct the clients file (config/clients.yaml): {pattern.remedy}",
         )

@@ -1,41 +1,55 @@
-"""Taking secrets out of text before it becomes an exception or a log line."""
+"""Removes secrets from text before it becomes an exception or a log line.
+
+The patterns here are those of OAuth and of key files. The vendors' own ones are in the declarations of the sources.
+"""
 
 from __future__ import annotations
 
 import logging
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import quote, quote_plus
 
+from mdp_dagster.connectors.sources import all_sources
+
 MASK = "***"
-# Shorter "secrets" are left to the patterns: replacing them everywhere would garble every message.
+# A shorter "secret" is only found by its name or its form: replacing it everywhere would garble every message.
 _SHORTEST_SECRET = 4
 
-_NAMED = re.compile(
-    r"(?i)((?:access_token|appsecret_proof|client_secret|app_secret|refresh_token|fb_exchange_token|id_token"
-    r"|developer[-_]token|assertion|private_key)"
-    r"(?:[\"']?\s*(?:=|:|%3[Dd])\s*[\"']?|[\"']\s*,\s*[\"']))([^\s&\"',;)}\]]+)"
-)
-_SHAPED = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
-    r"|\bEAA[A-Za-z0-9]{16,}"  # Meta access token
-    r"|\bya29\.[A-Za-z0-9._-]+"  # Google access token
-    r"|\b1//[A-Za-z0-9_-]{20,}"  # Google refresh token
-    r"|\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+",  # JWT
-    re.DOTALL,
+_NAMES = ("access_token", "client_secret", "refresh_token", "id_token", "assertion", "private_key")
+_VALUE = r"(?:[\"']?\s*(?:=|:|%3[Dd])\s*[\"']?|[\"']\s*,\s*[\"']))([^\s&\"',;)}\]]+)"
+_SHAPES = (
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
+    r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+",  # JWT
 )
 _BEARER = re.compile(r"(?i)\b((?:Bearer|OAuth)\s+)[A-Za-z0-9._~+/=|-]{8,}")
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text without the given secrets (also as they stand in a URL) and without anything shaped like
-    one."""
+    """The text with a mask in place of each secret.
+
+    Secrets are the given ones, also in the form that they have in a URL, and every text that has the name or the form
+    of a secret of any source.
+    """
     for secret in sorted({s for s in secrets if len(s) >= _SHORTEST_SECRET}, key=len, reverse=True):
         for form in {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)}:
             text = text.replace(form, MASK)
-    text = _SHAPED.sub(MASK, text)
+    text = _shaped().sub(MASK, text)
     text = _BEARER.sub(rf"\g<1>{MASK}", text)
-    return _NAMED.sub(rf"\g<1>{MASK}", text)
+    return _named().sub(rf"\g<1>{MASK}", text)
+
+
+@lru_cache(maxsize=1)
+def _named() -> re.Pattern[str]:
+    names = [*_NAMES, *(name for source in all_sources() for name in source.secret_names)]
+    return re.compile(rf"(?i)((?:{'|'.join(names)}){_VALUE}")
+
+
+@lru_cache(maxsize=1)
+def _shaped() -> re.Pattern[str]:
+    shapes = [*_SHAPES, *(shape for source in all_sources() for shape in source.token_shapes)]
+    return re.compile("|".join(shapes), re.DOTALL)
 
 
 class RedactingFilter(logging.Filter):
@@ -48,7 +62,7 @@ class RedactingFilter(logging.Filter):
 
 
 def redact_logger(name: str) -> None:
-    """Redact what a library logs itself. urllib3 writes each request's address, token included, at DEBUG."""
+    """Redacts the records that a library logs. At DEBUG, urllib3 logs each request's address with its token."""
     logger = logging.getLogger(name)
     if not any(isinstance(f, RedactingFilter) for f in logger.filters):
         logger.addFilter(RedactingFilter())

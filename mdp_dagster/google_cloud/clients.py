@@ -12,7 +12,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery, storage
 from pydantic import Field
 
-from mdp_dagster.settings import GoogleCloudSettings
+from mdp_dagster.google_cloud.settings import GoogleCloudSettings
 
 _SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 

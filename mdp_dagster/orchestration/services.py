@@ -8,13 +8,14 @@ import dagster as dg
 from mdp_dagster.clients.file import load_clients
 from mdp_dagster.clients.model import Clients
 from mdp_dagster.connectors.base import DataSourceConnector
-from mdp_dagster.defs.ads.platforms import AD_PLATFORMS, REPORTS, SOURCES
+from mdp_dagster.defs.ads.platforms import AD_PLATFORMS, REPORTS
+from mdp_dagster.google_cloud.settings import GoogleCloudSettings, load_google_cloud_settings
 from mdp_dagster.ingest.ingestion import Stores
 from mdp_dagster.ingest.rebuild import Rebuilt, rebuild_raw
 from mdp_dagster.ingest.result import IngestResult
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
 from mdp_dagster.lake import Lake
-from mdp_dagster.settings import GoogleCloudSettings, Settings, load_google_cloud_settings, load_settings
+from mdp_dagster.settings import Settings, load_settings
 from mdp_dagster.warehouse.base import Warehouse
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 
@@ -35,7 +36,8 @@ class Services:
 
     @cached_property
     def clients(self) -> Clients:
-        return load_clients(self.settings.clients_file, SOURCES)
+        account_ids = {platform.name: platform.account_id for platform in AD_PLATFORMS}
+        return load_clients(self.settings.clients_file, account_ids)
 
     @cached_property
     def warehouse(self) -> Warehouse:
@@ -86,7 +88,7 @@ class Services:
     def connector(self, source: str) -> DataSourceConnector:
         """The platform's connector; one for the whole run, because it keeps its channel and its accounts."""
         if source not in self._connectors:
-            connector = {platform.source: platform for platform in AD_PLATFORMS}[source]()
+            connector = {platform.name: platform for platform in AD_PLATFORMS}[source].new_connector()
             connector.max_parallel_accounts = self.settings.parallel_accounts
             self._connectors[source] = connector
         return self._connectors[source]

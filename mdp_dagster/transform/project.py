@@ -15,7 +15,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from mdp_dagster.settings import PROJECT_ROOT, Settings, load_google_cloud_settings
+from mdp_dagster.google_cloud.settings import load_google_cloud_settings
+from mdp_dagster.settings import PROJECT_ROOT, Settings
 
 DBT_DIR = PROJECT_ROOT / "dbt"
 _TARGET = DBT_DIR / "target"

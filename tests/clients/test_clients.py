@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from mdp_dagster.clients.file import ClientsFileError, load_clients
 from mdp_dagster.clients.model import Clients, KpiTargets
+from mdp_dagster.defs.ads.platforms import AD_PLATFORMS
 from mdp_dagster.settings import PROJECT_ROOT
 
-SOURCES = ("google_ads", "meta_ads")
+SOURCES = {platform.name: platform.account_id for platform in AD_PLATFORMS}
 EXAMPLE = PROJECT_ROOT / "config" / "clients.yaml"
 
 GOOD = """\
@@ -95,8 +96,8 @@ def test_a_file_may_be_a_bare_list_with_a_byte_order_mark_and_windows_line_ends(
     assert [client.id for client in load_clients(file, SOURCES).clients] == ["acme", "zenith"]
     broken = bare.replace("123-456-7890", "hello").replace("\n", "\r\n")
     assert faults(file, broken) == [
-        (6, "clients.0.accounts.google_ads.0.id: 'hello' is no account id → write digits, as in 123-456-7890 or "
-            "act_1234567890")
+        (6, "clients.0.accounts.google_ads.0.id: 'hello' is not a valid account id → write digits, as in "
+            "123-456-7890")
     ]  # fmt: skip
 
 
@@ -168,23 +169,23 @@ FAULTS = {
     "an empty name": (with_line(3, "    name: ''"), 3, "clients.0.name"),
     "a bad client id": (with_line(2, "  - id: acme gmbh"), 2, "use letters, digits"),
     "an empty client id": (with_line(2, "  - id:"), 2, "use letters, digits"),
-    "a currency's name": (with_line(4, "    reporting_currency: Euro"), 4, "'Euro' is no ISO 4217 currency code"),
-    "a currency's sign": (with_line(4, "    reporting_currency: €"), 4, "is no ISO 4217 currency code"),
-    "currencies as a list": (with_line(4, "    reporting_currency: [EUR]"), 4, "is no ISO 4217 currency code"),
-    "an unknown platform": (with_line(6, "      tiktok:"), 6, "'tiktok' is no platform → use one of google_ads, meta"),
-    "targets for an unknown platform": (with_line(15, "        tiktok: {cpa: 9}"), 15, "'tiktok' is no platform"),
+    "a currency's name": (with_line(4, "    reporting_currency: Euro"), 4, "'Euro' is not a valid ISO 4217"),
+    "a currency's sign": (with_line(4, "    reporting_currency: €"), 4, "is not a valid ISO 4217"),
+    "currencies as a list": (with_line(4, "    reporting_currency: [EUR]"), 4, "is not a valid ISO 4217"),
+    "an unknown platform": (with_line(6, "      tiktok:"), 6, "'tiktok' is not a known platform → use one"),
+    "targets for an unknown platform": (with_line(15, "        tiktok: {cpa: 9}"), 15, "'tiktok' is not a known"),
     "accounts as a scalar": (with_line(6, "      google_ads: 5", "      x:"), 6, "write a list"),
     "accounts without platform": ("clients:\n- {id: a, name: A, currency: EUR, accounts: [1]}\n", 2, "key: value"),
     "an account as a list": (with_line(7, "        - [1, 2]"), 7, "key: value"),
     "an account without id": (with_line(7, "        - {conversion_action_type: lead}"), 7, "id is missing"),
-    "an account id with letters": (with_line(7, "        - abc"), 7, "'abc' is no account id"),
-    "an account id in other digits": (with_line(7, "        - ١٢٣"), 7, "is no account id"),
-    "an account without digits": (with_line(7, "        - '--'"), 7, "is no account id"),
-    "an empty account": (with_line(7, "        -"), 7, "is no account id"),
+    "an account id with letters": (with_line(7, "        - abc"), 7, "'abc' is not a valid account id"),
+    "an account id in other digits": (with_line(7, "        - ١٢٣"), 7, "is not a valid account id"),
+    "an account without digits": (with_line(7, "        - '--'"), 7, "is not a valid account id"),
+    "an empty account": (with_line(7, "        -"), 7, "is not a valid account id"),
     "an account twice": (with_line(7, "        - 123-456-7890", "        - 1234567890"), 8, "already listed"),
     "an account twice, with act_": (with_line(9, "        - 301400000000102"), 10, "already listed"),
     "another client's account": (GOOD.replace("2234567890", "1234567890"), 19, "already listed for client 'acme'"),
-    "a client id twice": (GOOD.replace("zenith", "acme"), 16, "client id 'acme' stands twice, first on line 2"),
+    "a client id twice": (GOOD.replace("zenith", "acme"), 16, "client id 'acme' is there twice, first on line 2"),
     "targets as text": ("clients:\n- {id: a, name: A, currency: EUR, accounts: {}, targets: 5}\n", 2, "key: value"),
     "a target in percent": (with_line(12, "      ctr: 3%"), 12, "write a number"),
     "a share of more than all": (with_line(12, "      ctr: 3"), 12, "write 0.02 for 2 %"),
@@ -200,13 +201,13 @@ FAULTS = {
     "a platform's targets for platforms": (with_line(15, "        meta_ads: {platforms: {}}"), 15, "not known"),
     "an exchange rate of zero": (with_line(21, "  EUR: {GBP: 0}"), 21, "greater than 0"),
     "an exchange rate without bound": (with_line(21, "  EUR: {GBP: inf}"), 21, "finite"),
-    "an exchange rate for a sign": (with_line(21, "  EUR: {£: 1.1}"), 21, "no ISO 4217 currency code"),
+    "an exchange rate for a sign": (with_line(21, "  EUR: {£: 1.1}"), 21, "not a valid ISO 4217 currency code"),
     "an exchange rate as a number": (with_line(21, "  EUR: 1.1"), 21, "key: value"),
-    "a rate twice, small and in capitals": (with_line(21, "  EUR: {GBP: 1.1, gbp: 1.2}"), 21, "GBP stands twice"),
-    "rates twice, small and in capitals": (GOOD + "  eur: {USD: 1.1}\n", 20, "EUR stands twice"),
-    "a key twice": (with_line(3, "    name: Acme", "    name: Other"), 4, "the key 'name' stands twice"),
-    "a platform twice": (with_line(8, "      google_ads:"), 8, "the key 'google_ads' stands twice"),
-    "clients twice": (GOOD + "clients: []\n", 22, "the key 'clients' stands twice"),
+    "a rate twice, small and in capitals": (with_line(21, "  EUR: {GBP: 1.1, gbp: 1.2}"), 21, "GBP is there twice"),
+    "rates twice, small and in capitals": (GOOD + "  eur: {USD: 1.1}\n", 20, "EUR is there twice"),
+    "a key twice": (with_line(3, "    name: Acme", "    name: Other"), 4, "the key 'name' is there twice"),
+    "a platform twice": (with_line(8, "      google_ads:"), 8, "the key 'google_ads' is there twice"),
+    "clients twice": (GOOD + "clients: []\n", 22, "the key 'clients' is there twice"),
     "a tab": (with_line(3, "\tname: Acme"), 3, "not valid YAML"),
     "an open quote": (GOOD.replace('"2234567890"', '"2234567890'), 22, "not valid YAML"),
     "an open bracket": (with_line(7, "        - [1"), 8, "not valid YAML"),

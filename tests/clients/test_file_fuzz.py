@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from mdp_dagster.clients.file import ClientsFileError, load_clients
 from mdp_dagster.clients.model import Clients
+from mdp_dagster.defs.ads.platforms import AD_PLATFORMS
 from mdp_dagster.settings import PROJECT_ROOT
 from tests.support.effort import fuzzed
 
-SOURCES = ("google_ads", "meta_ads")
+SOURCES = {platform.name: platform.account_id for platform in AD_PLATFORMS}
 EXAMPLE = (PROJECT_ROOT / "config" / "clients.yaml").read_bytes()
 SMALL = "clients:\n  - {id: a, name: A, currency: EUR, accounts: {google_ads: [%s]}}\n"
 

@@ -13,12 +13,14 @@ import pytest
 
 from mdp_dagster.connectors.base import DataSourceConnector, PlatformAccount, Report
 from mdp_dagster.connectors.google_ads import GoogleAdsConnector
+from mdp_dagster.connectors.google_ads.settings import GoogleAdsSettings
 from mdp_dagster.connectors.meta_ads import MetaAdsConnector
+from mdp_dagster.connectors.meta_ads.settings import MetaAdsSettings
 from mdp_dagster.connectors.retry import RetryPolicy
-from mdp_dagster.settings import GoogleAdsSettings, MetaAdsSettings
 from mdp_dagster.window import DateWindow
 from sandbox import Sandbox, World
 from sandbox.certificates import server_certificate
+from tests.support.settings_variables import forget_accounts
 
 # The connectors refuse windows before the platforms' history by the real clock, so the world lives at the real day.
 NOW = datetime.now(timezone.utc).replace(hour=12, minute=0, second=0, microsecond=0)
@@ -51,9 +53,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 @pytest.fixture(autouse=True)
 def _as_new(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """No settings of the machine's own, and a sandbox without faults and edits."""
-    for name in list(os.environ):
-        if name.startswith(("GOOGLE_ADS_", "META_")):
-            monkeypatch.delenv(name)
+    forget_accounts(monkeypatch)
     if "sandbox" in request.fixturenames:
         sandbox: Sandbox = request.getfixturevalue("sandbox")
         sandbox.faults.clear()

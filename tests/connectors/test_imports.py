@@ -11,7 +11,8 @@ CHECK = """
 import sys
 from mdp_dagster.connectors.google_ads import GoogleAdsConnector
 from mdp_dagster.connectors.meta_ads import MetaAdsConnector
-from mdp_dagster.settings import GoogleAdsSettings, MetaAdsSettings
+from mdp_dagster.connectors.google_ads.settings import GoogleAdsSettings
+from mdp_dagster.connectors.meta_ads.settings import MetaAdsSettings
 GoogleAdsConnector(GoogleAdsSettings(_env_file=None)).accounts([])
 MetaAdsConnector(MetaAdsSettings(_env_file=None)).accounts([])
 slow = {"google.ads", "google.auth", "grpc", "facebook_business", "requests", "dagster"}
@@ -24,7 +25,7 @@ def test_importing_and_constructing_a_connector_imports_no_sdk() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("name", ["base", "errors", "history", "parallel", "redaction", "retry"])
+@pytest.mark.parametrize("name", ["account_lookup", "base", "errors", "history", "redaction", "retry", "sources"])
 def test_a_shared_module_names_no_platform(name: str) -> None:
     module = __import__(f"mdp_dagster.connectors.{name}", fromlist=["_"])
     names = {value.__module__ for value in vars(module).values() if hasattr(value, "__module__")}

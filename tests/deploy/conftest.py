@@ -10,11 +10,12 @@ import pytest
 
 from sandbox import Sandbox, World
 from tests.end_to_end.conftest import NOW
+from tests.support.settings_variables import KINDS
 
 from .postgres import running_postgres
 from .services import Services
 
-_OURS = ("MDP_", "GOOGLE_ADS_", "META_", "DAGSTER_")
+_OURS = (*KINDS, "DAGSTER_")
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from mdp_dagster.settings import GoogleCloudSettings, Settings
+from mdp_dagster.google_cloud.settings import GoogleCloudSettings
+from mdp_dagster.settings import Settings
 
 from .services import DEPLOY
 

@@ -19,6 +19,7 @@ from mdp_dagster.orchestration.services import Services
 from mdp_dagster.settings import load_settings
 from mdp_dagster.window import DateWindow
 from sandbox import Sandbox, World
+from tests.support.settings_variables import forget_accounts
 
 # Noon of today, so that the test's partitions are Dagster's, whenever it runs.
 NOW = datetime.combine(datetime.now(timezone.utc).date(), time(12), timezone.utc)
@@ -155,8 +156,7 @@ def enter(folder: Path, servers: Sandbox, patch: pytest.MonkeyPatch) -> None:
     servers.faults.clear()
     servers.world.forget_edits()
     servers.world.now = NOW
-    for name in [n for n in os.environ if n.startswith(("MDP_", "GOOGLE_ADS_", "META_"))]:
-        patch.delenv(name)
+    forget_accounts(patch)
     for name, value in servers.env.items():
         patch.setenv(name, value)
     patch.setenv("MDP_ENV_FILE", os.devnull)

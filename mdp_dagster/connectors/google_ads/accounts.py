@@ -8,7 +8,7 @@ from typing import Any
 
 from mdp_dagster.connectors.base import PlatformAccount
 from mdp_dagster.connectors.errors import AccountError
-from mdp_dagster.connectors.google_ads.reports import SOURCE
+from mdp_dagster.connectors.google_ads.source import SOURCE
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ def _plain_account(listed_id: str, query: Query, refused: AccountError | None) -
 
 def _account(account_id: str, listed_as: str, resource: Any, manager_id: str = "") -> PlatformAccount:
     return PlatformAccount(
-        source=SOURCE,
+        source=SOURCE.name,
         account_id=account_id,
         listed_as=listed_as,
         name=resource.descriptive_name,

@@ -20,8 +20,10 @@ from pydantic import SecretStr
 from mdp_dagster.connectors.account_ids import check_account_id
 from mdp_dagster.connectors.errors import ConnectorError, PlatformError, TransientError
 from mdp_dagster.connectors.google_ads.errors import classify
+from mdp_dagster.connectors.google_ads.settings import GoogleAdsSettings
+from mdp_dagster.connectors.google_ads.source import SOURCE
 from mdp_dagster.connectors.redaction import redact
-from mdp_dagster.settings import GoogleAdsSettings
+from mdp_dagster.settings import secret_values
 
 if TYPE_CHECKING:
     from mdp_dagster.connectors.google_ads.search_stream import Answer, SearchStream
@@ -64,7 +66,7 @@ class GoogleAdsClients:
         settings name one. A stream can break after many good messages: it then raises, and the caller throws
         away what it has. Raises a ``ConnectorError`` of any kind.
         """
-        check_account_id("Google Ads account", customer_id)
+        check_account_id(SOURCE.account_id, "Google Ads account", customer_id)
         stream = self._stream(self.login_customer_id or manager_id)
         from mdp_dagster.connectors.google_ads.refusals import CALL_ERRORS, STUMBLES, call_error, refusal_of
 
@@ -183,11 +185,7 @@ class GoogleAdsClients:
         raise failure
 
     def _redact(self, text: object) -> str:
-        settings = self._settings
-        return redact(
-            str(text),
-            map(_secret, (settings.developer_token, settings.client_secret, settings.refresh_token)),
-        )
+        return redact(str(text), secret_values(self._settings))
 
 
 def _secret(value: SecretStr | None) -> str:

@@ -12,10 +12,12 @@ from mdp_dagster.connectors.base import AccountFailure, DataSourceConnector, Pla
 from mdp_dagster.connectors.errors import HistoryError
 from mdp_dagster.connectors.google_ads.accounts import expand
 from mdp_dagster.connectors.google_ads.client import GoogleAdsClients
-from mdp_dagster.connectors.google_ads.reports import REPORTS, SOURCE, gaql
+from mdp_dagster.connectors.google_ads.reports import REPORTS, gaql
+from mdp_dagster.connectors.google_ads.settings import GoogleAdsSettings
+from mdp_dagster.connectors.google_ads.source import SOURCE
 from mdp_dagster.connectors.history import check_history, refused_by_platform
 from mdp_dagster.connectors.retry import RetryPolicy
-from mdp_dagster.settings import GoogleAdsSettings, load_google_ads_settings
+from mdp_dagster.settings import read_settings
 from mdp_dagster.window import DateWindow
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ class GoogleAdsConnector(DataSourceConnector):
     keeps its channel and the accounts that it has looked up.
     """
 
-    source: ClassVar[str] = SOURCE
+    source: ClassVar[str] = SOURCE.name
     reports: ClassVar[tuple[Report, ...]] = REPORTS
 
     def __init__(
@@ -44,7 +46,7 @@ class GoogleAdsConnector(DataSourceConnector):
         max_parallel_accounts: int = 4,
     ) -> None:
         self.max_parallel_accounts = max_parallel_accounts
-        self._clients = GoogleAdsClients(settings or load_google_ads_settings())
+        self._clients = GoogleAdsClients(settings or read_settings(GoogleAdsSettings))
         self._timeout_seconds = timeout_seconds
         self._retry = retry or RetryPolicy()
         self._expanded: dict[str, list[PlatformAccount]] = {}

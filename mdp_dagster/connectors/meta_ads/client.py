@@ -17,10 +17,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 from mdp_dagster.connectors.errors import AccountError, ConnectorError, PlatformError, QuotaError, TransientError
 from mdp_dagster.connectors.meta_ads.errors import BrokenPagingError, parse_object, refusal
+from mdp_dagster.connectors.meta_ads.settings import MetaAdsSettings
 from mdp_dagster.connectors.meta_ads.usage import Usage, usage_of
 from mdp_dagster.connectors.redaction import redact, redact_logger
 from mdp_dagster.connectors.retry import RetryPolicy
-from mdp_dagster.settings import MetaAdsSettings
+from mdp_dagster.settings import secret_values
 
 logger = logging.getLogger(__name__)
 
@@ -188,9 +189,7 @@ class MetaAdsClient:
         return seconds
 
     def _redact(self, value: object) -> str:
-        settings = self._settings
-        secrets = [s.get_secret_value().strip() for s in (settings.access_token, settings.app_secret) if s]
-        return redact(str(value), secrets)
+        return redact(str(value), secret_values(self._settings))
 
 
 def _without_body(response: Any) -> Any:

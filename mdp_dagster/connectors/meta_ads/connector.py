@@ -17,10 +17,12 @@ from mdp_dagster.connectors.history import check_history, refused_by_platform
 from mdp_dagster.connectors.meta_ads.async_run import AsyncPolicy
 from mdp_dagster.connectors.meta_ads.client import MetaAdsClient
 from mdp_dagster.connectors.meta_ads.insights import InsightsReader, read_campaigns, subject
-from mdp_dagster.connectors.meta_ads.reports import CAMPAIGN_DAILY, REPORTS, SOURCE
+from mdp_dagster.connectors.meta_ads.reports import CAMPAIGN_DAILY, REPORTS
 from mdp_dagster.connectors.meta_ads.rows import Campaigns
+from mdp_dagster.connectors.meta_ads.settings import MetaAdsSettings
+from mdp_dagster.connectors.meta_ads.source import SOURCE
 from mdp_dagster.connectors.retry import RetryPolicy
-from mdp_dagster.settings import MetaAdsSettings, load_meta_ads_settings
+from mdp_dagster.settings import read_settings
 from mdp_dagster.window import DateWindow
 
 logger = logging.getLogger(__name__)
@@ -38,7 +40,7 @@ class MetaAdsConnector(DataSourceConnector):
     account's campaign statuses.
     """
 
-    source: ClassVar[str] = SOURCE
+    source: ClassVar[str] = SOURCE.name
     reports: ClassVar[tuple[Report, ...]] = REPORTS
 
     def __init__(
@@ -54,7 +56,9 @@ class MetaAdsConnector(DataSourceConnector):
         self.max_parallel_accounts = max_parallel_accounts
         self._retry = retry or RetryPolicy()
         self._asynchronous = asynchronous or AsyncPolicy()
-        self._client = MetaAdsClient(settings or load_meta_ads_settings(), self._retry, timeout_seconds, pause_seconds)
+        self._client = MetaAdsClient(
+            settings or read_settings(MetaAdsSettings), self._retry, timeout_seconds, pause_seconds
+        )
         self._looked_up: dict[str, PlatformAccount] = {}
         self._campaigns: dict[str, Campaigns] = {}
         self._locks: dict[str, threading.Lock] = {}
@@ -91,12 +95,12 @@ class MetaAdsConnector(DataSourceConnector):
         return [self._looked_up[listed_id]]
 
     def _account(self, listed_id: str) -> PlatformAccount:
-        check_account_id("Meta ad account", listed_id)
+        check_account_id(SOURCE.account_id, "Meta ad account", listed_id)
         body = self._client.get((f"act_{listed_id}",), {"fields": _ACCOUNT_FIELDS}, subject(listed_id)).body
         if body.get("account_status", _ACTIVE) != _ACTIVE:
             logger.info("%s has account_status %s", subject(listed_id), body["account_status"])
         return PlatformAccount(
-            source=SOURCE,
+            source=SOURCE.name,
             account_id=listed_id,
             listed_as=listed_id,
             name=str(body.get("name") or ""),

@@ -1,17 +1,19 @@
-"""The list of ad platforms. One entry here, a dbt staging folder and a sandbox server make a platform."""
+"""The list of ad platforms. One name here adds a platform: its folder in `connectors/` declares the rest."""
 
 from __future__ import annotations
 
-from mdp_dagster.connectors.base import DataSourceConnector, Report
-from mdp_dagster.connectors.google_ads import GoogleAdsConnector
-from mdp_dagster.connectors.meta_ads import MetaAdsConnector
+from mdp_dagster.connectors.base import Report
+from mdp_dagster.connectors.sources import Source, sources
 
-AD_PLATFORMS: tuple[type[DataSourceConnector], ...] = (GoogleAdsConnector, MetaAdsConnector)
+AD_PLATFORMS: tuple[Source, ...] = sources(
+    "google_ads",
+    "meta_ads",
+)
 
-SOURCES: tuple[str, ...] = tuple(platform.source for platform in AD_PLATFORMS)
+SOURCES: tuple[str, ...] = tuple(platform.name for platform in AD_PLATFORMS)
 REPORTS: tuple[Report, ...] = tuple(report for platform in AD_PLATFORMS for report in platform.reports)
 
-# What is watched for late data: a platform's account totals, and the report that is reloaded when they move.
+# Watched for late data: a platform's account totals, and the report that is extracted again when they change.
 PROBES: tuple[tuple[Report, Report], ...] = tuple(
     (platform.report("account_daily"), platform.report("campaign_daily")) for platform in AD_PLATFORMS
 )

@@ -14,8 +14,8 @@ import grpc
 from google.oauth2.credentials import Credentials
 
 from mdp_dagster.connectors.google_ads import GoogleAdsConnector
+from mdp_dagster.connectors.google_ads.settings import GoogleAdsSettings
 from mdp_dagster.connectors.retry import RetryPolicy
-from mdp_dagster.settings import GoogleAdsSettings
 from sandbox.certificates import server_certificate
 
 DEVELOPER_TOKEN = "developer-token-of-the-tests"

@@ -21,7 +21,7 @@ from mdp_dagster.connectors.google_ads.client import endpoint
 from mdp_dagster.connectors.google_ads.errors import Refusal
 from mdp_dagster.connectors.google_ads.rows import RowGatherer
 from mdp_dagster.connectors.google_ads.search_stream import Answer
-from mdp_dagster.settings import GoogleAdsSettings
+from mdp_dagster.connectors.google_ads.settings import GoogleAdsSettings
 from mdp_dagster.window import DateWindow
 from sandbox import Sandbox
 from tests.connectors.conftest import (

@@ -12,7 +12,7 @@ import pytest
 from mdp_dagster.connectors.base import PlatformAccount
 from mdp_dagster.connectors.errors import PlatformError, TransientError
 from mdp_dagster.connectors.google_ads import ACCOUNT_DAILY, GoogleAdsConnector
-from mdp_dagster.settings import GoogleAdsSettings
+from mdp_dagster.connectors.google_ads.settings import GoogleAdsSettings
 from sandbox import Sandbox
 from tests.connectors.conftest import FAST, GOOGLE_DIRECT, LAST_MONTH, causes
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mdp_dagster.connectors.errors import ConnectorError, PlatformError
 from mdp_dagster.connectors.google_ads import GoogleAdsConnector
 from mdp_dagster.connectors.google_ads.client import GoogleAdsClients, endpoint
-from mdp_dagster.settings import GoogleAdsSettings
+from mdp_dagster.connectors.google_ads.settings import GoogleAdsSettings
 from tests.connectors.google_ads.scripted_server import IMPATIENT, Script, ScriptedAds
 from tests.support import json_text
 from tests.support.effort import fuzzed

@@ -13,8 +13,8 @@ import pytest
 
 from mdp_dagster.connectors.errors import AccountError, ConnectorError, PlatformError, QuotaError, TransientError
 from mdp_dagster.connectors.google_ads import GoogleAdsConnector
+from mdp_dagster.connectors.google_ads.settings import GoogleAdsSettings
 from mdp_dagster.connectors.retry import RetryPolicy
-from mdp_dagster.settings import GoogleAdsSettings
 from sandbox import Sandbox
 from sandbox.faults import KINDS
 from tests.connectors.conftest import FAST, GOOGLE_DIRECT, LAST_MONTH, account_of, causes, rows_of

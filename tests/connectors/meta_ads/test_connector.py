@@ -17,7 +17,7 @@ from mdp_dagster.connectors.base import PlatformAccount
 from mdp_dagster.connectors.errors import AccountError, HistoryError, PlatformError
 from mdp_dagster.connectors.meta_ads import CAMPAIGN_DAILY, MetaAdsConnector
 from mdp_dagster.connectors.meta_ads.async_run import AsyncPolicy
-from mdp_dagster.settings import MetaAdsSettings
+from mdp_dagster.connectors.meta_ads.settings import MetaAdsSettings
 from mdp_dagster.window import DateWindow
 from sandbox import Sandbox
 from tests.connectors.conftest import FAST, LAST_MONTH, META, NOW, account_of, causes, rows_of

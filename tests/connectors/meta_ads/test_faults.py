@@ -12,8 +12,8 @@ import pytest
 from mdp_dagster.connectors.errors import AccountError, ConnectorError, PlatformError, QuotaError, TransientError
 from mdp_dagster.connectors.meta_ads import MetaAdsConnector
 from mdp_dagster.connectors.meta_ads.errors import TooMuchDataError
+from mdp_dagster.connectors.meta_ads.settings import MetaAdsSettings
 from mdp_dagster.connectors.retry import RetryPolicy
-from mdp_dagster.settings import MetaAdsSettings
 from sandbox import Sandbox
 from sandbox.faults import KINDS
 from tests.connectors.conftest import FAST, LAST_MONTH, META, account_of, causes, rows_of

@@ -14,9 +14,9 @@ from mdp_dagster.connectors.errors import ConnectorError, QuotaError
 from mdp_dagster.connectors.history import earliest_today
 from mdp_dagster.connectors.meta_ads import REPORTS, MetaAdsConnector
 from mdp_dagster.connectors.meta_ads.async_run import AsyncPolicy
+from mdp_dagster.connectors.meta_ads.settings import MetaAdsSettings
 from mdp_dagster.connectors.retry import RetryPolicy
 from mdp_dagster.ingest.row_validation import validate
-from mdp_dagster.settings import MetaAdsSettings
 from mdp_dagster.window import DateWindow
 from tests.connectors.conftest import causes
 from tests.connectors.meta_ads.graph_replies import APP_SECRET, TOKEN, answers

@@ -13,7 +13,7 @@ from mdp_dagster.connectors.meta_ads import MetaAdsConnector
 from mdp_dagster.connectors.meta_ads.async_run import AsyncPolicy
 from mdp_dagster.connectors.meta_ads.client import next_step
 from mdp_dagster.connectors.meta_ads.errors import BrokenPagingError
-from mdp_dagster.settings import MetaAdsSettings
+from mdp_dagster.connectors.meta_ads.settings import MetaAdsSettings
 from tests.connectors.conftest import FAST, causes, rows_of
 from tests.connectors.meta_ads.scripted_graph import Asked, Reply, ScriptedGraph
 

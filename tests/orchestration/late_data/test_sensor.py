@@ -19,6 +19,7 @@ from mdp_dagster.orchestration.late_data.payload import METADATA_KEY, LateDays
 from mdp_dagster.orchestration.late_data.sensor import late_data_job, late_data_sensor
 from mdp_dagster.orchestration.partitions import range_tags
 from mdp_dagster.window import DateWindow
+from tests.support.settings_variables import forget_accounts
 
 TOTALS, REPORT = PROBES[0]
 LAST = date(2026, 11, 19)
@@ -34,8 +35,7 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
 @pytest.fixture(autouse=True)
 def nothing_to_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No account, no warehouse, no clients file: a tick needs none of them, and makes none."""
-    for name in [n for n in os.environ if n.startswith(("MDP_", "GOOGLE_ADS_", "META_"))]:
-        monkeypatch.delenv(name)
+    forget_accounts(monkeypatch)
     monkeypatch.setenv("MDP_ENV_FILE", os.devnull)
     monkeypatch.setenv("MDP_DUCKDB_PATH", str(tmp_path / "absent" / "warehouse.duckdb"))
     monkeypatch.setenv("MDP_CLIENTS_FILE", str(tmp_path / "absent.yaml"))
