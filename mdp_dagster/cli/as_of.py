@@ -122,4 +122,4 @@ What has changed since then, for instance:
   where past.spend is distinct from present.spend or past.conversions is distinct from present.conversions
   order by date desc
 
-In {warehouse.place}. To remove it again: make as-of AT="{said}" DROP=1""")
+In {warehouse.display_name}. To remove it again: make as-of AT="{said}" DROP=1""")

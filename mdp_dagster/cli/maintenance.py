@@ -32,7 +32,7 @@ def _rebuild_raw(_: argparse.Namespace) -> int:
     say_what_is_waited_for()
     services = Services(choose_place().settings())
     rebuilt = services.rebuild_raw()
-    print(f"mdp_raw in {services.warehouse.place} rebuilt from {services.lake.uri}: {rebuilt.extracts} extracts")
+    print(f"mdp_raw in {services.warehouse.display_name} rebuilt from {services.lake.uri}: {rebuilt.extracts} extracts")
     if rebuilt.refused:
         print(f"  {rebuilt.refused} refused extracts gave only their rejected rows (raw__rejects)")
     if rebuilt.foreign:

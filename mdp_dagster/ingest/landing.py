@@ -115,7 +115,7 @@ def unit(lake: Lake, report: Report, extract: Extract) -> Unit:
     loaded = sum(day.content.row_count for day in extract.days if day.status == LOADED)
     rows = Append(report_table(report), LandedRows(extract.landing_uri, loaded, read, extract.exact))
     ledger = Append(EXTRACTS, _ledger_rows(extract))
-    return Unit([rows, _rejected_rows(extract), ledger], once={"landing_uri": extract.landing_uri})
+    return Unit([rows, _rejected_rows(extract), ledger], commit_key={"landing_uri": extract.landing_uri})
 
 
 def rejects_unit(extract: Extract) -> Unit:

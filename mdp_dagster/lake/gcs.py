@@ -46,7 +46,7 @@ class BucketError(OSError):
     The message is the service's text. It never contains the request, because an upload's address grants access.
 
     Attributes:
-        remedy: What to do. Empty if that depends on the request.
+        remedy: The advice to the user. Empty if that depends on the request.
         status: The HTTP status, or None if there was no answer.
         transient: Whether the same request may succeed later.
     """

@@ -1,1 +1,1 @@
-"""Warehouses: where raw and the marts lie. They know neither Dagster nor a platform."""
+"""Warehouses: they store raw and the marts. They depend neither on Dagster nor on a source."""

@@ -1,4 +1,4 @@
-"""Which units are there already: asked of the ledger, in one statement for each table."""
+"""Finds the units that are committed already, with one query per table."""
 
 from __future__ import annotations
 
@@ -15,52 +15,65 @@ Query = Callable[[str, Mapping[str, Any]], pa.Table]
 Key = tuple[tuple[str, Any], ...]
 
 
-def not_there_yet(query: Query, units: Iterable[Unit]) -> list[Unit]:
-    """The units without those whose ``once`` stands in their last table, and each of them once."""
-    todo = each_once(units)
-    asked: dict[tuple[Table, tuple[str, ...]], list[Unit]] = {}
-    for unit in todo:
-        if unit.once:
-            asked.setdefault((unit.appends[-1].table, tuple(sorted(unit.once))), []).append(unit)
-    there = {(table, key) for (table, columns), some in asked.items() for key in _there(query, table, columns, some)}
-    return [unit for unit in todo if not unit.once or (unit.appends[-1].table, _key(unit.once)) not in there]
+def uncommitted_units(query: Query, units: Iterable[Unit]) -> list[Unit]:
+    """The units that must still be committed, without duplicates.
+
+    A unit is committed if its last table has a row with its ``commit_key``.
+    """
+    remaining = without_duplicates(units)
+    groups: dict[tuple[Table, tuple[str, ...]], list[Unit]] = {}
+    for unit in remaining:
+        if unit.commit_key:
+            groups.setdefault((unit.appends[-1].table, tuple(sorted(unit.commit_key))), []).append(unit)
+    committed = {
+        (table, key)
+        for (table, columns), group in groups.items()
+        for key in _committed_keys(query, table, columns, group)
+    }
+    return [
+        unit
+        for unit in remaining
+        if not unit.commit_key or (unit.appends[-1].table, _sorted_items(unit.commit_key)) not in committed
+    ]
 
 
-def each_once(units: Iterable[Unit]) -> list[Unit]:
-    """The units that append anything, without those that came before among them."""
-    left, seen = [], set()
+def without_duplicates(units: Iterable[Unit]) -> list[Unit]:
+    """The units that append something. Of several units with the same ``commit_key``, only the first is kept."""
+    kept, seen = [], set()
     for unit in units:
         if not unit.appends:
             continue
-        if unit.once:
-            identity = unit.appends[-1].table, _key(unit.once)
+        if unit.commit_key:
+            identity = unit.appends[-1].table, _sorted_items(unit.commit_key)
             if identity in seen:
                 continue
             seen.add(identity)
-        left.append(unit)
-    return left
+        kept.append(unit)
+    return kept
 
 
-def _key(values: Mapping[str, Any]) -> Key:
+def _sorted_items(values: Mapping[str, Any]) -> Key:
     return tuple(sorted(values.items()))
 
 
-def _there(query: Query, table: Table, columns: tuple[str, ...], units: list[Unit]) -> set[Key]:
-    """By the values of one column in one statement; the others are compared here."""
+def _committed_keys(query: Query, table: Table, columns: tuple[str, ...], units: list[Unit]) -> set[Key]:
+    """The keys of committed rows that have one of the units' values in the first column.
+
+    The caller compares the other columns, so that one statement is enough.
+    """
     first = columns[0]
-    wanted = sorted({unit.once[first] for unit in units if unit.once})
-    names = {f"v{n}": value for n, value in enumerate(wanted)}
-    condition = f"{first} in ({', '.join(f'${name}' for name in names)})"
-    window = _days([unit.appends[-1] for unit in units], table)
+    values = sorted({unit.commit_key[first] for unit in units if unit.commit_key})
+    parameters = {f"v{n}": value for n, value in enumerate(values)}
+    condition = f"{first} in ({', '.join(f'${name}' for name in parameters)})"
+    window = _days_of([unit.appends[-1] for unit in units], table)
     if window:
         condition += f" and {in_window(window, table.partition_column or '')}"
-    listed = ", ".join(columns)
-    found = query(f"select distinct {listed} from {table.id} where {condition}", names).to_pylist()
-    return {_key(row) for row in found}
+    rows = query(f"select distinct {', '.join(columns)} from {table.id} where {condition}", parameters).to_pylist()
+    return {_sorted_items(row) for row in rows}
 
 
-def _days(appends: list[Append], table: Table) -> DateWindow | None:
-    """The days that the rows are of: a unit that is there is there with the same."""
+def _days_of(appends: list[Append], table: Table) -> DateWindow | None:
+    """The days of the rows, to prune partitions. A committed unit has rows of the same days."""
     if table.partition_column is None:
         return None
     spans = [pc.min_max(append.read().column(table.partition_column)).as_py() for append in appends if append.count]

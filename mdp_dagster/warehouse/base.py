@@ -19,29 +19,28 @@ MARTS = "mdp_marts"
 
 
 AS_OF_SUFFIX = re.compile(r"as_of_\d{8}t\d{6}(\d{6})?z", re.ASCII)
-"""What the names of datasets end with that show the past: as_of_20261101t060000z."""
+"""The suffix of datasets that show a past state, for example as_of_20261101t060000z."""
 
 
 class WarehouseError(Exception):
-    """The warehouse can't be used. Names the place and the remedy."""
+    """The warehouse can't be used. The message names the warehouse and the remedy."""
 
 
 def in_window(window: DateWindow, column: str = "date") -> str:
-    """The SQL condition for the days of a window. With literals: they are what an engine prunes partitions by."""
+    """The SQL condition for the days of a window, with literals, because engines prune partitions by them."""
     return f"{column} >= date '{window.start}' and {column} < date '{window.end}'"
 
 
 def same_columns(one: pa.Schema, other: pa.Schema) -> bool:
-    """Whether both have the same names and types, in whatever order."""
+    """Whether both have the same names and types, in any order."""
     return {field.name: field.type for field in one} == {field.name: field.type for field in other}
 
 
 @dataclass(frozen=True)
 class Table:
-    """A raw table: append-only. What follows the schema matters where the engine has it.
+    """A raw table, which is append-only. Engines without partitions or clusters ignore these options.
 
-    ``require_partition_filter``: refuse statements that would read every day there is. ``descriptions``: of the
-    columns, by name.
+    ``require_partition_filter`` refuses statements without a filter on days. ``descriptions`` are by column name.
     """
 
     name: str
@@ -55,13 +54,20 @@ class Table:
 
     @property
     def id(self) -> str:
+        """The name for SQL: ``dataset.name``."""
         return f"{self.dataset}.{self.name}"
 
 
 @dataclass(frozen=True)
 class LandedRows:
-    """Rows in a Parquet file of the lake. ``exact``: it has the table's columns and no others, so that an engine which
-    reaches the file may load it as it is; what ``read`` gives has them in any case."""
+    """Rows in a Parquet file of the lake.
+
+    Attributes:
+        address: The file's address.
+        count: The number of rows.
+        read: Returns the rows with exactly the table's columns.
+        exact: Whether the file itself has exactly the table's columns. Then an engine may load the file directly.
+    """
 
     address: str
     count: int
@@ -71,88 +77,98 @@ class LandedRows:
 
 @dataclass(frozen=True)
 class Append:
-    """Rows for one table: at hand, or landed."""
+    """Rows for one table, in memory or in the lake."""
 
     table: Table
     rows: pa.Table | LandedRows
 
     @property
     def count(self) -> int:
+        """The number of rows."""
         return self.rows.count if isinstance(self.rows, LandedRows) else int(self.rows.num_rows)
 
     def read(self) -> pa.Table:
+        """The rows."""
         return self.rows.read() if isinstance(self.rows, LandedRows) else self.rows
 
 
 @dataclass(frozen=True)
 class Unit:
-    """What is appended whole or not at all. The last ``Append`` is its commit point.
+    """Rows that are appended together or not at all. The last ``Append`` is the commit point.
 
-    ``once``: values by column, whose name no engine takes for a word of its own; if the last table has a row with them,
-    the unit is there already and is left out. So to commit a second time changes nothing.
+    Attributes:
+        appends: The rows for each table.
+        commit_key: Values by column. If the last table has a row with these values, the unit is committed already and
+            is skipped, so that a second commit changes nothing. Column names must not be reserved words.
     """
 
     appends: Sequence[Append]
-    once: Mapping[str, Any] | None = None
+    commit_key: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement that is going to be sent. ``reads``: dataset and name of the tables in it."""
+    """A SQL statement, with the dataset and name of each table that it reads."""
 
     sql: str
     reads: Sequence[tuple[str, str]] = ()
 
 
 class Warehouse(ABC):
-    """Timestamps go in and come out in UTC; they come out without their zone, as naive datetimes.
+    """The interface of a warehouse. Every method raises ``WarehouseError``.
 
-    Every method raises ``WarehouseError``.
+    Timestamps are in UTC. Query results contain them as naive datetimes.
     """
 
     @property
     @abstractmethod
-    def place(self) -> str:
-        """Where it is, in words for people."""
+    def display_name(self) -> str:
+        """The warehouse's name in messages."""
 
     @abstractmethod
     def prepare(self, tables: Sequence[Table]) -> None:
-        """Create the datasets and tables that are missing, and add the columns that are new. Idempotent."""
+        """Create missing datasets and tables, and add missing columns. Idempotent."""
 
     @abstractmethod
     def commit(self, units: Iterable[Unit]) -> None:
-        """Append. Each unit becomes visible whole or not at all."""
+        """Append the units. Each unit becomes visible completely or not at all."""
 
     @abstractmethod
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
-        """Read. Parameters are written ``$name`` in the SQL, which all engines must understand."""
+        """Run a select statement. The SQL must be valid on every engine, with parameters written as ``$name``."""
 
     @abstractmethod
     def tables(self) -> set[tuple[str, str]]:
-        """Dataset and name of every table there is."""
+        """The dataset and name of every table."""
 
-    def has(self, dataset: str, name: str) -> bool:
-        """Whether there is such a table, or view."""
+    def has_table(self, dataset: str, name: str) -> bool:
+        """Whether this table or view exists."""
         return (dataset, name) in self.tables()
 
     @abstractmethod
     def replace(self, units: Iterable[Unit], tables: Sequence[Table]) -> None:
-        """Empty the tables and fill them with the units, so that a reader sees the old rows or the new ones."""
+        """Replace all rows of the tables with the units. Readers see either the old rows or the new ones."""
 
     @abstractmethod
     def drop_as_of(self, suffix: str) -> list[str]:
-        """Remove the staging and marts of a past instant, ``<dataset>_<suffix>``, and say which there were.
+        """Drop the staging and marts of a past instant, ``<dataset>_<suffix>``.
 
-        Nothing that isn't named so can be removed by it: raises ``WarehouseError`` for another suffix.
+        Returns:
+            The dropped datasets.
+
+        Raises:
+            WarehouseError: the suffix is not one of a past instant, so that nothing else can be dropped.
         """
 
     @abstractmethod
     def exclusive(self) -> AbstractContextManager[None]:
-        """Keep every other MDP process from writing meanwhile, raw and models alike. Reentrant."""
+        """Block all other MDP processes from writing raw or models inside the ``with`` block. Reentrant."""
 
     def session(self) -> AbstractContextManager[None]:
-        """What this thread asks inside may share a connection, where opening one costs time. Keep it short: other
-        processes may have to wait."""
+        """Share one connection among this thread's queries, if opening one is slow.
+
+        Keep the block short, because other processes may have to wait.
+        """
         return nullcontext()
 
     def state(self) -> Hashable | None:
@@ -160,16 +176,20 @@ class Warehouse(ABC):
         return None
 
     charges_for_reading = False
-    """Whether statements are paid for by the bytes that they read."""
+    """Whether the engine charges for the bytes that a statement reads."""
 
     def estimated_bytes(self, statements: Mapping[str, Statement], window: DateWindow) -> Mapping[str, int | None]:
-        """What each statement over the window would be billed for; None for one whose table isn't there yet. Costs
-        nothing, and reads nothing. Nothing is told where an engine doesn't charge for it."""
+        """The bytes that each statement over the window would be billed for. The estimate itself is free.
+
+        None for a statement that reads a table that does not exist yet. Empty if reading is free.
+        """
         return {}
 
 
 def as_of_datasets(suffix: str) -> tuple[str, str]:
-    """The datasets of a past instant. Raises ``WarehouseError`` for a suffix that isn't an instant's."""
+    """The datasets of a past instant. Raises ``WarehouseError`` for any other suffix."""
     if not AS_OF_SUFFIX.fullmatch(suffix):
-        raise WarehouseError(f"{suffix!r} is no past instant's → one like as_of_20261101t060000z")
+        raise WarehouseError(
+            f"{suffix!r} is not a valid suffix of a past instant → use one like as_of_20261101t060000z"
+        )
     return f"{STAGING}_{suffix}", f"{MARTS}_{suffix}"

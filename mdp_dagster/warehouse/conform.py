@@ -1,4 +1,4 @@
-"""Units as a table takes them: its columns, in its order, of its types."""
+"""Adapts rows to a table: its columns, in its order, with its types."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ import pyarrow as pa
 from mdp_dagster.warehouse.base import Append, Table, Unit, WarehouseError
 
 
-def sound(units: Iterable[Unit]) -> tuple[list[Unit], BaseException | None]:
-    """The units up to the first that can't be taken, or can't be had, and what was wrong with that one."""
-    taken: list[Unit] = []
+def valid_units(units: Iterable[Unit]) -> tuple[list[Unit], BaseException | None]:
+    """The units before the first error, and that error.
+
+    The error is from ``units`` itself, or says that rows don't fit their table.
+    """
+    valid: list[Unit] = []
     try:
         for unit in units:
-            taken.append(replace(unit, appends=[_conforming(append) for append in unit.appends]))
+            valid.append(replace(unit, appends=[_conforming(append) for append in unit.appends]))
     except BaseException as error:
-        return taken, error
-    return taken, None
+        return valid, error
+    return valid, None
 
 
 def _conforming(append: Append) -> Append:
@@ -28,8 +31,8 @@ def _conforming(append: Append) -> Append:
 
 
 def conform(rows: pa.Table, table: Table) -> pa.Table:
-    """Raises ``WarehouseError`` for rows that lack a column, or have one of another type."""
+    """The rows with exactly the table's columns. Raises ``WarehouseError`` for a missing column or a wrong type."""
     try:
         return rows.select(table.schema.names).cast(table.schema)
     except (KeyError, pa.ArrowException) as error:
-        raise WarehouseError(f"{table.id} can't take the rows: {error} → correct the report's columns") from error
+        raise WarehouseError(f"{table.id} can't store the rows: {error} → correct the report's columns") from error

@@ -1,4 +1,4 @@
-"""DuckDB: the embedded default. One file, one writer at a time, no server, no account."""
+"""DuckDB, the embedded default: one file, one writer at a time, without a server or an account."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from mdp_dagster.warehouse.already_committed import not_there_yet
+from mdp_dagster.warehouse.already_committed import uncommitted_units
 from mdp_dagster.warehouse.base import Table, Unit, Warehouse, WarehouseError, as_of_datasets
-from mdp_dagster.warehouse.conform import conform, sound
+from mdp_dagster.warehouse.conform import conform, valid_units
 from mdp_dagster.warehouse.lock import FileLock, LockTimeout
 
 log = logging.getLogger(__name__)
 
-_FOREIGN_LOCK = "Could not set lock on file"
+_LOCKED_BY_ANOTHER_PROGRAM = "Could not set lock on file"
 _DAMAGED = (
     "not a valid DuckDB database file",
     "Corrupt database file",
@@ -28,27 +28,32 @@ _DAMAGED = (
     "Serialization Error",
     "INTERNAL Error",
 )
-_ROWS_TOGETHER = 25_000
+_MAX_ROWS_PER_TRANSACTION = 25_000
 _DISK_FULL = ("No space left", "File too large", "quota exceeded")
 
 
 class DuckDBWarehouse(Warehouse):
-    """Connections are short and one at a time: MDP's processes queue on a lock file beside the database, and a
-    foreign process that has the file open (a BI tool, a shell) is waited for. What doesn't fit into ``memory_limit`` is
-    kept on disk meanwhile, beside the database."""
+    """A warehouse in one DuckDB file.
+
+    Connections are short, and there is one at a time. MDP's processes queue on a lock file next to the database. MDP
+    waits while another program (a BI tool, a shell) has the file open. Data beyond ``memory_limit`` spills to disk next
+    to the database.
+    """
 
     def __init__(self, path: Path, lock_timeout_seconds: float = 1800, memory_limit: str = "320MiB") -> None:
         self.path = path.resolve()
         self._memory_limit = memory_limit
         self._timeout = lock_timeout_seconds
-        self._kept = threading.local()  # a session's connection: of the thread that asked for it
+        self._session_state = threading.local()  # each thread has its own session
         self._lock = FileLock(self.path.with_name(self.path.name + ".lock"), lock_timeout_seconds)
 
     @property
-    def place(self) -> str:
+    def display_name(self) -> str:
+        """The file's path."""
         return str(self.path)
 
     def prepare(self, tables: Sequence[Table]) -> None:
+        """Create missing schemas and tables, and add missing columns."""
         with self._connection() as connection:
             for dataset in sorted({table.dataset for table in tables}):
                 connection.execute(f"create schema if not exists {dataset}")
@@ -62,15 +67,16 @@ class DuckDBWarehouse(Warehouse):
                         connection.execute(f'alter table {table.id} add column "{field.name}" {_sql_type(field.type)}')
 
     def commit(self, units: Iterable[Unit]) -> None:
-        good, failure = sound(units)
-        with self._exclusive():  # one place in the queue, however many transactions it takes
-            for batch in _batches(good):
+        """Append the units in few transactions. Units before an invalid one are kept, then its error is raised."""
+        valid, failure = valid_units(units)
+        with self._exclusive():  # hold the lock throughout all transactions
+            for batch in _batches(valid):
                 self._commit_together(batch)
         if failure is not None:
             raise failure
 
     def _commit_together(self, units: Sequence[Unit]) -> None:
-        """In one transaction; when it fails, in one for each: those before the one that can't be had are kept."""
+        """Commit in one transaction. If it fails, commit each unit alone, so that those before the bad one are kept."""
         with self._connection() as connection:
             try:
                 with _transaction(connection):
@@ -79,11 +85,12 @@ class DuckDBWarehouse(Warehouse):
             except Exception as error:
                 if len(units) == 1:
                     raise
-                log.warning("%d units in one transaction failed, each gets its own: %s", len(units), error)
+                log.warning("a transaction of %d units failed, each unit now gets its own: %s", len(units), error)
         for unit in units:
             self._commit_together([unit])
 
     def replace(self, units: Iterable[Unit], tables: Sequence[Table]) -> None:
+        """Replace all rows of the tables in one transaction."""
         self.prepare(tables)
         with self._connection() as connection, _transaction(connection):
             for table in tables:
@@ -92,18 +99,21 @@ class DuckDBWarehouse(Warehouse):
                 _append(connection, batch)
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """Run a select statement and return its rows."""
         with self._connection() as connection:
             relation = connection.sql(sql, params=dict(parameters) if parameters else None)
             if relation is None:
-                raise WarehouseError(f"{self.path}: {sql!r} gives no rows → ask with a select")
+                raise WarehouseError(f"{self.path}: {sql!r} returns no rows → use a select statement")
             return relation.to_arrow_table()
 
     def tables(self) -> set[tuple[str, str]]:
+        """The schema and name of every table."""
         with self._connection() as connection:
-            found = connection.execute("select schema_name, table_name from duckdb_tables() where not internal")
-            return set(found.fetchall())
+            rows = connection.execute("select schema_name, table_name from duckdb_tables() where not internal")
+            return set(rows.fetchall())
 
-    def has(self, dataset: str, name: str) -> bool:
+    def has_table(self, dataset: str, name: str) -> bool:
+        """Whether this table or view exists."""
         with self._connection() as connection:
             return _columns(connection, f"{dataset}.{name}") is not None
 
@@ -111,15 +121,17 @@ class DuckDBWarehouse(Warehouse):
         return tuple(map(_stamp, (self.path, self.path.with_name(f"{self.path.name}.wal"))))
 
     def drop_as_of(self, suffix: str) -> list[str]:
+        """Drop the schemas of a past instant, and return their names."""
         datasets = as_of_datasets(suffix)
         with self._connection() as connection:
-            there = {name for (name,) in connection.execute("select schema_name from duckdb_schemas()").fetchall()}
-            dropped = [name for name in datasets if name in there]
+            existing = {name for (name,) in connection.execute("select schema_name from duckdb_schemas()").fetchall()}
+            dropped = [name for name in datasets if name in existing]
             for name in dropped:
                 connection.execute(f"drop schema {name} cascade")
         return dropped
 
     def exclusive(self) -> AbstractContextManager[None]:
+        """Hold the file lock inside the ``with`` block."""
         return self._exclusive()
 
     @contextmanager
@@ -140,21 +152,22 @@ class DuckDBWarehouse(Warehouse):
 
     @contextmanager
     def session(self) -> Iterator[None]:
+        """Keep one connection open inside the ``with`` block, and with it the file lock."""
         with self._connection() as connection:
-            outer, self._kept.connection = getattr(self._kept, "connection", None), connection
+            outer, self._session_state.connection = getattr(self._session_state, "connection", None), connection
             try:
                 yield
             finally:
-                self._kept.connection = outer
+                self._session_state.connection = outer
 
     @contextmanager
     def _connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        kept = getattr(self._kept, "connection", None)
-        if kept is not None:
+        session_connection = getattr(self._session_state, "connection", None)
+        if session_connection is not None:
             try:
-                yield kept
+                yield session_connection
             except duckdb.Error as error:
-                raise self._explained(error) from error
+                raise self._translated(error) from error
             return
         with self._exclusive():
             connection = self._connect()
@@ -162,13 +175,13 @@ class DuckDBWarehouse(Warehouse):
                 connection.execute(f"set TimeZone = 'UTC'; set memory_limit = '{self._memory_limit}'")
                 yield connection
             except duckdb.Error as error:
-                raise self._explained(error) from error
+                raise self._translated(error) from error
             finally:
                 connection.close()
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         if self.path.is_file() and self.path.stat().st_size == 0:
-            log.warning("%s is empty, as a process leaves it that dies while it creates it: beginning anew", self.path)
+            log.warning("%s is empty: a process died while it created the file; it is created again", self.path)
             self.path.unlink()
         deadline = time.monotonic() + self._timeout
         pause = 0.05
@@ -176,26 +189,26 @@ class DuckDBWarehouse(Warehouse):
             try:
                 return duckdb.connect(str(self.path))
             except duckdb.Error as error:
-                if _FOREIGN_LOCK not in str(error) or time.monotonic() > deadline:
-                    raise self._explained(error) from error
+                if _LOCKED_BY_ANOTHER_PROGRAM not in str(error) or time.monotonic() > deadline:
+                    raise self._translated(error) from error
                 if pause > 1:
                     log.info("waiting for another program to close the database: %s", error)
                 time.sleep(pause)
                 pause = min(pause * 2, 5.0)
 
-    def _explained(self, error: duckdb.Error) -> WarehouseError:
+    def _translated(self, error: duckdb.Error) -> WarehouseError:
         text = str(error)
         if any(sign in text for sign in _DAMAGED):
             remedy = (
-                "move the file away, then `python -m mdp_dagster rebuild-raw` brings raw back from the lake; "
+                "move the file away, run `python -m mdp_dagster rebuild-raw` to restore raw from the lake, then "
                 "materialize the dbt models for the days that the marts had"
             )
-        elif _FOREIGN_LOCK in text:
-            remedy = "close the program that holds it, or raise MDP_LOCK_TIMEOUT_SECONDS"
+        elif _LOCKED_BY_ANOTHER_PROGRAM in text:
+            remedy = "close the program that has it open, or raise MDP_LOCK_TIMEOUT_SECONDS"
         elif any(sign in text for sign in _DISK_FULL):
-            remedy = "free space on that disk; nothing of this transaction was kept, run again"
+            remedy = "free space on that disk, then run again; this transaction was rolled back"
         else:
-            remedy = "see the message; nothing of this transaction was kept"
+            remedy = "see the message; this transaction was rolled back"
         return WarehouseError(f"{self.path}: {text} → {remedy}")
 
 
@@ -205,7 +218,7 @@ def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        with suppress(duckdb.Error):  # the first error is the one to tell
+        with suppress(duckdb.Error):  # report the first error
             connection.execute("rollback")
         raise
     connection.execute("commit")
@@ -221,12 +234,12 @@ def _stamp(path: Path) -> tuple[int, ...]:
 
 
 def _batches(units: Iterable[Unit]) -> Iterator[list[Unit]]:
-    """A transaction takes as long for an account's week as for a hundred of them; their rows have to be in memory."""
+    """Group units into transactions: each transaction has a fixed cost, and its rows must fit into memory."""
     batch: list[Unit] = []
     rows = 0
     for unit in units:
         count = sum(append.count for append in unit.appends)
-        if batch and rows + count > _ROWS_TOGETHER:
+        if batch and rows + count > _MAX_ROWS_PER_TRANSACTION:
             yield batch
             batch, rows = [], 0
         batch.append(unit)
@@ -240,19 +253,19 @@ def _append(connection: duckdb.DuckDBPyConnection, units: Sequence[Unit]) -> Non
         return connection.sql(sql, params=dict(parameters)).to_arrow_table()
 
     incoming: dict[Table, list[pa.Table]] = {}
-    for unit in not_there_yet(query, units):
+    for unit in uncommitted_units(query, units):
         for append in unit.appends:
             if append.count:
                 incoming.setdefault(append.table, []).append(conform(append.read(), append.table))
-    for table, pieces in incoming.items():
-        connection.register("incoming", pa.concat_tables(pieces))
+    for table, rows in incoming.items():
+        connection.register("incoming", pa.concat_tables(rows))
         columns = ", ".join(f'"{field.name}"' for field in table.schema)
         connection.execute(f"insert into {table.id} ({columns}) select {columns} from incoming")
         connection.unregister("incoming")
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> set[str] | None:
-    """None if there is no such table. To ask for the one costs a twentieth of a list of all there are."""
+    """The table's columns, or None if it does not exist. A twentieth of the cost of listing all tables."""
     try:
         return {row[0] for row in connection.execute(f"describe {table}").fetchall()}
     except duckdb.CatalogException:
@@ -267,7 +280,7 @@ def _create_statement(table: Table) -> str:
 
 def _sql_type(type_: pa.DataType) -> str:
     if pa.types.is_timestamp(type_):
-        return "TIMESTAMP"  # UTC; without the zone, which would need a package more to be read from Python
+        return "TIMESTAMP"  # UTC. To read a type with a zone, Python would need another package.
     names = {
         pa.string(): "VARCHAR",
         pa.int64(): "BIGINT",

@@ -1,4 +1,4 @@
-"""One writer at a time among MDP's processes: an advisory lock on a file, which the kernel takes from the dead."""
+"""An advisory file lock: one writer at a time among MDP's processes. The kernel releases it when a process dies."""
 
 from __future__ import annotations
 
@@ -32,7 +32,11 @@ class FileLock:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Raises ``LockTimeout`` that names the process in the way."""
+        """Hold the lock inside the ``with`` block.
+
+        Raises:
+            LockTimeout: another process or thread kept the lock for too long. The message names it.
+        """
         if not self._thread_lock.acquire(timeout=min(self._timeout, threading.TIMEOUT_MAX)):
             raise LockTimeout(f"another thread of this process has held it for {self._timeout:g} s")
         try:
@@ -49,16 +53,16 @@ class FileLock:
                 yield
             finally:
                 self._depth = 0
-                # Closing alone would leave it to a process that was forked meanwhile.
+                # Closing alone is not enough: a process that was forked meanwhile would keep the lock.
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
                 os.close(descriptor)
         finally:
             self._thread_lock.release()
 
     def _acquire(self) -> int:
-        # Never deleted: a lock file that one process removes while another waits on it would let two in.
+        # The file is never deleted: if one process removed it while another waits on it, two could hold the lock.
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
-        started = said = time.monotonic()
+        started = last_logged = time.monotonic()
         try:
             while True:
                 try:
@@ -69,8 +73,8 @@ class FileLock:
                     if now - started > self._timeout:
                         holder = self._holder(descriptor)
                         raise LockTimeout(f"process {holder} has held it for {self._timeout:g} s") from None
-                    if now - said > _LOG_INTERVAL_SECONDS:
-                        said = now
+                    if now - last_logged > _LOG_INTERVAL_SECONDS:
+                        last_logged = now
                         log.info("waiting for process %s, which holds %s", self._holder(descriptor), self._path)
                     time.sleep(_POLL_SECONDS)
             os.ftruncate(descriptor, 0)

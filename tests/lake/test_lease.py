@@ -45,7 +45,7 @@ def test_a_lease_is_an_object_that_names_its_holder_while_it_is_held(bucket: Buc
     with lease(bucket).held():
         assert bucket.names() == [OBJECT]
         assert re.search(rb'"holder": "process \d+ on \S+, since 2\d{3}-\d\d-\d\dT', bucket.content(OBJECT))
-        assert list(bucket.lake.files()) == [], "it is no file of the lake"
+        assert list(bucket.lake.files()) == [], "it is not a file of the lake"
     assert bucket.names() == []
 
 

@@ -11,7 +11,7 @@ from tests.support.emulators.google_cloud import LOCATION, GoogleCloud
 
 
 def bigquery_warehouse(cloud: GoogleCloud, project: str | None = None, **options: Any) -> BigQueryWarehouse:
-    """In a project and with a bucket of its own, unless a project is given."""
+    """A warehouse with its own bucket, and its own project unless one is given."""
     place = project or cloud.new_project()
     return BigQueryWarehouse(
         lambda: cloud.bigquery_client(place),

@@ -1,4 +1,4 @@
-"""What MDP may expect of a warehouse. A new engine gets an entry in ``WAREHOUSES`` and must pass all of this."""
+"""The contract of a warehouse. Add a new engine to ``WAREHOUSES``: it must pass all these tests."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SPEND = Table(
     ),
     partition_column="date",
 )
-LEDGER = Table("raw_test__ledger", "Whose rows count.", pa.schema([("run", pa.string())]))
+LEDGER = Table("raw_test__ledger", "The runs with valid rows.", pa.schema([("run", pa.string())]))
 OTHER = Table("other", "In another dataset.", pa.schema([("n", pa.int64())]), dataset=MARTS)
 TABLES = [SPEND, LEDGER, OTHER]
 
@@ -49,7 +49,7 @@ Row = dict[str, Any]
 
 @pytest.fixture(params=WAREHOUSES)
 def make(request: pytest.FixtureRequest) -> Make:
-    """A new warehouse, with nothing in it."""
+    """Makes a new, empty warehouse."""
     if request.param == "duckdb":
         return lambda folder: DuckDBWarehouse(folder / "warehouse.duckdb", lock_timeout_seconds=30)
     cloud: GoogleCloud = request.getfixturevalue("google_cloud")
@@ -77,12 +77,12 @@ def unit(run: str, count: int = 1, **values: Any) -> Unit:
 
 
 def unloadable() -> Append:
-    """Fails in every engine: a column is missing."""
+    """Rows that every engine refuses, because a column is missing."""
     return Append(LEDGER, pa.table({"something_else": ["x"]}))
 
 
 def rows_of(warehouse: Warehouse, sql: str, parameters: dict[str, Any] | None = None) -> list[Row]:
-    """Timestamps as aware datetimes, whether the engine gives them with their zone or without."""
+    """The rows of a query, with timestamps as aware datetimes."""
     rows = warehouse.query(sql, parameters).to_pylist()
     for row in rows:
         for name, value in row.items():
@@ -92,7 +92,7 @@ def rows_of(warehouse: Warehouse, sql: str, parameters: dict[str, Any] | None = 
 
 
 def visible(warehouse: Warehouse) -> dict[str, int]:
-    """The rows that count: those whose run stands in the ledger, the last table of their unit."""
+    """The number of committed rows by run: rows with a run in the ledger, the last table of the unit."""
     found = rows_of(
         warehouse,
         f"""
@@ -106,17 +106,17 @@ def visible(warehouse: Warehouse) -> dict[str, int]:
 # ---- prepare ---------------------------------------------------------------------------------------------------------
 
 
-def test_prepared_tables_are_there_and_empty(warehouse: Warehouse) -> None:
+def test_prepared_tables_exist_and_are_empty(warehouse: Warehouse) -> None:
     for table in TABLES:
         found = warehouse.query(f"select * from {table.id}")
         assert (found.num_rows, found.column_names) == (0, table.schema.names)
 
 
-def test_a_table_is_there_or_not(warehouse: Warehouse) -> None:
-    assert warehouse.has(SPEND.dataset, SPEND.name)
-    assert warehouse.has(OTHER.dataset, OTHER.name)
-    assert not warehouse.has(OTHER.dataset, SPEND.name)
-    assert not warehouse.has("mdp_nowhere", SPEND.name)
+def test_has_table_finds_only_existing_tables(warehouse: Warehouse) -> None:
+    assert warehouse.has_table(SPEND.dataset, SPEND.name)
+    assert warehouse.has_table(OTHER.dataset, OTHER.name)
+    assert not warehouse.has_table(OTHER.dataset, SPEND.name)
+    assert not warehouse.has_table("mdp_nowhere", SPEND.name)
 
 
 def test_preparing_again_keeps_the_rows(warehouse: Warehouse) -> None:
@@ -152,7 +152,7 @@ def test_units_are_appended(warehouse: Warehouse) -> None:
     assert visible(warehouse) == {"a": 2, "b": 3, "c": 1, "d": 1}
 
 
-def test_nothing_can_be_appended(warehouse: Warehouse) -> None:
+def test_a_commit_without_rows_is_allowed(warehouse: Warehouse) -> None:
     warehouse.commit([])
     warehouse.commit([Unit([])])
     warehouse.commit([Unit([spend("a", 0)])])
@@ -160,39 +160,39 @@ def test_nothing_can_be_appended(warehouse: Warehouse) -> None:
     assert visible(warehouse) == {"b": 0}
 
 
-def test_a_unit_that_is_there_already_is_left_out(warehouse: Warehouse) -> None:
-    """A rebuild from the lake, or another process, may have committed it meanwhile."""
-    once = Unit([spend("a", 2), ledger("a")], once={"run": "a"})
+def test_a_committed_unit_is_skipped(warehouse: Warehouse) -> None:
+    """For example, a rebuild from the lake or another process may have committed it."""
+    once = Unit([spend("a", 2), ledger("a")], commit_key={"run": "a"})
     warehouse.commit([once, once])
-    warehouse.commit([once, Unit([spend("b"), ledger("b")], once={"run": "b"})])
+    warehouse.commit([once, Unit([spend("b"), ledger("b")], commit_key={"run": "b"})])
     assert visible(warehouse) == {"a": 2, "b": 1}
     warehouse.replace([once, once], [SPEND, LEDGER])
     assert visible(warehouse) == {"a": 2}
 
 
-def test_a_unit_without_identity_is_appended_as_often_as_it_comes(warehouse: Warehouse) -> None:
+def test_a_unit_without_a_commit_key_is_appended_each_time(warehouse: Warehouse) -> None:
     for _ in range(3):
         warehouse.commit([Unit([spend("a", 2)])])
     assert rows_of(warehouse, f"select count(*) as n from {SPEND.id}") == [{"n": 6}]
 
 
-def test_a_unit_with_identity_that_failed_is_taken_the_next_time(warehouse: Warehouse) -> None:
+def test_a_unit_with_a_commit_key_can_be_retried_after_a_failure(warehouse: Warehouse) -> None:
     with pytest.raises(WarehouseError):
-        warehouse.commit([Unit([spend("a"), unloadable(), ledger("a")], once={"run": "a"})])
-    warehouse.commit([Unit([spend("a", 2), ledger("a")], once={"run": "a"})])
+        warehouse.commit([Unit([spend("a"), unloadable(), ledger("a")], commit_key={"run": "a"})])
+    warehouse.commit([Unit([spend("a", 2), ledger("a")], commit_key={"run": "a"})])
     assert visible(warehouse) == {"a": 2}
 
 
-def test_a_unit_is_known_by_all_of_its_values(warehouse: Warehouse) -> None:
-    """Text with quotes, and days."""
+def test_all_values_of_a_commit_key_count(warehouse: Warehouse) -> None:
+    """Includes text with quotes, and days."""
     days = [date(2026, 1, 1), date(2026, 1, 2)]
     for run in ["it's", "b"]:
         for day in [*days, *days]:
-            warehouse.commit([Unit([spend(run, date=day)], once={"run": run, "date": day})])
+            warehouse.commit([Unit([spend(run, date=day)], commit_key={"run": run, "date": day})])
     assert rows_of(warehouse, f"select count(*) as n from {SPEND.id}") == [{"n": 4}]
 
 
-def test_a_unit_that_fails_in_the_middle_shows_nothing_and_earlier_ones_stay(warehouse: Warehouse) -> None:
+def test_a_failing_unit_appends_nothing_and_earlier_units_stay(warehouse: Warehouse) -> None:
     with pytest.raises(WarehouseError):
         warehouse.commit([unit("a", 2), Unit([spend("b", 2), unloadable(), ledger("b")]), unit("c")])
     assert visible(warehouse) == {"a": 2}
@@ -211,7 +211,7 @@ def test_when_the_units_source_fails_the_earlier_units_stay(warehouse: Warehouse
     assert visible(warehouse) == {"a": 1}
 
 
-def test_a_reader_never_sees_half_a_unit(warehouse: Warehouse) -> None:
+def test_a_reader_never_sees_a_partial_unit(warehouse: Warehouse) -> None:
     seen: list[dict[str, int]] = []
     done = threading.Event()
 
@@ -231,7 +231,7 @@ def test_a_reader_never_sees_half_a_unit(warehouse: Warehouse) -> None:
 # ---- replace ---------------------------------------------------------------------------------------------------------
 
 
-def test_replace_leaves_the_new_rows_only_and_other_tables_alone(warehouse: Warehouse) -> None:
+def test_replace_leaves_only_the_new_rows_and_keeps_other_tables(warehouse: Warehouse) -> None:
     warehouse.commit([unit("old", 5), Unit([Append(OTHER, pa.table({"n": [1]}))])])
     warehouse.replace([unit("a", 2), unit("b")], [SPEND, LEDGER])
     assert visible(warehouse) == {"a": 2, "b": 1}
@@ -241,14 +241,14 @@ def test_replace_leaves_the_new_rows_only_and_other_tables_alone(warehouse: Ware
     assert visible(warehouse) == {}
 
 
-def test_replace_makes_missing_tables(warehouse: Warehouse) -> None:
+def test_replace_creates_missing_tables(warehouse: Warehouse) -> None:
     fresh = Table("fresh", "New.", pa.schema([("n", pa.int64())]))
     warehouse.replace([Unit([Append(fresh, pa.table({"n": [1, 2]}))])], [fresh])
     assert rows_of(warehouse, f"select sum(n) as n from {fresh.id}") == [{"n": 3}]
 
 
 @pytest.mark.parametrize("how", ["a bad unit", "the source fails"])
-def test_a_replace_that_fails_leaves_everything_as_it_was(warehouse: Warehouse, how: str) -> None:
+def test_a_failed_replace_changes_nothing(warehouse: Warehouse, how: str) -> None:
     warehouse.commit([unit("old", 2)])
 
     def units() -> Iterator[Unit]:
@@ -273,10 +273,10 @@ steps = st.lists(
 )
 
 
-def test_any_history_of_good_and_failing_writes_ends_as_it_should(
+def test_any_sequence_of_valid_and_failing_writes_gives_the_expected_rows(
     make: Make, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Against a model in memory: a list of runs. A unit fails when its last number is 0."""
+    """Compares with a model in memory, a list of runs. A unit fails when its last number is 0."""
 
     @settings(max_examples=10, deadline=None)
     @given(steps)
@@ -320,14 +320,14 @@ values = st.fixed_dictionaries(
         "version": st.none() | st.integers(-(2**31), 2**31 - 1),
         "spend": st.none() | st.floats(allow_nan=False),
         "is_paused": st.none() | st.booleans(),
-        # of a fixed offset: Python takes an hour that a zone had twice for unequal to itself in another zone
+        # A fixed offset, because Python compares an hour that a zone has twice as unequal to itself in another zone.
         "seen_at": st.none() | st.datetimes(datetime(1, 1, 2), timezones=st.sampled_from([timezone.utc, INDIA])),
         "order": st.none() | texts | st.sampled_from(["'", '"', "$x", "null", "--", "\n", ";"]),
     }
 )
 
 
-def test_values_come_back_as_they_went_in(warehouse: Warehouse) -> None:
+def test_values_are_read_as_they_were_written(warehouse: Warehouse) -> None:
     @settings(max_examples=15, deadline=None)
     @given(st.lists(values, min_size=1, max_size=30))
     def check(rows: list[Row]) -> None:
@@ -339,7 +339,7 @@ def test_values_come_back_as_they_went_in(warehouse: Warehouse) -> None:
     check()
 
 
-def test_an_instant_is_utc_from_whatever_zone_it_comes(warehouse: Warehouse) -> None:
+def test_an_instant_from_any_zone_is_stored_in_utc(warehouse: Warehouse) -> None:
     instant = datetime(2026, 3, 29, 0, 30, tzinfo=timezone.utc)  # an hour that Berlin doesn't have
     for run, zone in [("utc", "UTC"), ("berlin", "Europe/Berlin"), ("denver", "America/Denver")]:
         column = pa.array([instant], pa.timestamp("us", tz=zone))
@@ -359,14 +359,14 @@ def test_a_parameter_is_a_value_and_never_sql(warehouse: Warehouse, value: str) 
     assert found == [{"run": value}]
 
 
-def test_parameters_of_any_type(warehouse: Warehouse) -> None:
+def test_parameters_can_have_any_type(warehouse: Warehouse) -> None:
     day, at = date(2026, 2, 3), datetime(2026, 2, 3, 4, 5, 6, 789, tzinfo=timezone.utc)
     warehouse.commit([Unit([spend("a", date=day, seen_at=at, spend=0.1), spend("b", date=day + timedelta(days=1))])])
     sql = f"select run from {SPEND.id} where date = $day and seen_at = $at and spend = $spend and clicks < $n"
     assert rows_of(warehouse, sql, {"day": day, "at": at, "spend": 0.1, "n": 5}) == [{"run": "a"}]
 
 
-def test_a_query_without_result_still_has_its_columns(warehouse: Warehouse) -> None:
+def test_a_query_without_rows_still_has_columns(warehouse: Warehouse) -> None:
     found = warehouse.query(f"select run, clicks from {SPEND.id} where clicks > $n", {"n": 5})
     assert (found.column_names, found.num_rows) == (["run", "clicks"], 0)
     assert found.schema.field("clicks").type == pa.int64()
@@ -375,13 +375,13 @@ def test_a_query_without_result_still_has_its_columns(warehouse: Warehouse) -> N
 @pytest.mark.parametrize(
     "sql", ["select * from nowhere", "selec 1", f"select nothing from {SPEND.id}", "select $missing"]
 )
-def test_a_query_that_can_not_be_run_is_a_warehouse_error(warehouse: Warehouse, sql: str) -> None:
+def test_an_invalid_query_raises_a_warehouse_error(warehouse: Warehouse, sql: str) -> None:
     with pytest.raises(WarehouseError):
         warehouse.query(sql)
     assert visible(warehouse) == {}, "and the next one runs"
 
 
-def test_in_window_selects_the_windows_days_and_no_other(warehouse: Warehouse) -> None:
+def test_in_window_selects_exactly_the_days_of_the_window(warehouse: Warehouse) -> None:
     first = date(2024, 2, 20)
     days = [first + timedelta(days=n) for n in range(20)]
     rows = [{"run": str(day), "date": day} for day in days]
@@ -400,7 +400,7 @@ def test_in_window_selects_the_windows_days_and_no_other(warehouse: Warehouse) -
 # ---- exclusive -------------------------------------------------------------------------------------------------------
 
 
-def test_exclusive_is_reentrant_and_lets_its_holder_read_and_write(warehouse: Warehouse) -> None:
+def test_exclusive_is_reentrant_and_its_holder_can_read_and_write(warehouse: Warehouse) -> None:
     with warehouse.exclusive(), warehouse.exclusive():
         warehouse.commit([unit("a")])
         with warehouse.exclusive():
@@ -416,5 +416,5 @@ def test_exclusive_ends_when_its_holder_fails(warehouse: Warehouse) -> None:
     assert not with_others.is_alive() and visible(warehouse) == {"a": 1}
 
 
-def test_a_dataset_is_named_in_the_tables_address() -> None:
+def test_a_tables_id_contains_the_dataset() -> None:
     assert (SPEND.id, OTHER.id) == (f"{RAW}.raw_test__spend", f"{MARTS}.other")

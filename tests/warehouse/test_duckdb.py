@@ -1,4 +1,4 @@
-"""DuckDB's file among several processes, killed ones, full disks and damage. Real processes, real signals."""
+"""DuckDB's file with several processes, killed processes, full disks and damage. Real processes, real signals."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from tests.support.processes import PATIENCE, answer, process
 
 ROWS = Table("raw_test__rows", "Rows.", pa.schema([("run", pa.string()), ("n", pa.int64())]))
-LEDGER = Table("raw_test__ledger", "Whose rows count.", pa.schema([("run", pa.string()), ("n", pa.int64())]))
+LEDGER = Table("raw_test__ledger", "The runs with valid rows.", pa.schema([("run", pa.string()), ("n", pa.int64())]))
 TABLES = [ROWS, LEDGER]
-REBUILD = r"(?s)→ move the file away, then `python -m mdp_dagster rebuild-raw`"
+REBUILD = r"(?s)→ move the file away, run `python -m mdp_dagster rebuild-raw`"
 
 
 def unit(run: str, count: int) -> Unit:
@@ -38,7 +38,7 @@ def unit(run: str, count: int) -> Unit:
 
 
 def whole_units(warehouse: Warehouse) -> set[str]:
-    """The runs that are there; fails if one is there in part."""
+    """The committed runs. Fails if one is incomplete."""
     found = warehouse.query(
         f"""
         select coalesce(rows.run, ledger.run) as run, coalesce(rows.n, 0) as n, ledger.n as expected
@@ -63,7 +63,7 @@ def warehouse(path: Path) -> DuckDBWarehouse:
 
 
 def answers(pipe: Connection) -> list[Any]:
-    """All that a process said before it died."""
+    """All answers of a process before it died."""
     said = []
     while pipe.poll(0):
         try:
@@ -85,8 +85,8 @@ def _commit_often(path: Path, name: str, pipe: Connection) -> None:
     pipe.send("done")
 
 
-def test_four_processes_that_append_at_once_lose_nothing(path: Path) -> None:
-    """Not even the database is there yet when they begin."""
+def test_four_processes_can_append_at_the_same_time(path: Path) -> None:
+    """The database does not exist yet when they start."""
     with (
         process(_commit_often, path, "a") as (_, a),
         process(_commit_often, path, "b") as (_, b),
@@ -99,14 +99,14 @@ def test_four_processes_that_append_at_once_lose_nothing(path: Path) -> None:
 
 
 def _hold_open(path: Path, seconds: float, read_only: bool, pipe: Connection) -> None:
-    """A BI tool, or a shell: it knows nothing of our lock file."""
+    """Open the database like a BI tool or a shell, which ignores MDP's lock file."""
     with duckdb.connect(str(path), read_only=read_only):
         pipe.send("open")
         time.sleep(seconds)
 
 
 @pytest.mark.parametrize(("read_only", "seconds"), [(True, 0.5), (False, 2)])
-def test_a_foreign_program_that_has_the_file_open_is_waited_for(
+def test_the_warehouse_waits_until_another_program_closes_the_file(
     warehouse: DuckDBWarehouse, path: Path, read_only: bool, seconds: float
 ) -> None:
     with process(_hold_open, path, seconds, read_only) as (_, pipe):
@@ -115,15 +115,13 @@ def test_a_foreign_program_that_has_the_file_open_is_waited_for(
     assert whole_units(warehouse) == {"a"}
 
 
-def test_a_foreign_program_that_never_closes_the_file_is_named_with_the_remedy(
-    warehouse: DuckDBWarehouse, path: Path
-) -> None:
+def test_a_timeout_names_the_program_that_keeps_the_file_open(warehouse: DuckDBWarehouse, path: Path) -> None:
     impatient = DuckDBWarehouse(path, lock_timeout_seconds=0.3)
     with process(_hold_open, path, PATIENCE, False) as (holder, pipe):
         assert answer(pipe) == "open"
         with pytest.raises(
             WarehouseError,
-            match=rf"PID {holder.pid}.*→ close the program that holds it, or raise MDP_LOCK_TIMEOUT_SECONDS",
+            match=rf"PID {holder.pid}.*→ close the program that has it open, or raise MDP_LOCK_TIMEOUT_SECONDS",
         ):
             impatient.commit([unit("a", 5)])
     assert whole_units(warehouse) == set(), "and it is free again when that program is gone"
@@ -139,14 +137,14 @@ def _hold_lock(path: Path, seconds: float, pipe: Connection) -> None:
     pipe.send("released")
 
 
-def test_a_process_that_holds_the_lock_is_waited_for(warehouse: DuckDBWarehouse, path: Path) -> None:
+def test_a_process_waits_for_the_lock(warehouse: DuckDBWarehouse, path: Path) -> None:
     with process(_hold_lock, path, 0.4) as (_, pipe):
         assert answer(pipe) == "held"
         with warehouse.exclusive():
             assert answer(pipe) == "released"
 
 
-def test_a_process_that_never_gives_up_the_lock_is_named_with_the_remedy(path: Path) -> None:
+def test_a_timeout_names_the_process_that_keeps_the_lock(path: Path) -> None:
     impatient = DuckDBWarehouse(path, lock_timeout_seconds=0.3)
     with process(_hold_lock, path, PATIENCE) as (holder, pipe):
         assert answer(pipe) == "held"
@@ -157,7 +155,7 @@ def test_a_process_that_never_gives_up_the_lock_is_named_with_the_remedy(path: P
             impatient.query("select 1")
 
 
-def test_a_holder_that_is_killed_gives_up_the_lock(path: Path) -> None:
+def test_a_killed_holder_releases_the_lock(path: Path) -> None:
     with process(_hold_lock, path, PATIENCE) as (holder, pipe):
         assert answer(pipe) == "held"
         os.kill(holder.pid, signal.SIGKILL)
@@ -198,7 +196,7 @@ def test_the_state_is_another_one_after_a_commit_that_a_killed_process_left_in_t
     assert warehouse.state() != before
 
 
-def test_a_lock_given_up_is_free_even_if_a_child_was_forked_meanwhile(path: Path) -> None:
+def test_a_released_lock_is_free_although_a_child_was_forked_meanwhile(path: Path) -> None:
     with process(_fork_while_holding, path) as (_, pipe):
         child = answer(pipe)
         try:
@@ -231,7 +229,7 @@ def test_threads_take_turns(path: Path, one_instance: bool) -> None:
     assert not any(thread.is_alive() for thread in threads) and overlaps == []
 
 
-def test_a_thread_waits_no_longer_than_a_process_does(path: Path) -> None:
+def test_the_timeout_holds_for_threads_too(path: Path) -> None:
     warehouse = DuckDBWarehouse(path, lock_timeout_seconds=0.2)
     outcome: list[str] = []
 
@@ -248,7 +246,7 @@ def test_a_thread_waits_no_longer_than_a_process_does(path: Path) -> None:
     assert re.search(r"another thread of this process has held it for 0.2 s → .*MDP_LOCK_TIMEOUT_SECONDS", outcome[0])
 
 
-def test_a_timeout_without_end_is_understood(path: Path) -> None:
+def test_an_infinite_timeout_is_allowed(path: Path) -> None:
     """MDP_LOCK_TIMEOUT_SECONDS=inf."""
     assert DuckDBWarehouse(path, lock_timeout_seconds=float("inf")).query("select 1 as n").to_pylist() == [{"n": 1}]
 
@@ -265,7 +263,7 @@ def _commit_until_killed(path: Path, name: str, pipe: Connection) -> None:
         pipe.send(f"{name}-{n}")
 
 
-def test_a_process_killed_while_it_commits_leaves_whole_units_and_all_that_it_had_finished(
+def test_a_kill_during_a_commit_keeps_all_finished_units_and_no_partial_one(
     warehouse: DuckDBWarehouse, path: Path
 ) -> None:
     finished: set[str] = set()
@@ -295,9 +293,7 @@ def _replace_until_killed(path: Path, pipe: Connection) -> None:
         warehouse.replace([unit(f"{n}-{part}", 2_000) for part in range(3)], TABLES)
 
 
-def test_a_process_killed_while_it_replaces_leaves_the_old_rows_or_the_new(
-    warehouse: DuckDBWarehouse, path: Path
-) -> None:
+def test_a_kill_during_a_replace_leaves_the_old_rows_or_the_new_ones(warehouse: DuckDBWarehouse, path: Path) -> None:
     for _ in range(4):
         with process(_replace_until_killed, path) as (writer, pipe):
             assert answer(pipe) == "ready"
@@ -315,7 +311,7 @@ def _create_databases(folder: Path, pipe: Connection) -> None:
         DuckDBWarehouse(folder / f"{n}.duckdb").prepare(TABLES)
 
 
-def test_a_process_killed_while_it_creates_a_database_leaves_one_that_works(tmp_path: Path) -> None:
+def test_a_kill_while_the_database_is_created_leaves_a_usable_one(tmp_path: Path) -> None:
     for attempt in range(5):
         folder = tmp_path / str(attempt)
         with process(_create_databases, folder) as (writer, pipe):
@@ -334,8 +330,8 @@ def test_a_process_killed_while_it_creates_a_database_leaves_one_that_works(tmp_
 # ---- damage, and places where no database can be ---------------------------------------------------------------------
 
 
-def test_a_file_of_zero_bytes_counts_as_none(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """It is what a process leaves that dies while it creates the database."""
+def test_an_empty_file_is_replaced_by_a_new_database(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A process that dies while it creates the database leaves an empty file."""
     path.write_bytes(b"")
     warehouse = DuckDBWarehouse(path)
     warehouse.prepare(TABLES)
@@ -344,20 +340,20 @@ def test_a_file_of_zero_bytes_counts_as_none(path: Path, caplog: pytest.LogCaptu
 
 
 @pytest.mark.parametrize("content", [b"hello", b"\x00" * 100_000, os.urandom(100_000), b"PK\x03\x04" * 1_000])
-def test_a_file_that_is_no_database_names_the_way_back(path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_database_is_refused_with_the_remedy(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     warehouse = DuckDBWarehouse(path)
     for use in (lambda: warehouse.prepare(TABLES), lambda: warehouse.query("select 1")):
         with pytest.raises(WarehouseError, match=REBUILD) as caught:
             use()
         assert str(path) in str(caught.value)
-    assert path.read_bytes() == content, "it is left for whoever wants to look at it"
+    assert path.read_bytes() == content, "the file is kept for inspection"
 
 
 @pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A database with several blocks in use."""
-    path = tmp_path_factory.mktemp("large") / "warehouse.duckdb"
+def large_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The bytes of a database with several used blocks."""
+    path = tmp_path_factory.mktemp("large_database") / "warehouse.duckdb"
     warehouse = DuckDBWarehouse(path)
     warehouse.prepare(TABLES)
     warehouse.commit([unit("a", 150_000)])
@@ -367,8 +363,8 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 READ_ALL = f"select count(*) as n, bit_xor(n) as x, min(run) as a, max(run) as b from {ROWS.id}"
 
 
-def numbers_or_the_way_back(path: Path, content: bytes, good: pa.Table) -> bool:
-    """True if the damage is noticed. It may go unnoticed where nobody uses the place, but no number changes."""
+def damage_is_noticed(path: Path, content: bytes, good: pa.Table) -> bool:
+    """Whether the damage is noticed. Damage in an unused place may go unnoticed, but no number changes."""
     path.write_bytes(content)
     try:
         found = DuckDBWarehouse(path).query(READ_ALL)
@@ -379,28 +375,28 @@ def numbers_or_the_way_back(path: Path, content: bytes, good: pa.Table) -> bool:
     return False
 
 
-def test_a_file_that_was_cut_off_names_the_way_back(path: Path, large: bytes) -> None:
-    path.write_bytes(large)
+def test_a_truncated_file_is_refused_with_the_remedy(path: Path, large_database: bytes) -> None:
+    path.write_bytes(large_database)
     good = DuckDBWarehouse(path).query(READ_ALL)
-    lengths = [1, 100, 4_096, 5_000, 12_287, 12_288, 20_000, *(int(len(large) * n / 10) for n in range(1, 10))]
-    noticed = [length for length in lengths if numbers_or_the_way_back(path, large[:length], good)]
-    assert set(noticed) >= {length for length in lengths if length < len(large) / 2}
+    lengths = [1, 100, 4_096, 5_000, 12_287, 12_288, 20_000, *(int(len(large_database) * n / 10) for n in range(1, 10))]
+    noticed = [length for length in lengths if damage_is_noticed(path, large_database[:length], good)]
+    assert set(noticed) >= {length for length in lengths if length < len(large_database) / 2}
 
 
-def test_a_damaged_block_is_noticed_and_names_the_way_back(path: Path, large: bytes) -> None:
-    path.write_bytes(large)
+def test_a_damaged_block_is_noticed_and_reported_with_the_remedy(path: Path, large_database: bytes) -> None:
+    path.write_bytes(large_database)
     good = DuckDBWarehouse(path).query(READ_ALL)
     noticed = 0
-    for position in [0, 4096, 8192, *range(12_288, len(large), 262_144)]:
-        content = bytearray(large)
-        for place in range(position + 8, min(position + 2_000, len(large))):
+    for position in [0, 4096, 8192, *range(12_288, len(large_database), 262_144)]:
+        content = bytearray(large_database)
+        for place in range(position + 8, min(position + 2_000, len(large_database))):
             content[place] ^= 0x55
-        noticed += numbers_or_the_way_back(path, bytes(content), good)
+        noticed += damage_is_noticed(path, bytes(content), good)
     assert noticed >= 4
 
 
-def test_after_a_damaged_file_is_moved_away_everything_begins_anew(path: Path, large: bytes) -> None:
-    path.write_bytes(large[: len(large) // 3])
+def test_a_new_database_is_created_after_a_damaged_file_is_moved_away(path: Path, large_database: bytes) -> None:
+    path.write_bytes(large_database[: len(large_database) // 3])
     warehouse = DuckDBWarehouse(path)
     with pytest.raises(WarehouseError, match=REBUILD):
         warehouse.query(READ_ALL)
@@ -418,8 +414,8 @@ def _leave_a_log_behind(path: Path, pipe: Connection) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_log_left_behind_by_a_file_moved_away_does_no_harm(path: Path) -> None:
-    """The remedy says to move the file; the write-ahead log beside it is easily forgotten."""
+def test_a_leftover_write_ahead_log_does_no_harm(path: Path) -> None:
+    """The remedy is to move the file away. People easily forget the write-ahead log next to it."""
     with process(_leave_a_log_behind, path) as (writer, pipe):
         assert answer(pipe) == "written"
         writer.join()
@@ -432,8 +428,8 @@ def test_a_log_left_behind_by_a_file_moved_away_does_no_harm(path: Path) -> None
 
 
 @pytest.mark.parametrize("where", ["a file/warehouse.duckdb", "a folder", "locked.duckdb", f"{'x' * 300}.duckdb"])
-def test_a_place_where_no_database_can_be_is_named(tmp_path: Path, where: str) -> None:
-    """Each fails for root too, unlike a folder without rights."""
+def test_an_unusable_path_is_reported_with_a_remedy(tmp_path: Path, where: str) -> None:
+    """Each of these paths fails for root too, unlike a folder without permissions."""
     (tmp_path / "a file").write_text("x")
     (tmp_path / "a folder").mkdir()
     (tmp_path / "locked.duckdb.lock").mkdir()
@@ -444,8 +440,8 @@ def test_a_place_where_no_database_can_be_is_named(tmp_path: Path, where: str) -
         warehouse.query("select 1")
 
 
-def test_a_fault_of_the_holder_is_not_taken_for_one_of_the_warehouse(warehouse: DuckDBWarehouse) -> None:
-    """dbt runs inside; its file may be missing too."""
+def test_an_error_inside_exclusive_is_not_reported_as_a_warehouse_error(warehouse: DuckDBWarehouse) -> None:
+    """dbt runs inside the block, and its own files may be missing."""
     with pytest.raises(FileNotFoundError, match="dbt_project.yml"), warehouse.exclusive():
         raise FileNotFoundError("dbt_project.yml")
 
@@ -453,7 +449,7 @@ def test_a_fault_of_the_holder_is_not_taken_for_one_of_the_warehouse(warehouse: 
 @pytest.mark.parametrize(
     "where", ["with spaces/a database.duckdb", "ümläut/größe.duckdb", "it's/100%.duckdb", "no_suffix"]
 )
-def test_a_database_may_lie_anywhere(tmp_path: Path, where: str) -> None:
+def test_a_database_can_use_any_path(tmp_path: Path, where: str) -> None:
     warehouse = DuckDBWarehouse(tmp_path / where)
     warehouse.prepare(TABLES)
     warehouse.commit([unit("a", 3)])
@@ -496,29 +492,31 @@ def _commit_with_little_space(path: Path, pipe: Connection) -> None:
         pipe.send("no error")
 
 
-def test_a_full_disk_keeps_what_was_committed_and_says_what_to_do(warehouse: DuckDBWarehouse, path: Path) -> None:
+def test_a_full_disk_keeps_committed_rows_and_gives_a_remedy(warehouse: DuckDBWarehouse, path: Path) -> None:
     warehouse.commit([unit("before", 10)])
     with process(_commit_with_little_space, path) as (_, pipe):
-        assert re.search(rf"{re.escape(str(path))}.* → free space on that disk; nothing of this", answer(pipe))
+        assert re.search(
+            rf"{re.escape(str(path))}.* → free space on that disk, then run again; this transaction", answer(pipe)
+        )
     assert whole_units(warehouse) == {"before", "fits"}
     warehouse.commit([unit("too big", 20_000)])
     assert whole_units(warehouse) == {"before", "fits", "too big"}
 
 
-def test_a_unit_that_the_database_refuses_half_way_costs_none_before_it(
+def test_a_refused_unit_does_not_affect_earlier_units(
     warehouse: DuckDBWarehouse, caplog: pytest.LogCaptureFixture
 ) -> None:
     [rows, ledger] = unit("refused", 5).appends
     nowhere = Append(Table("never_prepared", "", LEDGER.schema), ledger.read())
-    once = Unit(unit("a", 5).appends, once={"run": "a"})
+    once = Unit(unit("a", 5).appends, commit_key={"run": "a"})
     with pytest.raises(WarehouseError, match="never_prepared"):
         warehouse.commit([once, unit("b", 30_000), once, unit("c", 5), Unit([rows, nowhere, ledger]), unit("never", 5)])
     assert whole_units(warehouse) == {"a", "b", "c"}
     assert warehouse.query(f"select count(*) as n from {ROWS.id}").to_pylist() == [{"n": 30_010}]
-    assert "never_prepared" in caplog.text and "each gets its own" in caplog.text
+    assert "never_prepared" in caplog.text and "each unit now gets its own" in caplog.text
 
 
-def test_a_landed_file_that_can_not_be_read_costs_none_before_it(warehouse: DuckDBWarehouse) -> None:
+def test_an_unreadable_file_does_not_affect_earlier_units(warehouse: DuckDBWarehouse) -> None:
     def read() -> pa.Table:
         raise OSError("the lake is gone")
 
@@ -529,10 +527,10 @@ def test_a_landed_file_that_can_not_be_read_costs_none_before_it(warehouse: Duck
     assert whole_units(warehouse) == {"a", "b", "c"}
 
 
-def test_an_error_is_not_hidden_by_the_rollback_that_follows(
+def test_a_failing_rollback_does_not_hide_the_first_error(
     warehouse: DuckDBWarehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a fatal error DuckDB refuses the rollback, too."""
+    """After a fatal error, DuckDB refuses the rollback too."""
     opened: list[duckdb.DuckDBPyConnection] = []
     connect = duckdb.connect
     monkeypatch.setattr(duckdb, "connect", lambda *a, **k: opened.append(connect(*a, **k)) or opened[-1])

@@ -65,7 +65,7 @@ def late_days_asset(totals: Report, report: Report) -> dg.AssetsDefinition:
 
 def _shown(warehouse: Warehouse, window: DateWindow) -> str:
     """The query for the extract runs whose rows the campaigns' mart shows; of none while there is no mart."""
-    if not warehouse.has(MARTS, _MART):
+    if not warehouse.has_table(MARTS, _MART):
         return f"select account_id, date, extract_run_id from {EXTRACTS.id} where {in_window(window)} and false"
     return f"""
         select account_id, date, extract_run_id

@@ -1,1 +1,1 @@
-"""BigQuery: the warehouse in production. Rows come by load jobs, which cost nothing, from the lake's own files."""
+"""BigQuery, the warehouse in production. Free load jobs append the rows from the lake's own files."""

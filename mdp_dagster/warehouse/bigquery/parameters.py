@@ -1,4 +1,4 @@
-"""Query parameters: written ``$name`` in MDP's SQL, ``@name`` in BigQuery's, with their types."""
+"""Query parameters: ``$name`` in MDP's SQL becomes ``@name`` in BigQuery's SQL, with a type."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 from google.cloud import bigquery
 
 _TYPES = ((bool, "BOOL"), (int, "INT64"), (float, "FLOAT64"), (datetime, "TIMESTAMP"), (date, "DATE"), (str, "STRING"))
-"""Subclasses first: a bool is an int, a datetime is a date."""
+"""Subclasses come first: a bool is an int, and a datetime is a date."""
 
 
-def in_bigquerys_words(sql: str, parameters: Mapping[str, Any]) -> str:
-    """Only names that are parameters: JSON paths have a ``$`` too."""
+def with_bigquery_placeholders(sql: str, parameters: Mapping[str, Any]) -> str:
+    """The SQL with ``@name`` for each parameter. Other ``$`` signs stay, because JSON paths contain them."""
     if not parameters:
         return sql
     return re.sub(rf"\$({'|'.join(map(re.escape, parameters))})\b", r"@\1", sql)
 
 
-def typed(parameters: Mapping[str, Any]) -> list[bigquery.ScalarQueryParameter]:
-    """Raises ``TypeError`` for a value of a type that SQL has no parameter for here."""
+def query_parameters(parameters: Mapping[str, Any]) -> list[bigquery.ScalarQueryParameter]:
+    """The parameters for BigQuery's client. Raises ``TypeError`` for a value of an unsupported type."""
     return [bigquery.ScalarQueryParameter(name, _type(value), _value(value)) for name, value in parameters.items()]
 
 
@@ -31,7 +31,7 @@ def _type(value: Any) -> str:
     for python_type, name in _TYPES:
         if isinstance(value, python_type):
             return name
-    raise TypeError(f"{value!r} can't be a parameter")
+    raise TypeError(f"{value!r} can't be a query parameter → use one of {', '.join(name for _, name in _TYPES)}")
 
 
 def _value(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""How raw's tables are described to BigQuery: types, partitions, clusters."""
+"""Raw's tables in BigQuery's terms: types, partitions, clusters."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _TYPES = {
 }
 
 
-def fields(schema: pa.Schema) -> list[bigquery.SchemaField]:
-    """All nullable: what a row lacks is for the tests on staging to say, not for a load job to fail on."""
+def schema_fields(schema: pa.Schema) -> list[bigquery.SchemaField]:
+    """The fields, all nullable: the tests on staging report missing values, and a load job must not fail on them."""
     return [bigquery.SchemaField(field.name, _type(field.type)) for field in schema]
 
 
@@ -26,18 +26,25 @@ def _type(type_: pa.DataType) -> str:
     return "TIMESTAMP" if pa.types.is_timestamp(type_) else _TYPES[type_]
 
 
-def described(
+def table_definition(
     table: Table, reference: bigquery.TableReference, labels: dict[str, str], expiration_ms: int | None
 ) -> bigquery.Table:
-    """The table as it is to be created. ``expiration_ms``: of a day's partition, from that day on."""
-    made = bigquery.Table(reference, schema=fields(table.schema))
-    made.description = table.description
-    made.labels = labels
+    """The definition of a table to create.
+
+    Args:
+        table: The table.
+        reference: The full name to create it under.
+        labels: Its labels.
+        expiration_ms: When a day's partition expires, counted from that day. None keeps all days.
+    """
+    definition = bigquery.Table(reference, schema=schema_fields(table.schema))
+    definition.description = table.description
+    definition.labels = labels
     if table.partition_column:
-        made.time_partitioning = bigquery.TimePartitioning(  # by day
+        definition.time_partitioning = bigquery.TimePartitioning(  # by day
             field=table.partition_column, expiration_ms=expiration_ms
         )
-        made.require_partition_filter = table.require_partition_filter
+        definition.require_partition_filter = table.require_partition_filter
     if table.cluster_columns:
-        made.clustering_fields = list(table.cluster_columns)
-    return made
+        definition.clustering_fields = list(table.cluster_columns)
+    return definition

@@ -1,4 +1,4 @@
-"""BigQuery as MDP's warehouse."""
+"""MDP's warehouse in BigQuery."""
 
 from __future__ import annotations
 
@@ -11,37 +11,38 @@ from uuid import uuid4
 import pyarrow as pa
 from google.cloud import bigquery
 
-from mdp_dagster.warehouse.already_committed import each_once, not_there_yet
+from mdp_dagster.warehouse.already_committed import uncommitted_units, without_duplicates
 from mdp_dagster.warehouse.base import Statement, Table, Unit, Warehouse, WarehouseError, as_of_datasets
 from mdp_dagster.warehouse.bigquery.catalog import Catalog, DatasetOptions
 from mdp_dagster.warehouse.bigquery.errors import translated_errors
-from mdp_dagster.warehouse.bigquery.estimates import estimated_bytes
-from mdp_dagster.warehouse.bigquery.loads import TIMEOUT, loads, run
-from mdp_dagster.warehouse.bigquery.parameters import in_bigquerys_words, typed
-from mdp_dagster.warehouse.bigquery.table_swap import swap_in
-from mdp_dagster.warehouse.conform import sound
+from mdp_dagster.warehouse.bigquery.estimates import CostEstimator
+from mdp_dagster.warehouse.bigquery.loads import TIMEOUT, plan_loads, run_loads
+from mdp_dagster.warehouse.bigquery.parameters import query_parameters, with_bigquery_placeholders
+from mdp_dagster.warehouse.bigquery.table_swap import replace_tables
+from mdp_dagster.warehouse.conform import valid_units
 from mdp_dagster.window import DateWindow
 
 _MAX_SECONDS = 3600
 
 
 class Lease(Protocol):
-    """What one process holds at a time, on whichever machine. Reentrant."""
+    """A lock that one process holds at a time, among all machines. Reentrant."""
 
-    def held(self) -> AbstractContextManager[None]: ...
+    def held(self) -> AbstractContextManager[None]:
+        """Hold the lease inside the ``with`` block."""
 
     def check(self) -> None:
-        """Within ``held``: raises if another process may hold it by now."""
+        """Inside ``held``: raises an error if another process may hold the lease by now."""
 
 
 class BigQueryWarehouse(Warehouse):
-    """Rows go first, the ledger last: what stands in the ledger is the commit point. Both by load jobs, which are whole
-    or not at all, and load once (``loads.py``).
+    """A warehouse in a BigQuery project.
 
-    ``lease``: commits, rebuilds of raw and builds of models take turns, as on an engine with one writer. BigQuery would
-    let them overlap, but a build compares what its models read one after the other, and a rebuild exchanges tables.
-    ``options``: of datasets that are made here; those that are there stay as they are. ``emulated``: dry runs may say
-    0.
+    A commit loads the rows first and the ledger last, so that the ledger is the commit point. Load jobs are atomic and
+    take effect once (``loads.py``).
+
+    Commits, rebuilds of raw and builds of models take turns through the lease. BigQuery would allow an
+    overlap, but the models of a build must all see the same rows, and a rebuild replaces tables.
     """
 
     def __init__(
@@ -52,6 +53,15 @@ class BigQueryWarehouse(Warehouse):
         max_bytes_per_query: int | None = None,
         emulated: bool = False,
     ) -> None:
+        """Makes no request.
+
+        Args:
+            connect: Makes the client, before the first request.
+            lease: Admits one writer at a time.
+            options: For new datasets and tables. Existing ones keep theirs.
+            max_bytes_per_query: BigQuery refuses a query that would be billed for more.
+            emulated: Whether the client uses an emulator, with dry runs that may report 0 bytes.
+        """
         self._connect = connect
         self._lease = lease
         self._options = options
@@ -68,20 +78,23 @@ class BigQueryWarehouse(Warehouse):
         return Catalog(self._client, self._options)
 
     @property
-    def place(self) -> str:
+    def display_name(self) -> str:
+        """The project's name."""
         return f"BigQuery project {self._client.project}"
 
     def prepare(self, tables: Sequence[Table]) -> None:
-        with translated_errors(self.place):
+        """Create missing datasets and tables, and add missing columns."""
+        with translated_errors(self.display_name):
             self._catalog.prepare(tables)
 
     def commit(self, units: Iterable[Unit]) -> None:
-        good, failure = sound(units)
-        if any(append.count for unit in good for append in unit.appends):
-            with self._lease.held(), translated_errors(self.place):
-                todo = not_there_yet(self.query, good)
-                self._append([unit for unit in todo if unit.once], "")
-                self._append([unit for unit in todo if not unit.once], uuid4().hex)
+        """Append the units by load jobs. Units before an invalid one are kept, then its error is raised."""
+        valid, failure = valid_units(units)
+        if any(append.count for unit in valid for append in unit.appends):
+            with self._lease.held(), translated_errors(self.display_name):
+                remaining = uncommitted_units(self.query, valid)
+                self._append([unit for unit in remaining if unit.commit_key], "")
+                self._append([unit for unit in remaining if not unit.commit_key], uuid4().hex)
         if failure is not None:
             raise failure
 
@@ -93,49 +106,56 @@ class BigQueryWarehouse(Warehouse):
             [append for unit in units for append in unit.appends[:-1]],
             [append for unit in units for append in unit.appends[-1:]],
         ):
-            todo = loads(appends, self._catalog.reference, salted, self._options.labels)
-            run(self._client, todo, self._lease.check)
+            loads = plan_loads(appends, self._catalog.reference, salted, self._options.labels)
+            run_loads(self._client, loads, self._lease.check)
 
     def replace(self, units: Iterable[Unit], tables: Sequence[Table]) -> None:
+        """Load temporary tables, then copy each over its target in one step."""
         self.prepare(tables)
-        with self._lease.held(), translated_errors(self.place):
-            good, failure = sound(units)
+        with self._lease.held(), translated_errors(self.display_name):
+            valid, failure = valid_units(units)
             if failure is not None:
                 raise failure
-            swap_in(self._client, self._catalog, each_once(good), tables, self._lease.check)
+            replace_tables(self._client, self._catalog, without_duplicates(valid), tables, self._lease.check)
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
-        given = parameters or {}
-        config = bigquery.QueryJobConfig(query_parameters=typed(given), labels=self._options.labels)
+        """Run a select statement and return its rows."""
+        values = parameters or {}
+        config = bigquery.QueryJobConfig(query_parameters=query_parameters(values), labels=self._options.labels)
         if self._max_bytes is not None:
             config.maximum_bytes_billed = self._max_bytes
-        with translated_errors(self.place):
-            job = self._client.query(in_bigquerys_words(sql, given), job_config=config, timeout=TIMEOUT)
+        with translated_errors(self.display_name):
+            job = self._client.query(with_bigquery_placeholders(sql, values), job_config=config, timeout=TIMEOUT)
             result = job.result(timeout=_MAX_SECONDS)
             if not result.schema:
-                raise WarehouseError(f"{self.place}: {sql!r} gives no rows → ask with a select")
+                raise WarehouseError(f"{self.display_name}: {sql!r} returns no rows → use a select statement")
             return _without_zone(result.to_arrow(create_bqstorage_client=False))
 
     def tables(self) -> set[tuple[str, str]]:
-        with translated_errors(self.place):
+        """The dataset and name of every table in MDP's datasets."""
+        with translated_errors(self.display_name):
             return set(self._catalog.tables())
 
     def drop_as_of(self, suffix: str) -> list[str]:
-        with translated_errors(self.place):
+        """Drop the datasets of a past instant, and return their names."""
+        with translated_errors(self.display_name):
             return self._catalog.drop(as_of_datasets(suffix))
 
     def exclusive(self) -> AbstractContextManager[None]:
+        """Hold the lease inside the ``with`` block."""
         return self._lease.held()
 
     charges_for_reading = True
 
     def estimated_bytes(self, statements: Mapping[str, Statement], window: DateWindow) -> Mapping[str, int | None]:
-        with translated_errors(self.place):
-            return estimated_bytes(self._client, self.query, statements, window, self._options.labels, self._emulated)
+        """The billed bytes of each statement, by dry runs."""
+        with translated_errors(self.display_name):
+            estimator = CostEstimator(self._client, self.query, self._options.labels, self._emulated)
+            return estimator.billed_bytes(statements, window)
 
 
 def _without_zone(rows: pa.Table) -> pa.Table:
-    """Instants as UTC without saying so, as from every engine."""
+    """The rows with naive timestamps in UTC, as every engine returns them."""
     for position, field in enumerate(rows.schema):
         if pa.types.is_timestamp(field.type) and field.type.tz:
             plain = rows.column(position).cast(pa.timestamp("us"))
