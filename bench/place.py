@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
@@ -12,12 +11,12 @@ from uuid import uuid4
 import duckdb
 
 from bench.processes import ROOT, Ended, measured, python
-from mdp_dagster.cli.dagster_home import environment, prepare_dagster_home
+from mdp_dagster.cli.dagster_home import prepare_dagster_home
 from mdp_dagster.cli.job_run import Order
+from mdp_dagster.cli.workspace import Workspace
 from mdp_dagster.orchestration.partitions import range_tags
 from mdp_dagster.window import DateWindow
 
-_FOREIGN = ("MDP_", "GOOGLE_ADS_", "META_", "DAGSTER_", "GRPC_DEFAULT_SSL_ROOTS")
 GOOGLE, META = "google_ads", "meta_ads"
 TODAY = date.today()
 
@@ -40,31 +39,20 @@ class Place:
     def __init__(
         self, folder: Path, sandbox: Mapping[str, str], accounts: Mapping[str, list[str]], start: date
     ) -> None:
-        self.folder = folder
-        self.home, self.warehouse, self.lake = folder / "dagster", folder / "warehouse.duckdb", folder / "lake"
+        workspace = Workspace(folder)
+        self.folder, self.warehouse = folder, workspace.warehouse
         folder.mkdir(parents=True)
         clients = folder / "clients.yaml"
         listed = "".join(
-            f"      {platform}: [{', '.join(repr(_listed(platform, id_)) for id_ in ids)}]\n"
-            for platform, ids in accounts.items()
-            if ids
+            f"      {platform}: [{', '.join(map(repr, ids))}]\n" for platform, ids in accounts.items() if ids
         )
         clients.write_text(
             f"clients:\n  - id: bench\n    name: Bench\n    reporting_currency: EUR\n    accounts:\n{listed}"
         )
         self.accounts = accounts
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
-        self.env = {
-            **kept,
-            **sandbox,
-            **environment(self.home),
-            "MDP_DUCKDB_PATH": str(self.warehouse),
-            "MDP_LAKE_URI": str(self.lake),
-            "MDP_CLIENTS_FILE": str(clients),
-            "MDP_START_DATE": str(start),
-            "MDP_ENV_FILE": os.devnull,
-        }
-        prepare_dagster_home(self.home)
+        own = {"MDP_CLIENTS_FILE": str(clients), "MDP_START_DATE": str(start)}
+        self.env = workspace.environment({**sandbox, **own})
+        prepare_dagster_home(workspace.dagster_home)
 
     def run(self, window: DateWindow, select: str = "*") -> Ended:
         """One run of the main job, as a process, from its start to its end."""
@@ -95,7 +83,3 @@ class Place:
 
     def count(self, table: str) -> int:
         return int(self.query(f"select count(*) from {table}")[0][0])
-
-
-def _listed(platform: str, account_id: str) -> str:
-    return f"act_{account_id}" if platform == META else account_id

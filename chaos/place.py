@@ -10,18 +10,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mdp_dagster.cli import dagster_home
 from mdp_dagster.cli.dagster_home import write_dagster_yaml
-from mdp_dagster.settings import PROJECT_ROOT
+from mdp_dagster.cli.workspace import Workspace
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 
 MARK = "MDP_CHAOS_MARK"
-_FOREIGN = ("MDP_", "GOOGLE_ADS_", "META_", "DAGSTER_", "DBT_")
 
 
 @dataclass(frozen=True)
 class Place:
-    """``folder`` lies on the disk that is filled; ``logs``, what processes print, doesn't."""
+    """``folder`` is on the disk that chaos fills; ``logs``, for the output of processes, is on another one."""
 
     folder: Path
     logs: Path
@@ -29,15 +27,15 @@ class Place:
 
     @property
     def warehouse_file(self) -> Path:
-        return self.folder / "warehouse.duckdb"
+        return Workspace(self.folder).warehouse
 
     @property
     def lake(self) -> Path:
-        return self.folder / "lake"
+        return Workspace(self.folder).lake
 
     @property
     def home(self) -> Path:
-        return self.folder / "dagster"
+        return Workspace(self.folder).dagster_home
 
     @property
     def temporary(self) -> Path:
@@ -52,7 +50,7 @@ class Place:
 
     @contextmanager
     def snapshot(self) -> Iterator[DuckDBWarehouse]:
-        """A copy of the warehouse as it lies there, to look at: opening the file itself would clear up what a kill has
+        """A copy of the warehouse, to read: opening the file itself would clear up what a kill has
         left, which is the next run's work."""
         with tempfile.TemporaryDirectory(dir=self.logs) as folder:
             for path in self.folder.glob(f"{self.warehouse_file.name}*"):
@@ -74,24 +72,14 @@ def make_place(disk: Path, logs: Path, name: str, home: Path, settings: Mapping[
         folder.mkdir(parents=True)
     shutil.copytree(home, place.home, symlinks=True)
     write_dagster_yaml(place.home)
-    no_settings = place.folder / "none.env"
-    no_settings.touch()
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN) or key == MARK}
-    place.environment.update(
-        kept
-        | {
-            **dagster_home.environment(place.home),
-            "MDP_DUCKDB_PATH": str(place.warehouse_file),
-            "MDP_LAKE_URI": str(place.lake),
-            "MDP_CLIENTS_FILE": str(PROJECT_ROOT / "config" / "clients.yaml"),
-            "MDP_ENV_FILE": str(no_settings),
-            "TMPDIR": str(place.temporary),
-            "HOME": str(place.home_of_user),
-            "XDG_CACHE_HOME": str(place.home_of_user / ".cache"),
-            "XDG_CONFIG_HOME": str(place.home_of_user / ".config"),
-            "XDG_DATA_HOME": str(place.home_of_user / ".local" / "share"),
-            "XDG_STATE_HOME": str(place.home_of_user / ".local" / "state"),
-            **settings,
-        }
-    )
+    own = {
+        "TMPDIR": str(place.temporary),
+        "HOME": str(place.home_of_user),
+        "XDG_CACHE_HOME": str(place.home_of_user / ".cache"),
+        "XDG_CONFIG_HOME": str(place.home_of_user / ".config"),
+        "XDG_DATA_HOME": str(place.home_of_user / ".local" / "share"),
+        "XDG_STATE_HOME": str(place.home_of_user / ".local" / "state"),
+    }
+    mark = {MARK: os.environ[MARK]} if MARK in os.environ else {}
+    place.environment.update(Workspace(place.folder).environment({**own, **mark, **settings}))
     return place

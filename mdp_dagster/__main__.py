@@ -10,7 +10,7 @@ from pathlib import Path
 from mdp_dagster.cli import as_of, backfill, demo, dev, maintenance
 from mdp_dagster.cli.as_of import AsOfError
 from mdp_dagster.cli.backfill import BackfillError
-from mdp_dagster.cli.demo_world import DemoError
+from mdp_dagster.cli.workspace import DemoError
 from mdp_dagster.clients.file import ClientsFileError
 from mdp_dagster.connectors.sources import SourceError
 from mdp_dagster.lake import LakeError

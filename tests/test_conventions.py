@@ -59,6 +59,19 @@ def test_a_platform_is_named_only_in_its_own_places() -> None:
     assert named == []
 
 
+def test_there_is_no_second_list_of_the_sources_prefixes() -> None:
+    """Everything reads them from the declarations. Two prefixes in one line are a list."""
+    prefixes = [source.environment_prefix for source in all_sources()]
+    lists = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for folder in ("mdp_dagster", "sandbox", "chaos", "bench", "tests")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if sum(f'"{prefix}"' in line for prefix in prefixes) > 1
+    ]
+    assert lists == [], "→ use mdp_dagster.connectors.sources"
+
+
 def test_loading_the_code_location_imports_no_vendor_sdk_and_no_pandas() -> None:
     code = (
         "import sys, mdp_dagster.definitions\n"

@@ -180,7 +180,7 @@ def test_any_days_of_a_backfill_are_a_window_or_refused(first: str, last: str) -
 def test_the_command_as_of_says_what_it_cannot_take_before_it_does_anything(text: str, given_days: list[str]) -> None:
     options: Any = SimpleNamespace(instant=text, days=given_days, drop=False, demo=None)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(as_of, "choose_place", lambda demo: SimpleNamespace(settings=lambda: SETTINGS_WITHOUT_DATA))
+        patch.setattr(as_of, "choose_workspace", lambda demo: SimpleNamespace(settings=lambda: SETTINGS_WITHOUT_DATA))
         with pytest.raises(AsOfError, match="→"):
             as_of._run(options)
 

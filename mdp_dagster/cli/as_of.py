@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from mdp_dagster.cli.place import choose_place
 from mdp_dagster.cli.waits import say_what_is_waited_for
+from mdp_dagster.cli.workspace import choose_workspace
 from mdp_dagster.ingest.tables import EXTRACTS
 from mdp_dagster.orchestration.partitions import today
 from mdp_dagster.transform.as_of import AsOf, build_as_of
@@ -34,7 +34,7 @@ def _run(options: argparse.Namespace) -> int:
     from mdp_dagster.orchestration.services import Services
 
     say_what_is_waited_for()
-    settings = choose_place(options.demo).settings()
+    settings = choose_workspace(options.demo).settings()
     as_of = AsOf(parse_instant(options.instant, settings.timezone))
     if settings.target == "duckdb" and not settings.duckdb_path.exists():
         raise AsOfError(f"{settings.duckdb_path} is not there yet → pull something first, then look back at it")

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from mdp_dagster.cli.dagster_home import dagster_instance, prepare_dagster_home
-from mdp_dagster.cli.demo_world import DemoError
-from mdp_dagster.cli.place import Place, choose_place
+from mdp_dagster.cli.workspace import DemoError, UserWorkspace, Workspace, choose_workspace
 from mdp_dagster.settings import Settings
 from mdp_dagster.window import DateWindow
 
@@ -47,8 +46,8 @@ def add_commands(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    place = choose_place(options.demo)
-    window = _window(options.first, options.last, place.settings())
+    workspace = choose_workspace(options.demo)
+    window = _window(options.first, options.last, workspace.settings())
     # Set even where a shell started us with SIGINT ignored. SIGTERM too: the run has to end with this process.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -60,8 +59,8 @@ def _run(options: argparse.Namespace) -> int:
     console = terminal()
     backfill = Backfill(window, options.select.strip() or "*")
     try:
-        prepare_dagster_home(place.home)
-        return _backfill(backfill, place, options.fresh, console)
+        prepare_dagster_home(workspace.dagster_home)
+        return _backfill(backfill, workspace, options.fresh, console)
     except (DemoError, RunError, UnderWay) as error:
         raise BackfillError(str(error)) from error
     except KeyboardInterrupt:
@@ -69,25 +68,29 @@ def _run(options: argparse.Namespace) -> int:
         return 130
 
 
-def _backfill(backfill: Backfill, place: Place, fresh: bool, console: Console) -> int:
+def _backfill(backfill: Backfill, workspace: Workspace | UserWorkspace, fresh: bool, console: Console) -> int:
     from mdp_dagster.cli.backfill_runs import claimed, unfinished_run
     from mdp_dagster.cli.follow import Start, follow_run
     from mdp_dagster.cli.job_run import Order
     from mdp_dagster.cli.report import print_checks
 
     began = time.monotonic()
-    with claimed(place.home, backfill) as lock, dagster_instance(place.home) as instance:
+    with claimed(workspace.dagster_home, backfill) as lock, dagster_instance(workspace.dagster_home) as instance:
         unfinished = unfinished_run(instance, backfill)
         continues = None if fresh else unfinished
-        whose = "your settings" if place.demo is None else "the demo's data; no .env: the sandbox is started for it"
+        whose = (
+            "your settings"
+            if isinstance(workspace, UserWorkspace)
+            else "the demo's data; no .env: the sandbox is started for it"
+        )
         days = f"{backfill.window} ({len(backfill.window)} days)"
         console.print(f"[bold]Backfill[/] {days}, {backfill.select}: {whose}", highlight=False)
         if continues:
             console.print(f"Continuing run {continues}: what it committed isn't pulled again (--fresh pulls all anew)")
         order = Order(str(uuid4()), backfill.tags(continues), backfill.select)
-        console.print(f"Run {order.run_id} in {place.home}", highlight=False)
-        with place.environment("sandbox-backfill") as environment:
-            start = Start(place.folder, environment, backfill.log(place.home), [lock])
+        console.print(f"Run {order.run_id} in {workspace.dagster_home}", highlight=False)
+        with workspace.running("sandbox-backfill") as environment:
+            start = Start(workspace.folder, environment, backfill.log(workspace.dagster_home), [lock])
             succeeded = follow_run(instance, order, start, console)
         print_checks(console, instance, order.run_id)
     if succeeded:

@@ -1,4 +1,4 @@
-"""``make demo``: the main job over the last 60 days, against the sandbox, and what came of it."""
+"""``make demo``: runs the main job over the last 60 days against the sandbox, and prints the result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from mdp_dagster.cli.dagster_home import dagster_instance, prepare_dagster_home
-from mdp_dagster.cli.demo_world import DEMO_FOLDER, DemoError, DemoWorld, require_the_sandbox, running_sandbox
+from mdp_dagster.cli.workspace import DEMO_FOLDER, DemoError, Workspace, require_the_sandbox
 from mdp_dagster.window import DateWindow
 
 
@@ -27,23 +27,25 @@ def _run(options: argparse.Namespace) -> int:
     from mdp_dagster.cli.follow import RunError, Start, follow_run, terminal
     from mdp_dagster.cli.job_run import Order
     from mdp_dagster.cli.report import print_report
+    from mdp_dagster.defs.ads.platforms import AD_PLATFORMS
     from mdp_dagster.orchestration.partitions import range_tags
 
     console = terminal()
-    world = DemoWorld(options.folder.resolve())
+    workspace = Workspace(options.folder.resolve())
     started = time.monotonic()
     try:
-        prepare_dagster_home(world.dagster_home)
-        console.print("[bold]Starting the sandbox[/]: Google Ads (gRPC) and the Graph API, with fictional clients")
-        with running_sandbox(world) as addresses, dagster_instance(world.dagster_home) as instance:
+        prepare_dagster_home(workspace.dagster_home)
+        platforms = ", ".join(platform.label for platform in AD_PLATFORMS)
+        console.print(f"[bold]Starting the sandbox[/]: {platforms}, with fictional clients")
+        with workspace.running() as environment, dagster_instance(workspace.dagster_home) as instance:
             window = _last_days(options.days)
             console.print(f"[bold]Running[/] the job ads_daily over {window} ({len(window)} days), one run")
             order = Order(str(uuid4()), range_tags(window))
-            start = Start(world.folder, world.environment(addresses), world.run_log)
+            start = Start(workspace.folder, environment, workspace.run_log)
             succeeded = follow_run(instance, order, start, console)
         if not succeeded:
-            console.print(f"[red]The run failed[/] → all that it said is in {world.run_log}")
-        print_report(console, world, order.run_id, window)
+            console.print(f"[red]The run failed[/] → its whole log is in {workspace.run_log}")
+        print_report(console, workspace, order.run_id, window)
     except (DemoError, RunError) as error:
         console.print(f"[red]error:[/] {error}")
         return 1
@@ -52,5 +54,5 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _last_days(days: int) -> DateWindow:
-    last = datetime.now(timezone.utc).date()  # the demo's own calendar, whatever MDP_TIMEZONE says
+    last = datetime.now(timezone.utc).date()  # the demo's own calendar, for any MDP_TIMEZONE
     return DateWindow.of_days(last - timedelta(days=days - 1), last)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mdp_dagster.cli.dagster_home import prepare_dagster_home
-from mdp_dagster.cli.place import choose_place
+from mdp_dagster.cli.workspace import UserWorkspace, choose_workspace
 from mdp_dagster.settings import PROJECT_ROOT
 
 _STOP_SECONDS = 20
@@ -33,20 +33,20 @@ def _run(options: argparse.Namespace) -> int:
     # Ctrl-C and SIGTERM end it alike. Set even where a shell started us with SIGINT ignored: children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    place = choose_place(options.demo)
-    with place.environment() as environment:
-        if place.demo is None:
+    workspace = choose_workspace(options.demo)
+    with workspace.running() as environment:
+        if isinstance(workspace, UserWorkspace):
             print("Using your settings of .env and the environment.")
         else:
-            state = "with the demo's data" if place.demo.warehouse.exists() else "empty yet: `make demo` fills it"
+            state = "with the demo's data" if workspace.warehouse.exists() else "empty yet: `make demo` fills it"
             print(f"No .env: the sandbox's accounts, {state}.")
-        prepare_dagster_home(place.home)
+        prepare_dagster_home(workspace.dagster_home)
         print(f"Dagster: http://127.0.0.1:{options.port}  (Ctrl-C ends it)")
         command = [
             sys.executable, "-m", "dagster", "dev", "-w", str(PROJECT_ROOT / "workspace.yaml"),
             "-h", "127.0.0.1", "-p", str(options.port),
         ]  # fmt: skip
-        return _serve(command, place.folder, environment)
+        return _serve(command, workspace.folder, environment)
 
 
 def _serve(command: list[str], folder: Path, environment: dict[str, str]) -> int:

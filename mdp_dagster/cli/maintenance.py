@@ -7,8 +7,8 @@ from typing import Any
 
 import duckdb
 
-from mdp_dagster.cli.place import choose_place
 from mdp_dagster.cli.waits import say_what_is_waited_for
+from mdp_dagster.cli.workspace import choose_workspace
 from mdp_dagster.settings import Settings, load_settings
 from mdp_dagster.transform.project import parsed_project
 from mdp_dagster.warehouse.base import WarehouseError
@@ -30,7 +30,7 @@ def _rebuild_raw(_: argparse.Namespace) -> int:
     from mdp_dagster.orchestration.services import Services
 
     say_what_is_waited_for()
-    services = Services(choose_place().settings())
+    services = Services(choose_workspace().settings())
     rebuilt = services.rebuild_raw()
     print(f"mdp_raw in {services.warehouse.display_name} rebuilt from {services.lake.uri}: {rebuilt.extracts} extracts")
     if rebuilt.refused:
@@ -55,7 +55,7 @@ def _check_clients(_: argparse.Namespace) -> int:
 
 
 def _query(options: argparse.Namespace) -> int:
-    settings = choose_place().settings()
+    settings = choose_workspace().settings()
     if settings.target == "bigquery":
         return _query_bigquery(settings, options.sql)
     path = settings.duckdb_path

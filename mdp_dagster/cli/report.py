@@ -11,21 +11,21 @@ from rich.markup import escape
 from rich.table import Table
 
 from mdp_dagster.cli.dagster_home import dagster_instance
-from mdp_dagster.cli.demo_world import DemoWorld
+from mdp_dagster.cli.workspace import Workspace
 from mdp_dagster.warehouse.base import MARTS, in_window
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from mdp_dagster.window import DateWindow
 
 
-def print_report(console: Console, world: DemoWorld, run_id: str, window: DateWindow) -> None:
-    if world.warehouse.exists():
-        console.print(_kpi_table(world, window))
-    with dagster_instance(world.dagster_home) as instance:
+def print_report(console: Console, workspace: Workspace, run_id: str, window: DateWindow) -> None:
+    if workspace.warehouse.exists():
+        console.print(_kpi_table(workspace, window))
+    with dagster_instance(workspace.dagster_home) as instance:
         print_checks(console, instance, run_id)
     console.print(
         f"""
-[bold]Warehouse[/]  {world.warehouse}  (DuckDB: mdp_raw, mdp_staging, mdp_marts)
-[bold]Lake[/]       {world.lake_uri}  (every extract as received, Parquet)
+[bold]Warehouse[/]  {workspace.warehouse}  (DuckDB: mdp_raw, mdp_staging, mdp_marts)
+[bold]Lake[/]       {workspace.lake}  (every extract as received, Parquet)
 [bold]Next[/]       make dev     Dagster with this run in it, on http://127.0.0.1:3000
            make query SQL="from mdp_marts.mart_campaign__daily limit 10"
            README.md    your own accounts: .env and config/clients.yaml""",
@@ -33,8 +33,8 @@ def print_report(console: Console, world: DemoWorld, run_id: str, window: DateWi
     )
 
 
-def _kpi_table(world: DemoWorld, window: DateWindow) -> Table:
-    rows = DuckDBWarehouse(world.warehouse).query(
+def _kpi_table(workspace: Workspace, window: DateWindow) -> Table:
+    rows = DuckDBWarehouse(workspace.warehouse).query(
         f"""
         select
             client_name, platform, any_value(reporting_currency) as currency, sum(impressions) as impressions,

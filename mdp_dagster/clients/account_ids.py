@@ -37,5 +37,5 @@ class AccountIdPattern:
 
     @property
     def remedy(self) -> str:
-        """What to write instead of an invalid id."""
+        """The advice for somebody who wrote an invalid id."""
         return f"write {self.form}, as in {self.example}"

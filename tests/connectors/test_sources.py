@@ -1,4 +1,4 @@
-"""What each source's folder declares, and the error for a folder that lacks something."""
+"""Each source's folder declares the source, and a folder that lacks something gives one line."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ import pytest
 from dagster import DagsterRunStatus
 
 from mdp_dagster.__main__ import main
-from mdp_dagster.cli import place
+from mdp_dagster.cli import workspace
 from mdp_dagster.cli.backfill_runs import Backfill, UnderWay, claimed, unfinished_run
 from mdp_dagster.cli.dagster_home import dagster_instance
 from mdp_dagster.cli.job_run import SelectionError, selected_assets
@@ -212,17 +212,17 @@ def test_a_run_that_dagster_takes_for_running_is_dead_or_the_uis(tmp_path: Path)
 
 
 def test_without_settings_of_your_own_it_is_the_demos_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(place, "PROJECT_ROOT", tmp_path)  # where nobody has a .env
+    monkeypatch.setattr(workspace, "PROJECT_ROOT", tmp_path)  # where nobody has a .env
     for name in ("MDP_ENV_FILE", "MDP_DUCKDB_PATH", "MDP_LAKE_URI", "DAGSTER_HOME"):
         monkeypatch.delenv(name, raising=False)
-    chosen = place.choose_place()
-    assert chosen.demo and chosen.home == chosen.demo.dagster_home
-    assert chosen.settings().duckdb_path == chosen.demo.warehouse
+    chosen = workspace.choose_workspace()
+    assert isinstance(chosen, workspace.Workspace)
+    assert chosen.settings().duckdb_path == chosen.warehouse
     monkeypatch.setenv("MDP_DUCKDB_PATH", str(tmp_path / "own.duckdb"))
-    assert place.choose_place().demo is None
-    assert place.choose_place().settings().duckdb_path == tmp_path / "own.duckdb"
-    assert place.choose_place(tmp_path).settings().duckdb_path == tmp_path / "warehouse.duckdb"
+    assert isinstance(workspace.choose_workspace(), workspace.UserWorkspace)
+    assert workspace.choose_workspace().settings().duckdb_path == tmp_path / "own.duckdb"
+    assert workspace.choose_workspace(tmp_path).settings().duckdb_path == tmp_path / "warehouse.duckdb"
     monkeypatch.delenv("MDP_DUCKDB_PATH")
     (tmp_path / ".env").touch()
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
-    assert (place.choose_place().demo, place.choose_place().home) == (None, tmp_path / "home")
+    assert workspace.choose_workspace() == workspace.UserWorkspace(tmp_path, tmp_path / "home")

@@ -1,0 +1,176 @@
+"""The workspace of a command: its warehouse, its lake, its DAGSTER_HOME, and the environment of Dagster's processes.
+
+A `Workspace` is a folder with all of these, for the demo, the bench and chaos. Nothing in it reaches a production
+warehouse or an ad account of the user's, for any .env and any environment. `UserWorkspace` is the user's own data.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mdp_dagster.cli.dagster_home import environment as dagster_environment
+from mdp_dagster.connectors.sources import without_source_variables
+from mdp_dagster.settings import PROJECT_ROOT, STATE_DIR, Settings, load_settings
+
+_NOT_INHERITED = ("MDP_", "DAGSTER_", "DBT_")
+_USER_DATA = ("MDP_ENV_FILE", "MDP_DUCKDB_PATH", "MDP_LAKE_URI")
+_SANDBOX_PACKAGES = ("cryptography", "starlette", "uvicorn")  # the dependency group `sandbox` in pyproject.toml
+_START_SECONDS = 60
+
+DEMO_FOLDER = STATE_DIR / "demo"
+
+
+class DemoError(Exception):
+    """The demo can't continue. Names the file to read, or the remedy."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder with a warehouse, a lake and a DAGSTER_HOME of its own."""
+
+    folder: Path = DEMO_FOLDER
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.folder / "dagster"
+
+    @property
+    def warehouse(self) -> Path:
+        return self.folder / "warehouse.duckdb"
+
+    @property
+    def lake(self) -> Path:
+        return self.folder / "lake"
+
+    @property
+    def run_log(self) -> Path:
+        return self.folder / "run.log"
+
+    def settings(self) -> Settings:
+        """The settings of this workspace, for any environment."""
+        return Settings.model_construct(duckdb_path=self.warehouse, lake_uri=str(self.lake))
+
+    def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
+        """The environment for Dagster's processes.
+
+        Args:
+            variables: The sandbox's addresses, and settings that differ from the workspace's own.
+        """
+        return {
+            **clean_environment(),
+            **dagster_environment(self.dagster_home),
+            "MDP_DUCKDB_PATH": str(self.warehouse),
+            "MDP_LAKE_URI": str(self.lake),
+            "MDP_CLIENTS_FILE": str(PROJECT_ROOT / "config" / "clients.yaml"),
+            "MDP_ENV_FILE": os.devnull,
+            **variables,
+        }
+
+    @contextmanager
+    def running(self, sandbox_name: str = "sandbox") -> Iterator[dict[str, str]]:
+        """Runs a sandbox, and yields the environment for Dagster's processes.
+
+        A second sandbox needs another name: the file ``sandbox.env`` then keeps the addresses of a running `make dev`.
+        """
+        with running_sandbox(self.folder, sandbox_name) as variables:
+            yield self.environment(variables)
+
+
+@dataclass(frozen=True)
+class UserWorkspace:
+    """The user's own warehouse, lake and accounts, as `.env` and the environment name them."""
+
+    folder: Path
+    dagster_home: Path
+
+    def settings(self) -> Settings:
+        """The user's settings; raises ``SettingsError``."""
+        return load_settings()
+
+    @contextmanager
+    def running(self, sandbox_name: str = "sandbox") -> Iterator[dict[str, str]]:
+        """Yields the environment for Dagster's processes. No sandbox is needed."""
+        yield {**os.environ, **dagster_environment(self.dagster_home)}
+
+
+def choose_workspace(demo: Path | None = None) -> Workspace | UserWorkspace:
+    """The user's own data if there is a .env or the environment names it; otherwise the demo's data.
+
+    Args:
+        demo: A folder of demo data to use in any case.
+    """
+    if demo is None and has_user_data():
+        home = Path(os.environ.get("DAGSTER_HOME") or STATE_DIR / "dagster")
+        return UserWorkspace(PROJECT_ROOT, home.resolve())
+    return Workspace((demo or DEMO_FOLDER).resolve())
+
+
+def has_user_data() -> bool:
+    """True if there is a .env, or the environment names a warehouse or a lake."""
+    if os.environ.get("MDP_TARGET") == "bigquery":  # the demo is on DuckDB
+        return True
+    return (PROJECT_ROOT / ".env").exists() or any(os.environ.get(name) for name in _USER_DATA)
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without the settings of MDP, Dagster, dbt and every source."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
+    return without_source_variables(kept)
+
+
+def require_the_sandbox() -> None:
+    """Checks that the sandbox is installed: the image, for example, has only production code.
+
+    Raises:
+        DemoError: The sandbox or one of its packages is missing.
+    """
+    missing = [name for name in _SANDBOX_PACKAGES if importlib.util.find_spec(name) is None]
+    if missing or not (PROJECT_ROOT / "sandbox").is_dir():
+        raise DemoError(
+            "the sandbox is not installed here → run the demo in a checkout of the repository, after `make setup` or "
+            "`uv sync`"
+        )
+
+
+@contextmanager
+def running_sandbox(folder: Path, name: str = "sandbox") -> Iterator[dict[str, str]]:
+    """Runs the sandbox as a process, and yields the variables that direct the connectors to it.
+
+    Args:
+        folder: The folder for the sandbox's keys and log.
+        name: The variables are also in ``<name>.env``, so two sandboxes at the same time need two names.
+
+    Raises:
+        DemoError: The sandbox is not installed, or doesn't start.
+    """
+    require_the_sandbox()
+    folder.mkdir(parents=True, exist_ok=True)
+    env_file, log_file = folder / f"{name}.env", folder / f"{name}.log"
+    env_file.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "sandbox", "--state-dir", str(folder / "sandbox")]
+    with log_file.open("w") as log:
+        process = subprocess.Popen(
+            [*command, "--env-file", str(env_file)], cwd=PROJECT_ROOT, stdout=log, stderr=subprocess.STDOUT
+        )
+    try:
+        deadline = time.monotonic() + _START_SECONDS
+        while not env_file.exists():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise DemoError(f"the sandbox did not start → see {log_file}")
+            time.sleep(0.05)
+        yield dict(line.split("=", 1) for line in env_file.read_text().splitlines() if "=" in line)
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
