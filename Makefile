@@ -17,7 +17,7 @@ EMULATORS := .venv-emulators
 EMULATORS_INSTALLED := $(EMULATORS)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev backfill as-of test test-bigquery bench chaos check fix query rebuild-raw lock clean emulators
+.PHONY: help setup demo dev backfill as-of test test-bigquery bench chaos check fix query rebuild-raw docs-tables lock clean emulators
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -91,6 +91,9 @@ query: setup  ## run SQL="..." on the warehouse
 
 rebuild-raw: setup  ## empty mdp_raw and fill it from the lake alone
 	@$(MDP) rebuild-raw
+
+docs-tables: setup  ## write the tables of columns in docs/data_model.md from the declarations
+	@$(RUN) -m tests.support.data_model
 
 lock: setup  ## pin the dependencies anew (needs uv)
 	uv pip compile --quiet --universal --no-strip-extras --python-version 3.10 --generate-hashes --no-emit-index-url \

@@ -77,10 +77,10 @@ FORMS = [
     Form("so many", r"\bso many\b", "`that many`, or the number", ("so many rows",), ("how many rows",)),
     Form(
         "a sentence that starts with What",
-        r"(?:^|(?<=[.!?:] )|(?<=  ))What(?:'s)? [^.?!]{3,}(?:[.!](?= |$)|(?<!:)$)",
+        r"(?:^|(?<=[.!?] )|(?<=  ))What(?:'s)? (?!to )[^.?!]{3,}(?:[.!](?= |$)|(?<!:)$)",
         "the subject: a noun, not a clause with `What`",
         ("What a run pulls.", "Rows. What changed is kept."),
-        ("What changed?", "Somewhat later. It ends.", "See what changed.", "What happens then:"),
+        ("What changed?", "Somewhat later. It ends.", "See what changed.", "What happens then:", "remedy: What to do."),
         any_case=False,
     ),
     Form(
