@@ -15,14 +15,13 @@ import dagster as dg
 from bench.place import TODAY
 from mdp_dagster.connectors.base import DataSourceConnector, Report
 from mdp_dagster.definitions import build_definitions
-from mdp_dagster.defs.ads.jobs import PROBE_JOB_NAME
+from mdp_dagster.defs.ads.jobs import PROBE_JOB_NAME, reload_job, reload_sensor
 from mdp_dagster.defs.ads.platforms import PROBES
 from mdp_dagster.ingest.lateness import LateDay, Reason
 from mdp_dagster.ingest.probe import Probed
 from mdp_dagster.ingest.result import IngestResult
 from mdp_dagster.orchestration.late_data import asset as late_days
 from mdp_dagster.orchestration.late_data.payload import METADATA_KEY, LateDays
-from mdp_dagster.orchestration.late_data.sensor import late_data_job, late_data_sensor
 from mdp_dagster.settings import load_settings
 from mdp_dagster.window import DateWindow
 
@@ -60,7 +59,7 @@ def tick(instance: dg.DagsterInstance) -> dict[str, list[float]]:
     metadata = {METADATA_KEY: dg.MetadataValue.json(late.to_json())}
     instance.report_runless_asset_event(dg.AssetMaterialization("google_ads__late_days", metadata=metadata))
     totals, report = PROBES[0]
-    sensor = late_data_sensor(report, late_data_job(totals, report))
+    sensor = reload_sensor(report, reload_job(totals, report))
 
     def evaluate() -> None:
         answer: Any = sensor(dg.build_sensor_context(instance))

@@ -79,7 +79,7 @@ def reload_late_days(setting: Setting, jumps: Connection) -> None:
 
     from mdp_dagster.definitions import build_definitions
     from mdp_dagster.defs.ads.jobs import PROBE_JOB_NAME
-    from mdp_dagster.defs.ads.platforms import SOURCES
+    from mdp_dagster.defs.ads.platforms import PLATFORM_NAMES
     from mdp_dagster.settings import load_settings
 
     definitions = build_definitions(load_settings())
@@ -94,7 +94,7 @@ def reload_late_days(setting: Setting, jumps: Connection) -> None:
         for _ in range(_PROBES_AT_MOST):
             run(PROBE_JOB_NAME, {})
             asked = 0
-            for source in SOURCES:
+            for source in PLATFORM_NAMES:
                 sensor = definitions.resolve_sensor_def(f"{source}_late_data_sensor")
                 answer = sensor.evaluate_tick(dg.build_sensor_context(instance, cursor=cursors.get(source)))
                 cursors[source] = answer.cursor
@@ -154,11 +154,11 @@ def _settle_in(setting: Setting, jumps: Connection) -> None:
 
 def _hasten(report_runs: bool) -> None:
     """The connectors' patience in seconds instead of minutes. The waits are the same ones, in the same places."""
+    from mdp_dagster import definitions
     from mdp_dagster.connectors.google_ads import GoogleAdsConnector
     from mdp_dagster.connectors.meta_ads import MetaAdsConnector
     from mdp_dagster.connectors.meta_ads.async_run import AsyncPolicy
     from mdp_dagster.connectors.retry import RetryPolicy
-    from mdp_dagster.orchestration import services
 
     retry = RetryPolicy(attempts=8, first_wait_seconds=0.1, longest_quota_wait_seconds=3)
     runs: dict[str, Any] = {"above_rows": 0} if report_runs else {}
@@ -173,4 +173,4 @@ def _hasten(report_runs: bool) -> None:
             super().__init__(retry=retry, asynchronous=asynchronous, pause_seconds=0.2)
 
     hasty: dict[str, Any] = {kind.source: kind for kind in (HastyGoogleAds, HastyMetaAds)}
-    services.AD_PLATFORMS = tuple(replace(p, new_connector=hasty[p.name]) for p in services.AD_PLATFORMS)
+    definitions.SOURCES = tuple(replace(source, new_connector=hasty[source.name]) for source in definitions.SOURCES)

@@ -31,14 +31,14 @@ def add_commands(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from mdp_dagster.orchestration.services import Services
+    from mdp_dagster.definitions import services as services_for
 
     say_what_is_waited_for()
     settings = choose_workspace(options.demo).settings()
     as_of = AsOf(parse_instant(options.instant, settings.timezone))
     if settings.target == "duckdb" and not settings.duckdb_path.exists():
         raise AsOfError(f"{settings.duckdb_path} is not there yet → pull something first, then look back at it")
-    services = Services(settings)
+    services = services_for(settings)
     if options.drop:
         dropped = services.warehouse.drop_as_of(as_of.suffix)
         print(f"Removed: {', '.join(dropped)}" if dropped else f"Nothing to remove: no schema ends with {as_of.suffix}")

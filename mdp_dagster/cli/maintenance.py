@@ -10,7 +10,6 @@ import duckdb
 from mdp_dagster.cli.waits import say_what_is_waited_for
 from mdp_dagster.cli.workspace import choose_workspace
 from mdp_dagster.settings import Settings, load_settings
-from mdp_dagster.transform.project import parsed_project
 from mdp_dagster.warehouse.base import WarehouseError
 
 
@@ -27,12 +26,12 @@ def add_commands(commands: Any) -> None:
 
 
 def _rebuild_raw(_: argparse.Namespace) -> int:
-    from mdp_dagster.orchestration.services import Services
+    from mdp_dagster.definitions import services
 
     say_what_is_waited_for()
-    services = Services(choose_workspace().settings())
-    rebuilt = services.rebuild_raw()
-    print(f"mdp_raw in {services.warehouse.display_name} rebuilt from {services.lake.uri}: {rebuilt.extracts} extracts")
+    stores = services(choose_workspace().settings())
+    rebuilt = stores.rebuild_raw()
+    print(f"mdp_raw in {stores.warehouse.display_name} rebuilt from {stores.lake.uri}: {rebuilt.extracts} extracts")
     if rebuilt.refused:
         print(f"  {rebuilt.refused} refused extracts gave only their rejected rows (raw__rejects)")
     if rebuilt.foreign:
@@ -44,12 +43,10 @@ def _rebuild_raw(_: argparse.Namespace) -> int:
 
 
 def _check_clients(_: argparse.Namespace) -> int:
-    from mdp_dagster.defs.ads.platforms import SOURCES
-    from mdp_dagster.orchestration.services import Services
+    from mdp_dagster.definitions import SOURCES, services
 
-    services = Services(load_settings())
-    for client in services.clients.clients:
-        accounts = ", ".join(f"{len(client.accounts.get(source, []))} on {source}" for source in SOURCES)
+    for client in services(load_settings()).clients.clients:
+        accounts = ", ".join(f"{len(client.accounts.get(s.name, []))} on {s.name}" for s in SOURCES)
         print(f"{client.id}: {client.name}, {client.reporting_currency}, accounts: {accounts}")
     return 0
 
@@ -73,13 +70,15 @@ def _query(options: argparse.Namespace) -> int:
 
 def _query_bigquery(settings: Settings, sql: str) -> int:
     """The answer as DuckDB shows one: on a terminal, tables look alike, wherever they come from."""
-    from mdp_dagster.orchestration.services import Services
+    from mdp_dagster.definitions import services
 
-    answer = Services(settings).warehouse.query(sql)
+    answer = services(settings).warehouse.query(sql)
     duckdb.from_arrow(answer).show(max_width=200)
     return 0
 
 
 def _parse_dbt(_: argparse.Namespace) -> int:
-    print(f"dbt project parsed: {parsed_project(load_settings()).folder}")
+    from mdp_dagster.definitions import dbt_project
+
+    print(f"dbt project parsed: {dbt_project(load_settings()).folder}")
     return 0

@@ -1,4 +1,4 @@
-"""The dbt models as assets: one dbt build per run, over the run's window."""
+"""A domain's dbt models as assets: one dbt build per run, over the run's window."""
 
 import json
 import sys
@@ -12,23 +12,28 @@ from dagster_dbt import DbtCliResource, dbt_assets
 from mdp_dagster.ingest.account_registry import follow_clients_file
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.orchestration.build_cost import Estimate, costs
+from mdp_dagster.orchestration.dbt_translator import DomainDbtTranslator
+from mdp_dagster.orchestration.domain import Domain
 from mdp_dagster.orchestration.failing_rows import failing_rows, with_failing_rows
 from mdp_dagster.orchestration.partitions import SINGLE_RUN, daily_window, window_of
 from mdp_dagster.orchestration.services import Services
 from mdp_dagster.transform import in_process
 from mdp_dagster.transform.project import DBT_DIR, DbtError, ParsedProject
-from mdp_dagster.transform.translator import MdpDbtTranslator
 from mdp_dagster.warehouse.base import WarehouseError, in_window
 from mdp_dagster.window import DateWindow
 
 
-def dbt_models(project: ParsedProject, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
-    """Staging, intermediate and marts. The run's window is rewritten in each, and no other day is touched."""
-    translator = MdpDbtTranslator()
+def dbt_models(project: ParsedProject, domain: Domain, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    """Returns the domain's models: staging, intermediate and marts.
+
+    A run replaces its window in each selected model and leaves all other days as they are.
+    """
+    translator = DomainDbtTranslator(domain)
 
     @dbt_assets(
         manifest=project.manifest,
-        name="dbt_models",
+        name=f"{domain.name}_dbt_models",
+        select=f"tag:{domain.name}",
         dagster_dbt_translator=translator,
         partitions_def=partitions,
         backfill_policy=SINGLE_RUN,
@@ -78,7 +83,7 @@ def _estimate(
     context: dg.AssetExecutionContext,
     services: Services,
     project: ParsedProject,
-    translator: MdpDbtTranslator,
+    translator: DomainDbtTranslator,
     variables: dict[str, str],
     first: list[str],
 ) -> Estimate | None:

@@ -1,18 +1,20 @@
-"""The raw tables that no single report owns. Every pull appends to them; they are shown, not materialized."""
+"""The raw tables that all reports share. Every extract appends to them; Dagster shows them and does not build them."""
 
 from __future__ import annotations
 
 import dagster as dg
 
 from mdp_dagster.ingest.tables import SHARED_TABLES
-from mdp_dagster.transform.translator import OWNERS
+from mdp_dagster.orchestration.domain import ENGINE, OWNERS, RAW
 
 
-def shared_raw_tables() -> list[dg.AssetSpec]:
+def ledger_assets() -> list[dg.AssetSpec]:
+    """Returns the asset of each shared table. They belong to MDP's engine, and to no domain."""
     return [
         dg.AssetSpec(
             table.name,
-            group_name="raw",
+            group_name=ENGINE.group(RAW),
+            tags=ENGINE.tags(RAW),
             description=table.description,
             owners=OWNERS,
             kinds={"python", "parquet"},

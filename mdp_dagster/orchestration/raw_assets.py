@@ -8,22 +8,23 @@ from mdp_dagster.ingest.result import IngestResult
 from mdp_dagster.ingest.tables import report_table
 from mdp_dagster.orchestration import run_tags
 from mdp_dagster.orchestration.carried_failures import others_failures
+from mdp_dagster.orchestration.domain import OWNERS, RAW, Domain
 from mdp_dagster.orchestration.partitions import SINGLE_RUN, window_of
 from mdp_dagster.orchestration.raw_checks import check_results, check_specs
 from mdp_dagster.orchestration.run_chain import unfinished_before
 from mdp_dagster.orchestration.services import Services
-from mdp_dagster.transform.translator import OWNERS
 
 # How often a run waits for a quota that names its delay, before it gives up.
 _QUOTA_RETRIES = 3
 
 
-def raw_asset(report: Report, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+def raw_asset(report: Report, domain: Domain, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
     """The append-only raw table of a report as an asset."""
 
     @dg.asset(
         name=report.table,
-        group_name="raw",
+        group_name=domain.group(RAW),
+        tags=domain.tags(RAW),
         description=_description(report),
         partitions_def=partitions,
         backfill_policy=SINGLE_RUN,

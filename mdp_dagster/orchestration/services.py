@@ -1,5 +1,6 @@
-"""What assets and checks work with, made from the settings when it is first asked for, and kept for one run."""
+"""The objects that assets and checks work with. Each is made on its first use and kept for one run."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -7,8 +8,8 @@ import dagster as dg
 
 from mdp_dagster.clients.file import load_clients
 from mdp_dagster.clients.model import Clients
-from mdp_dagster.connectors.base import DataSourceConnector
-from mdp_dagster.defs.ads.platforms import AD_PLATFORMS, REPORTS
+from mdp_dagster.connectors.base import DataSourceConnector, Report
+from mdp_dagster.connectors.sources import Source
 from mdp_dagster.google_cloud.settings import GoogleCloudSettings, load_google_cloud_settings
 from mdp_dagster.ingest.ingestion import Stores
 from mdp_dagster.ingest.rebuild import Rebuilt, rebuild_raw
@@ -26,17 +27,23 @@ if TYPE_CHECKING:
 
 
 class Services:
-    """Settings, clients, warehouse, lake and connectors of one run."""
+    """Settings, clients, warehouse, lake and connectors of one run.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: MDP's settings.
+        sources: The sources of all domains.
+    """
+
+    def __init__(self, settings: Settings, sources: Sequence[Source]) -> None:
         self.settings = settings
+        self._sources = {source.name: source for source in sources}
         self._connectors: dict[str, DataSourceConnector] = {}
         self.unfinished: dict[str, IngestResult] = {}
-        """What a step has of its report while it waits for a quota, by raw table."""
+        """By raw table: the result of a step so far, while the step waits for a quota."""
 
     @cached_property
     def clients(self) -> Clients:
-        account_ids = {platform.name: platform.account_id for platform in AD_PLATFORMS}
+        account_ids = {name: source.account_id for name, source in self._sources.items()}
         return load_clients(self.settings.clients_file, account_ids)
 
     @cached_property
@@ -45,7 +52,7 @@ class Services:
             return DuckDBWarehouse(
                 self.settings.duckdb_path, self.settings.lock_timeout_seconds, self.settings.duckdb_memory_limit
             )
-        # loaded by whom it concerns: Google's libraries take a second
+        # Imported lazily: Google's client libraries take about a second.
         from mdp_dagster.google_cloud.clients import bigquery_client
         from mdp_dagster.warehouse.bigquery.catalog import DatasetOptions
         from mdp_dagster.warehouse.bigquery.warehouse import BigQueryWarehouse
@@ -76,7 +83,7 @@ class Services:
 
     @cached_property
     def _lease(self) -> "BucketLease":
-        """Held by one process at a time, on whichever machine; a lock file can't be seen by two."""
+        """The lock of a warehouse that several machines write to. A lock file works on one machine only."""
         from mdp_dagster.lake.lease.lease import BucketLease
 
         timeout = self.settings.lock_timeout_seconds
@@ -86,21 +93,31 @@ class Services:
         return Stores(self.clients, self.warehouse, self.lake)
 
     def connector(self, source: str) -> DataSourceConnector:
-        """The platform's connector; one for the whole run, because it keeps its channel and its accounts."""
+        """Returns the source's connector. A run has one per source, because it keeps its channel and its accounts."""
         if source not in self._connectors:
-            connector = {platform.name: platform for platform in AD_PLATFORMS}[source].new_connector()
+            connector = self._sources[source].new_connector()
             connector.max_parallel_accounts = self.settings.parallel_accounts
             self._connectors[source] = connector
         return self._connectors[source]
 
     def prepare_raw(self) -> None:
-        """Make every raw table, also of platforms without accounts: the models read all of them."""
-        self.warehouse.prepare([*SHARED_TABLES, *(report_table(report) for report in REPORTS)])
+        """Creates every raw table that is missing, also of sources without accounts: the models read all of them."""
+        self.warehouse.prepare([*SHARED_TABLES, *map(report_table, self._reports)])
 
     def rebuild_raw(self) -> Rebuilt:
-        return rebuild_raw(self.lake, self.warehouse, REPORTS)
+        """Empties the raw tables and fills them from the lake."""
+        return rebuild_raw(self.lake, self.warehouse, self._reports)
+
+    @property
+    def _reports(self) -> tuple[Report, ...]:
+        return tuple(report for source in self._sources.values() for report in source.reports)
 
 
-@dg.resource(description="Settings, clients, warehouse, lake and connectors of one run.")
-def services_resource(_: dg.InitResourceContext) -> Services:
-    return Services(load_settings())
+def services_resource(sources: Sequence[Source]) -> dg.ResourceDefinition:
+    """Returns the resource that gives each run its ``Services``."""
+
+    @dg.resource(description="Settings, clients, warehouse, lake and connectors of one run.")
+    def services(_: dg.InitResourceContext) -> Services:
+        return Services(load_settings(), sources)
+
+    return services

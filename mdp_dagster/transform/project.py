@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,6 +48,23 @@ class ParsedProject:
     def manifest(self) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads(self.manifest_path.read_bytes())
         return manifest
+
+    def require_one_tag_per_model(self, domains: Collection[str]) -> None:
+        """Checks that every model belongs to exactly one domain: models are built by their domain's tag.
+
+        Raises:
+            DbtError: A model has the tag of no domain, or of several.
+        """
+        wrong = []
+        for node in filter(_is_model, self.manifest["nodes"].values()):
+            found = [tag for tag in node["tags"] if tag in domains]
+            if len(found) != 1:
+                wrong.append(f"{node['original_file_path']} has {' and '.join(found) or 'none'}")
+        if wrong:
+            raise DbtError(
+                f"a dbt model needs the tag of one domain ({', '.join(domains)}), but {', '.join(sorted(wrong))} → set "
+                "`+tags: [<domain>]` for the model's folder in dbt/dbt_project.yml"
+            )
 
     def to_make_first(self, selected: set[str], tables: set[tuple[str, str]]) -> list[str]:
         """Of the models that the selected ones are made from and that aren't selected: those that have no table yet,

@@ -113,7 +113,7 @@ def test_raw_to_marts_with_restatements_as_on_duckdb_and_what_it_costs(real_plat
 
 
 def test_what_protects_is_enforced(real_platform: CloudPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
-    real_platform.run(days_ago(2), select="group:raw")
+    real_platform.run(days_ago(2), select="group:ads_raw")
     with pytest.raises(WarehouseError, match="partition elimination"):
         real_platform.warehouse.query(f"select count(*) as n from {EXTRACTS.id}")
     monkeypatch.setenv("MDP_BIGQUERY_MAX_BYTES_PER_QUERY", "1")
@@ -124,7 +124,7 @@ def test_what_protects_is_enforced(real_platform: CloudPlatform, monkeypatch: py
 
 
 def test_a_file_of_the_wrong_type_is_refused_whole(real_platform: CloudPlatform) -> None:
-    real_platform.run(days_ago(1, 1), select="group:raw")
+    real_platform.run(days_ago(1, 1), select="group:ads_raw")
     bucket, _, prefix = real_platform.bucket.partition("/")
     wrong = pa.table({name: ["text"] for name in EXTRACTS.schema.names})
     sink = io.BytesIO()

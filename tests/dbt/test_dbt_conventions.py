@@ -7,7 +7,7 @@ import re
 import yaml
 
 from mdp_dagster.connectors.meta_ads.reports import CONVERSION_ACTION_TYPES
-from mdp_dagster.defs.ads.platforms import REPORTS, SOURCES
+from mdp_dagster.defs.ads.platforms import PLATFORM_NAMES, REPORTS
 
 from .support import (
     DBT_PROJECT,
@@ -105,7 +105,7 @@ def test_a_platform_is_a_folder_and_an_entry() -> None:
     variables = yaml.safe_load((DBT_PROJECT / "dbt_project.yml").read_text())["vars"]
     folders = [path for path in (DBT_PROJECT / "models" / "staging").iterdir() if path.is_dir()]
     platforms = sorted(folder.name for folder in folders)
-    assert sorted(variables["ad_platforms"]) == platforms == sorted(SOURCES)
+    assert sorted(variables["ad_platforms"]) == platforms == sorted(PLATFORM_NAMES)
     assert {report.source: report.lookback_days for report in REPORTS} == variables["lookback_days"]
     assert list(CONVERSION_ACTION_TYPES) == variables["conversion_action_types"]
     assert set(variables["conversion_type_by_row"]) <= set(platforms)

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from mdp_dagster.defs.ads.platforms import ADS
+from mdp_dagster.orchestration.dbt_translator import DomainDbtTranslator
 from mdp_dagster.settings import Settings, SettingsError
 from mdp_dagster.transform import in_process
 from mdp_dagster.transform.project import _fingerprint, parsed_project, use_environment
-from mdp_dagster.transform.translator import MdpDbtTranslator
 from mdp_dagster.warehouse.base import in_window
 from mdp_dagster.window import DateWindow
 
@@ -86,7 +87,7 @@ def test_what_a_build_would_read(warehouse: Warehouse) -> None:
     project = parsed_project(Settings(duckdb_path=warehouse.path))
     window = DateWindow(date(2026, 1, 1), date(2026, 1, 8))
     variables = {"window_start": "2026-01-01", "window_end": "2026-01-08"}
-    found = in_process.statements(None, project, MdpDbtTranslator(), variables)
+    found = in_process.statements(None, project, DomainDbtTranslator(ADS), variables)
 
     nodes = project.manifest["nodes"]
     models = {unique_id for unique_id, node in nodes.items() if node["resource_type"] == "model"}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mdp_dagster.orchestration.services import Services
+from mdp_dagster.definitions import services
 from mdp_dagster.settings import load_settings
 from mdp_dagster.transform import in_process
 from mdp_dagster.transform.project import DbtError, parsed_project
@@ -21,7 +21,7 @@ def test_a_listener_that_raises_does_not_leave_dbt_waiting_for_ever(
     monkeypatch.setenv("MDP_DUCKDB_PATH", str(tmp_path / "warehouse.duckdb"))
     monkeypatch.setenv("MDP_LAKE_URI", str(tmp_path / "lake"))
     settings = load_settings()
-    Services(settings).prepare_raw()
+    services(settings).prepare_raw()
     raised: list[BaseException] = []
 
     def fails(message: Any) -> None:

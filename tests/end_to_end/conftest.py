@@ -12,10 +12,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from mdp_dagster.definitions import build_definitions
+from mdp_dagster.definitions import build_definitions, services
 from mdp_dagster.defs.ads.jobs import JOB_NAME, PROBE_JOB_NAME
 from mdp_dagster.orchestration.partitions import range_tags
-from mdp_dagster.orchestration.services import Services
 from mdp_dagster.settings import load_settings
 from mdp_dagster.window import DateWindow
 from sandbox import Sandbox, World
@@ -52,7 +51,7 @@ class Platform:
         self.world = sandbox.world
         self.folder = folder
         self.instance = instance
-        self.warehouse = Services(load_settings()).warehouse
+        self.warehouse = services(load_settings()).warehouse
         self.definitions = build_definitions(load_settings())
         self.cursors: dict[str, str | None] = {}
         self.skipped = ""

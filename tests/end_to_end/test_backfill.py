@@ -101,7 +101,7 @@ def test_killed_and_started_again_it_pulls_only_what_is_missing(google: Platform
     assert third.returncode == 0, output
     assert "Continuing run" in output and "Done in" in output
     assert "piece 1 of 2" in output and "0 accounts, 0 rows, 0 restated days; 1 accounts were committed" in output
-    assert f"✓ {RAW}" in output and "✓ dbt_models" in output
+    assert f"✓ {RAW}" in output and "✓ ads_dbt_models" in output
     [missing] = queries(google)
     assert f"AND '{TWO_PIECES.last}'" in missing
     mart, truth = google.mart(TWO_PIECES), google.truth(TWO_PIECES)
@@ -140,7 +140,7 @@ def test_days_that_cannot_be_had_are_named_with_a_remedy(
     assert says in error and "→" in error
 
 
-@pytest.mark.parametrize("select", ["kind:nothing", "not (", 'group:"late_data"'])
+@pytest.mark.parametrize("select", ["kind:nothing", "not (", 'group:"ads_late_data"'])
 def test_a_selection_of_nothing_is_named_with_a_remedy(google: Platform, select: str) -> None:
     with pytest.raises(SelectionError, match=f"--select {re.escape(repr(select))}.*→"):
         selected_assets(select, google.definitions.resolve_asset_graph(), ads_daily())

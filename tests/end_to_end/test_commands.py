@@ -36,7 +36,7 @@ def test_the_demo_shows_kpis_checks_and_where_things_lie_and_dev_shows_its_run(
         timeout=240,
     )
     assert demo.returncode == 0, demo.stdout + demo.stderr
-    for part in ("✓ raw_google_ads__campaign_daily", "✓ dbt_models", "Nordlicht Outdoor", "meta_ads", "ROAS"):
+    for part in ("✓ raw_google_ads__campaign_daily", "✓ ads_dbt_models", "Nordlicht Outdoor", "meta_ads", "ROAS"):
         assert part in demo.stdout
     assert "of 46 passed" in demo.stdout
     assert str(tmp_path / "warehouse.duckdb") in demo.stdout

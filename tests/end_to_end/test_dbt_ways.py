@@ -10,7 +10,7 @@ import pytest
 from mdp_dagster.warehouse.base import in_window
 from tests.end_to_end.conftest import Platform, days_ago
 
-MODELS = 'group:"staging" or group:"intermediate" or group:"marts"'
+MODELS = 'group:"ads_staging" or group:"ads_intermediate" or group:"ads_marts"'
 
 
 def _outcome(platform: Platform, result: dg.ExecuteInProcessResult) -> dict[str, Any]:

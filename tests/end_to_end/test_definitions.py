@@ -10,28 +10,30 @@ import pytest
 
 from mdp_dagster.definitions import build_definitions
 from mdp_dagster.defs.ads.jobs import JOB_NAME
-from mdp_dagster.defs.ads.platforms import REPORTS, SOURCES
+from mdp_dagster.defs.ads.platforms import PLATFORM_NAMES, REPORTS
 from mdp_dagster.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG, daily_partitions, today
 from mdp_dagster.settings import Settings, SettingsError
 
 # Every change of the graph shows here, and so in review: what each asset is made from, by layer.
 GRAPH = {
-    "raw": {
+    "engine_raw": {
         "raw__accounts": [],
         "raw__extracts": [],
         "raw__rejects": [],
+    },
+    "ads_raw": {
         "raw_google_ads__account_daily": [],
         "raw_google_ads__campaign_daily": [],
         "raw_meta_ads__account_daily": [],
         "raw_meta_ads__campaign_daily": [],
     },
-    "staging": {
+    "ads_staging": {
         "stg_google_ads__account_daily": ["raw__extracts", "raw_google_ads__account_daily"],
         "stg_google_ads__campaign_daily": ["raw__extracts", "raw_google_ads__campaign_daily"],
         "stg_meta_ads__account_daily": ["raw__accounts", "raw__extracts", "raw_meta_ads__account_daily"],
         "stg_meta_ads__campaign_daily": ["raw__accounts", "raw__extracts", "raw_meta_ads__campaign_daily"],
     },
-    "intermediate": {
+    "ads_intermediate": {
         "int_account__reconciliation": [
             "int_campaign__daily_unified",
             "raw__accounts",
@@ -58,7 +60,7 @@ GRAPH = {
             "stg_meta_ads__account_daily",
         ],
     },
-    "marts": {
+    "ads_marts": {
         "mart_campaign__daily": [
             "int_account__reconciliation",
             "int_campaign__daily_unified",
@@ -74,14 +76,14 @@ GRAPH = {
         "mart_client__daily": ["mart_campaign__daily"],
         "mart_platform__maturity": ["int_campaign__daily_unified", "int_platform__daily_maturity"],
     },
-    "late_data": {
+    "ads_late_data": {
         "google_ads__late_days": ["raw__extracts", "raw_google_ads__account_daily", "raw_google_ads__campaign_daily"],
         "meta_ads__late_days": ["raw__extracts", "raw_meta_ads__account_daily", "raw_meta_ads__campaign_daily"],
     },
 }
 
 # No tables, and not cut by day: what the probe found.
-LATE_DAYS = {dg.AssetKey(f"{source}__late_days") for source in SOURCES}
+LATE_DAYS = {dg.AssetKey(f"{source}__late_days") for source in PLATFORM_NAMES}
 
 
 @pytest.fixture
@@ -114,7 +116,7 @@ def test_every_asset_explains_itself(definitions: dg.Definitions) -> None:
     for key in graph.materializable_asset_keys - LATE_DAYS:
         columns = graph.get(key).metadata["dagster/column_schema"].columns
         assert all(column.description for column in columns), key
-        if graph.get(key).group_name in ("raw", "marts"):
+        if graph.get(key).tags["layer"] in ("raw", "marts"):
             assert "rain" in (graph.get(key).description or ""), f"{key} doesn't say its grain"
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from mdp_dagster.connectors import history
+from mdp_dagster.definitions import services as services_for
 from mdp_dagster.defs.ads.platforms import REPORTS
 from mdp_dagster.ingest.ingestion import ingest
-from mdp_dagster.orchestration.services import Services
 from mdp_dagster.settings import load_settings
 from mdp_dagster.window import DateWindow
 from tests.end_to_end.conftest import NOW, TODAY, Platform, days_ago
@@ -64,7 +64,7 @@ def test_several_years_are_one_ingest_in_pieces(environment: Path, caplog: pytes
         "clients:\n  - id: nordlicht\n    name: Nordlicht\n    reporting_currency: EUR\n"
         "    accounts: {google_ads: ['4123087751'], meta_ads: ['301400000000101']}\n"
     )
-    services = Services(load_settings().model_copy(update={"clients_file": clients}))
+    services = services_for(load_settings().model_copy(update={"clients_file": clients}))
     caplog.set_level(logging.INFO, "mdp_dagster.ingest")
     window = DateWindow(OLDEST - timedelta(days=700), days_ago(1, 1).end)
     for report in REPORTS:

@@ -70,6 +70,6 @@ def test_a_damaged_database_is_named_and_raw_comes_back_from_the_lake(platform: 
     assert "rebuilt from" in rebuilt.stdout
     assert platform.count("mdp_raw.raw_meta_ads__campaign_daily") == rows
     platform.sandbox.requests.clear()
-    ended(materialize(platform, window, 'group:"staging" or group:"intermediate" or group:"marts"'))
+    ended(materialize(platform, window, 'group:"ads_staging" or group:"ads_intermediate" or group:"ads_marts"'))
     platform.assert_mart_is_true(window)
     assert platform.sandbox.requests.count() == 0

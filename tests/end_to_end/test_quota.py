@@ -9,6 +9,7 @@ import dagster as dg
 
 from mdp_dagster.connectors.errors import QuotaError
 from mdp_dagster.ingest.ingestion import Stores, ingest
+from mdp_dagster.orchestration.domain import Domain
 from mdp_dagster.orchestration.partitions import daily_partitions, range_tags
 from mdp_dagster.orchestration.raw_assets import raw_asset
 from mdp_dagster.settings import Settings
@@ -37,7 +38,7 @@ class RecoveringConnector(ScriptedConnector):
 
 def materialize(connector: ScriptedConnector, stores: Stores, window: DateWindow) -> dg.ExecuteInProcessResult:
     services = SimpleNamespace(stores=lambda: stores, connector=lambda source: connector, unfinished={})
-    asset = raw_asset(REPORT, daily_partitions(Settings()))
+    asset = raw_asset(REPORT, Domain("ads"), daily_partitions(Settings()))
     with dg.DagsterInstance.ephemeral() as instance:
         return dg.materialize(
             [asset], instance=instance, tags=range_tags(window), resources={"services": services}, raise_on_error=False

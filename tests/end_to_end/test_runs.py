@@ -142,7 +142,7 @@ def test_rows_that_stand_twice_in_an_answer_block_what_is_downstream(platform: P
     platform.sandbox.faults.add("google_ads", "duplicate_rows", account_id=GOOGLE)
     result = platform.run(window, succeeds=False)
     assert not platform.checks(result)["raw_google_ads__campaign_daily", "grain_unique"].passed
-    assert not [event for event in result.all_events if event.step_key == "dbt_models" and event.is_step_success]
+    assert not [event for event in result.all_events if event.step_key == "ads_dbt_models" and event.is_step_success]
 
     platform.sandbox.faults.clear()
     platform.run(window)
@@ -158,7 +158,7 @@ def test_an_account_that_moves_to_another_client_moves_in_the_marts_without_a_ne
     moved.write_text(clients.read_text().replace("name: Nordlicht Outdoor", "name: Nordlicht Renamed"))
     monkeypatch.setenv("MDP_CLIENTS_FILE", str(moved))
     platform.sandbox.requests.clear()
-    platform.run(TEN_DAYS, select='group:"staging" or group:"intermediate" or group:"marts"')
+    platform.run(TEN_DAYS, select='group:"ads_staging" or group:"ads_intermediate" or group:"ads_marts"')
     names = platform.warehouse.query("select distinct client_name from mdp_marts.mart_client__daily").to_pylist()
     assert "Nordlicht Renamed" in {row["client_name"] for row in names}
     assert "Nordlicht Outdoor" not in {row["client_name"] for row in names}

@@ -17,8 +17,9 @@ from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import DefaultCredentialsError
 from google.oauth2 import service_account
 
-from mdp_dagster.google_cloud.clients import bigquery_client, bigquery_resource, storage_client
+from mdp_dagster.google_cloud.clients import bigquery_client, storage_client
 from mdp_dagster.google_cloud.settings import GoogleCloudSettings
+from mdp_dagster.orchestration.resources import bigquery_resource
 
 ACT_AS = "mdp-runner@some-project.iam.gserviceaccount.com"
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"

@@ -24,8 +24,8 @@ _KPI_NOTE = (
 )
 
 
-def kpi_check_keys() -> list[dg.AssetCheckKey]:
-    """The checks that judge what the campaigns did, rather than whether the numbers are right."""
+def daily_window_check_keys() -> list[dg.AssetCheckKey]:
+    """Returns the checks that are about the daily run's window: KPI targets and volume."""
     return [dg.AssetCheckKey(dg.AssetKey(MART), name) for name in (*(kpi.name for kpi in KPIS), VOLUME)]
 
 

@@ -1,10 +1,14 @@
-"""The job that does everything, every morning; and the probe for late data, every hour."""
+"""The jobs of the ads domain and their schedules: the daily run, the hourly probe, and the reloads of late days."""
 
 from typing import Any
 
 import dagster as dg
 
-from mdp_dagster.orchestration.late_data.asset import GROUP as LATE_DATA
+from mdp_dagster.connectors.base import Report
+from mdp_dagster.defs.ads.campaign_checks import daily_window_check_keys
+from mdp_dagster.defs.ads.platforms import ADS
+from mdp_dagster.orchestration.domain import LATE_DATA
+from mdp_dagster.orchestration.late_data.sensor import late_data_job, late_data_sensor
 from mdp_dagster.orchestration.partitions import DAYS_BEFORE, daily_window, range_tags
 from mdp_dagster.settings import Settings, SettingsError
 
@@ -14,16 +18,16 @@ _EVERY_MORNING = "0 5 * * *"
 
 
 def ads_daily_job() -> Any:
-    """The job over all tables: one run for a day or a range of days. (Dagster has no public name for its type.)"""
+    """Returns the job over all tables of the domain. (Dagster has no public name for the type.)"""
     return dg.define_asset_job(
         JOB_NAME,
-        selection=dg.AssetSelection.all() - dg.AssetSelection.groups(LATE_DATA),
-        description="Pull all reports of all accounts, build the models, run the checks: one run over a range of days.",
+        selection=ADS.assets() - ADS.layer(LATE_DATA),
+        description="Extract all reports of all accounts, build the models and run the checks, for one range of days.",
     )
 
 
 def ads_daily_schedule(settings: Settings, job: Any) -> dg.ScheduleDefinition:
-    """The job over today and the days before, every morning, in one run."""
+    """Returns the schedule of the daily run."""
 
     @dg.schedule(
         name=f"{JOB_NAME}_schedule",
@@ -40,18 +44,19 @@ def ads_daily_schedule(settings: Settings, job: Any) -> dg.ScheduleDefinition:
 
 
 def probe_job() -> Any:
-    """The probe of every platform, in one run."""
+    """Returns the job that probes every ad platform in one run."""
     return dg.define_asset_job(
         PROBE_JOB_NAME,
-        selection=dg.AssetSelection.groups(LATE_DATA),
-        description="Pull the account totals over each account's lookback, and say which days are late.",
+        selection=ADS.layer(LATE_DATA),
+        description="Extract the account totals over each account's lookback, and list the late days.",
     )
 
 
 def probe_schedule(settings: Settings, job: Any) -> dg.ScheduleDefinition:
-    """The probe, every hour (``MDP_PROBE_CRON``).
+    """Returns the schedule of the probe (``MDP_PROBE_CRON``).
 
-    Raises ``SettingsError`` for a cron expression that isn't one.
+    Raises:
+        SettingsError: The cron expression is not valid.
     """
     try:
         return dg.ScheduleDefinition(
@@ -60,9 +65,20 @@ def probe_schedule(settings: Settings, job: Any) -> dg.ScheduleDefinition:
             cron_schedule=settings.probe_cron,
             execution_timezone=settings.timezone,
             default_status=dg.DefaultScheduleStatus.RUNNING,
-            description="Which days have changed on the platforms? The sensors *_late_data_sensor reload them.",
+            description="Find the days that changed on the ad platforms. The sensors *_late_data_sensor reload them.",
         )
     except dg.DagsterInvalidDefinitionError as error:
         raise SettingsError(
-            f"MDP_PROBE_CRON={settings.probe_cron!r} is no cron expression → write five fields, as in 20 * * * *"
+            f"MDP_PROBE_CRON={settings.probe_cron!r} is not a valid cron expression → use five fields, for example "
+            "20 * * * *"
         ) from error
+
+
+def reload_job(totals: Report, report: Report) -> Any:
+    """Returns the job that reloads late days of a report."""
+    return late_data_job(totals, report, ADS, daily_window_check_keys())
+
+
+def reload_sensor(report: Report, job: Any) -> dg.SensorDefinition:
+    """Returns the sensor that requests the runs of a reload job."""
+    return late_data_sensor(report, job, extracting_jobs=[JOB_NAME])

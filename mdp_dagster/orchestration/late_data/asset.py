@@ -9,14 +9,13 @@ import dagster as dg
 from mdp_dagster.connectors.base import Report
 from mdp_dagster.ingest.probe import Probed, probe
 from mdp_dagster.ingest.tables import EXTRACTS
+from mdp_dagster.orchestration.domain import LATE_DATA, OWNERS, Domain
 from mdp_dagster.orchestration.late_data.payload import METADATA_KEY, LateDays
 from mdp_dagster.orchestration.partitions import SINGLE_RUN, today
 from mdp_dagster.orchestration.services import Services
-from mdp_dagster.transform.translator import OWNERS
 from mdp_dagster.warehouse.base import MARTS, Warehouse, in_window
 from mdp_dagster.window import DateWindow
 
-GROUP = "late_data"
 _MART = "mart_campaign__daily"
 
 
@@ -25,12 +24,13 @@ def late_days_name(source: str) -> str:
     return f"{source}__late_days"
 
 
-def late_days_asset(totals: Report, report: Report) -> dg.AssetsDefinition:
+def late_days_asset(totals: Report, report: Report, domain: Domain) -> dg.AssetsDefinition:
     """The late days of ``report``, found by pulling ``totals`` over the whole lookback."""
 
     @dg.asset(
         name=late_days_name(report.source),
-        group_name=GROUP,
+        group_name=domain.group(LATE_DATA),
+        tags=domain.tags(LATE_DATA),
         description=(
             f"Which days of `{report.table}` are behind what the platform says. Pulls `{totals.table}` of every "
             f"account for its whole lookback ({totals.lookback_days} days, unless its client has its own) and compares "

@@ -1,17 +1,16 @@
 """From the probe's event to runs: exactly the late days, one run for each range of them."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timezone
 from typing import Any
 
 import dagster as dg
 
 from mdp_dagster.connectors.base import Report
-from mdp_dagster.defs.ads.campaign_checks import kpi_check_keys
-from mdp_dagster.defs.ads.jobs import JOB_NAME
 from mdp_dagster.orchestration import run_tags
-from mdp_dagster.orchestration.late_data.asset import GROUP, late_days_name
+from mdp_dagster.orchestration.domain import LATE_DATA, STAGING, Domain
+from mdp_dagster.orchestration.late_data.asset import late_days_name
 from mdp_dagster.orchestration.late_data.payload import METADATA_KEY, LateDays
 from mdp_dagster.orchestration.late_data.plan import ActiveRun, Memory, Request, plan, utc
 from mdp_dagster.orchestration.partitions import range_tags, window_of_tags
@@ -26,24 +25,43 @@ _SECONDS_BETWEEN_TICKS = 30
 _SILENT_SECONDS = 3600
 
 
-def late_data_job(totals: Report, report: Report) -> Any:
-    """Reload days of a report, and build everything that is made from it or from the totals, which the probe has
-    loaded already. With all platforms' staging: what is made of several must not read one that is behind its raw table.
-    Without the checks that judge KPIs and volume: those are about the morning's window."""
-    pulled = dg.AssetSelection.assets(totals.table, report.table)
+def late_data_job(
+    totals: Report, report: Report, domain: Domain, left_out_checks: Collection[dg.AssetCheckKey] = ()
+) -> Any:
+    """Returns the job that reloads days of a report and rebuilds the domain's assets that depend on it.
+
+    The job builds the staging models of all sources: a model that reads several sources must not read one that is older
+    than its raw table. The totals are not extracted again, because the probe has extracted them.
+
+    Args:
+        totals: The report of account totals that the probe compares with.
+        report: The report to reload.
+        domain: The domain of both. The job selects no other domain's assets.
+        left_out_checks: Checks that are about the daily run's window, not about the reloaded days.
+    """
+    extracted = dg.AssetSelection.assets(totals.table, report.table)
     return dg.define_asset_job(
         f"{report.source}_late_data",
-        selection=(pulled.downstream() | dg.AssetSelection.groups("staging"))
+        selection=((extracted.downstream() & domain.assets()) | domain.layer(STAGING))
         - dg.AssetSelection.assets(totals.table)
-        - dg.AssetSelection.groups(GROUP)
-        - dg.AssetSelection.checks(*kpi_check_keys()),
+        - domain.layer(LATE_DATA)
+        - dg.AssetSelection.checks(*left_out_checks),
         description=f"Reload late days of {report.table}, of the accounts in the run's tags, and what is made of it.",
     )
 
 
-def late_data_sensor(report: Report, job: Any) -> dg.SensorDefinition:
-    """Asks for the late days that the probe found. Reads one event and the runs under way: no request to a platform,
-    no query to the warehouse."""
+def late_data_sensor(report: Report, job: Any, extracting_jobs: Collection[str]) -> dg.SensorDefinition:
+    """Returns the sensor that requests a reload of the late days that the probe found.
+
+    A tick reads one event and the runs that are queued or running. It sends no request to the source and no query to
+    the warehouse.
+
+    Args:
+        report: The report to reload.
+        job: The job that reloads it (``late_data_job``).
+        extracting_jobs: The names of all other jobs that extract the report: their runs cover late days too.
+    """
+    covering_jobs = frozenset((*extracting_jobs, job.name))
     events = dg.AssetKey(late_days_name(report.source))
 
     @dg.sensor(
@@ -72,7 +90,7 @@ def late_data_sensor(report: Report, job: Any) -> dg.SensorDefinition:
             event.storage_id,
             utc(event.timestamp),
             late,
-            _runs_under_way(context.instance, report, job.name),
+            _runs_under_way(context.instance, report, covering_jobs),
             memory,
             datetime.now(timezone.utc),
         )
@@ -100,7 +118,9 @@ def _run_request(request: Request, probe_run_id: str) -> dg.RunRequest:
     )
 
 
-def _runs_under_way(instance: dg.DagsterInstance, report: Report, job_name: str) -> Iterator[ActiveRun]:
+def _runs_under_way(
+    instance: dg.DagsterInstance, report: Report, covering_jobs: Collection[str]
+) -> Iterator[ActiveRun]:
     """The queued and running runs that pull the report. A run whose machine died stays *started* in Dagster: one that
     has said nothing for an hour isn't counted. At worst a day is pulled by two runs."""
     raw = dg.AssetKey(report.table)
@@ -108,7 +128,7 @@ def _runs_under_way(instance: dg.DagsterInstance, report: Report, job_name: str)
         run = record.dagster_run
         window = window_of_tags(run.tags)
         selected = run.asset_selection
-        pulls = run.job_name in (JOB_NAME, job_name) if selected is None else raw in selected
+        pulls = run.job_name in covering_jobs if selected is None else raw in selected
         if window is None or not pulls or _is_silent(instance, run):
             continue
         accounts = run_tags.accounts_of(run.tags)

@@ -11,12 +11,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from mdp_dagster.defs.ads.jobs import reload_job, reload_sensor
 from mdp_dagster.defs.ads.platforms import PROBES
 from mdp_dagster.ingest.lateness import LateDay, Reason
 from mdp_dagster.orchestration import run_tags
 from mdp_dagster.orchestration.late_data import sensor as late_data_module
 from mdp_dagster.orchestration.late_data.payload import METADATA_KEY, LateDays
-from mdp_dagster.orchestration.late_data.sensor import late_data_job, late_data_sensor
 from mdp_dagster.orchestration.partitions import range_tags
 from mdp_dagster.window import DateWindow
 from tests.support.settings_variables import forget_accounts
@@ -49,7 +49,7 @@ def report_late(instance: dg.DagsterInstance, late: LateDays) -> None:
 
 
 def tick(instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult:
-    sensor = late_data_sensor(REPORT, late_data_job(TOTALS, REPORT))
+    sensor = reload_sensor(REPORT, reload_job(TOTALS, REPORT))
     answer = sensor(dg.build_sensor_context(instance, cursor=cursor))
     assert isinstance(answer, dg.SensorResult)
     return answer
