@@ -13,7 +13,7 @@ from unittest.mock import patch
 import dagster as dg
 
 from bench.place import TODAY
-from mdp_dagster.connectors.base import DataSourceConnector, Report
+from mdp_dagster.connectors.base import DataSourceConnector, DayReport
 from mdp_dagster.definitions import build_definitions
 from mdp_dagster.defs.ads.jobs import PROBE_JOB_NAME, reload_job, reload_sensor
 from mdp_dagster.defs.ads.platforms import PROBES
@@ -43,7 +43,7 @@ def probe(instance: dg.DagsterInstance) -> dict[str, list[float]]:
 
 
 def _look_at_nothing(
-    connector: DataSourceConnector, totals: Report, report: Report, days: DateWindow, *_: Any
+    connector: DataSourceConnector, totals: DayReport, report: DayReport, days: DateWindow, *_: Any
 ) -> Probed:
     return Probed(IngestResult(totals, days, ""), [])
 
@@ -52,9 +52,11 @@ def tick(instance: dg.DagsterInstance) -> dict[str, list[float]]:
     """A sensor's tick with 500 late days of 50 accounts."""
     accounts = [str(4_000_000_000 + n) for n in range(50)]
     days = [TODAY - timedelta(days=n) for n in range(500)]
+    moved = {"spend": 12.345678, "conversions": -1.25}
     late = LateDays(
-        tuple(LateDay(account, day, Reason.RESTATED, 12.345678, -1.25) for account in accounts for day in days),
+        tuple(LateDay(account, day, Reason.RESTATED, moved) for account in accounts for day in days),
         dict.fromkeys(accounts, "EUR"),
+        frozenset(["spend"]),
     )
     metadata = {METADATA_KEY: dg.MetadataValue.json(late.to_json())}
     instance.report_runless_asset_event(dg.AssetMaterialization("google_ads__late_days", metadata=metadata))

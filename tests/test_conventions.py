@@ -30,14 +30,13 @@ def test_a_platform_is_a_connector_a_staging_folder_and_a_sandbox_server(platfor
 def test_a_report_declares_everything_once(report) -> None:  # type: ignore[no-untyped-def]
     columns = {column.name: column for column in report.columns}
     assert len(columns) == len(report.columns)
-    assert {*report.key, report.day_column, report.cost_column} <= set(columns)
+    assert {*report.key, report.day_column} <= set(columns)
     assert report.day_column in report.key, "a row belongs to one day"
     assert report.description
     assert report.grain
     assert all(column.description for column in report.columns)
-    money = {ColumnType.INTEGER, ColumnType.DECIMAL_TEXT}
-    assert columns[report.cost_column].type in money
-    assert columns[report.cost_column].unit
+    money = [columns[amount.column] for amount in report.amounts.values() if amount.is_money]
+    assert all(column.type in {ColumnType.INTEGER, ColumnType.DECIMAL_TEXT} and column.unit for column in money)
 
 
 def test_a_module_fits_in_a_reading() -> None:

@@ -78,7 +78,7 @@ cursors = (
 def tick(memory: Memory, event_id: int = 7) -> Memory:
     """A tick with late days of the account `a`, as the sensor does it; what it remembers."""
     late = LateDays(
-        tuple(LateDay("a", date(2026, 11, n + 1), reason, 1.0, 0.0, "aa") for n, reason in enumerate(REASONS)), {}
+        tuple(LateDay("a", date(2026, 11, n + 1), reason, {"spend": 1.0}, "aa") for n, reason in enumerate(REASONS)), {}
     )
     planned = plan(event_id, NOW - timedelta(minutes=1), late, [], memory, NOW)
     assert all(isinstance(text, str) for text in planned.said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mdp_dagster.connectors.base import Report
+from mdp_dagster.connectors.base import DayReport
 from mdp_dagster.connectors.errors import HistoryError
 from mdp_dagster.connectors.history import check_history, reachable
 from mdp_dagster.defs.ads.platforms import REPORTS
@@ -142,12 +143,15 @@ def test_months_before_any_day_is_a_day_or_a_value_error(day: date, months: int)
 
 
 @fuzzed(150)
-@given(report=st.sampled_from(REPORTS), window=windows())
-def test_any_window_is_within_the_platforms_history_or_refused(report: Report, window: DateWindow) -> None:
+@given(report=st.sampled_from(REPORTS), months=st.integers(1, 60), window=windows())
+def test_a_window_is_within_the_history_of_its_report_or_refused(
+    report: DayReport, months: int, window: DateWindow
+) -> None:
+    report = replace(report, history_months=months)
     try:
         check_history(report, window)
     except HistoryError as error:
-        assert "first day that can be asked for" in str(error)
+        assert "first day that can be requested" in str(error)
         part = reachable(report, window)
         assert part is None or (part.end == window.end and part.start > window.start)
     else:

@@ -84,6 +84,11 @@ class AccountRef(_Strict):
     conversion_action_type: Annotated[str | None, OrNone] = None
     """Meta only: the `action_type` that counts as a conversion. None: the first of the project's list in the row."""
 
+    @property
+    def options(self) -> dict[str, str]:
+        """What the file sets for the account beyond its id, by option. Only the account's source interprets them."""
+        return self.model_dump(exclude={"id"}, exclude_none=True)
+
 
 class KpiTargets(_Strict):
     """Targets for KPIs, as fractions (0.02 is 2 %) and, for CPA, in the client's reporting currency."""

@@ -1,23 +1,27 @@
-"""The contract between a platform and the rest of MDP: reports, accounts, and ``DataSourceConnector``."""
+"""The contract between a source and the rest of MDP: its reports, its accounts, and ``DataSourceConnector``."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from enum import Enum
 from functools import cached_property
 from typing import Any, ClassVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mdp_dagster.connectors.errors import ConnectorError
 from mdp_dagster.window import DateWindow
 
 
 class ColumnType(Enum):
-    """How raw keeps a value: as the platform sent it. Text that must hold a number or JSON is checked on the way
-    in, and converted in staging, once."""
+    """The type that raw stores a value with, which is the type that the source sent.
+
+    Text that must hold a number or JSON is checked on ingest and converted once, in staging.
+    """
 
     STRING = "string"
     INTEGER = "integer"
@@ -28,12 +32,13 @@ class ColumnType(Enum):
 
     @property
     def arrow(self) -> pa.DataType:
+        """The Arrow type of the column."""
         return {ColumnType.INTEGER: pa.int64(), ColumnType.DOUBLE: pa.float64()}.get(self, pa.string())
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a report, in the platform's own unit and word."""
+    """One column of a report, in the source's own unit and vocabulary."""
 
     name: str
     type: ColumnType
@@ -41,24 +46,60 @@ class Column:
     unit: str = ""
 
 
-CountConversions = Callable[[Mapping[str, Any], str], float]
-"""From a raw row, and the conversion type that is configured for its account (empty if none is)."""
+AccountOptions = Mapping[str, str]
+"""What the clients file sets for an account beyond its id, by option. Only the account's source interprets them."""
 
-
-def no_conversions(row: Mapping[str, Any], configured: str) -> float:
-    """Of a report that counts none."""
-    return 0.0
+ReadAmount = Callable[[Mapping[str, Any], AccountOptions], float]
+"""Reads an amount from a raw row, given the options of the row's account."""
 
 
 @dataclass(frozen=True)
-class Report:
-    """A table that a source can give. Declared once, here; raw tables, digests, checks and docs read it.
+class Amount:
+    """A quantity that can be summed over the raw rows of a report, for example spend.
 
-    ``key`` identifies a row within one account; with ``account_id`` it is the grain. ``day_column`` holds the day
-    (ISO text) in the account's time zone. ``lookback_days``: how long the platform goes on rewriting a day.
-    ``cost_column`` and ``cost_per_unit``: where the money stands, and how many of its units make one unit of the
-    account's currency. ``conversions``: how many a raw row has; for telling people what moved, the models count by
-    themselves.
+    MDP uses amounts to report by how much days changed. The dbt models compute their own measures.
+
+    Args:
+        column: The column that holds the amount.
+        is_money: Whether the amount is in the account's currency.
+        units_per_one: How many units of the column make one: 1,000,000 for millionths.
+        read: Reads the amount from a raw row, where the column holds more than a number.
+    """
+
+    column: str
+    is_money: bool = False
+    units_per_one: int = 1
+    read: ReadAmount | None = None
+
+    def of_row(self, row: Mapping[str, Any], options: AccountOptions) -> float:
+        """Returns the amount of one raw row. An empty value counts as 0."""
+        if self.read is not None:
+            return self.read(row, options)
+        return float(row[self.column] or 0) / self.units_per_one
+
+    def total(self, rows: pa.Table, options: AccountOptions) -> float:
+        """Returns the sum over valid rows of one account."""
+        if self.read is not None:
+            return sum(self.read(row, options) for row in rows.to_pylist())
+        values = rows.column(self.column)
+        if pa.types.is_string(values.type):
+            values = pc.cast(values, pa.float64())
+        return (pc.sum(values).as_py() or 0) / self.units_per_one
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """A table that a source can deliver. Raw tables, digests, checks and docs all follow from this declaration.
+
+    Args:
+        source: The source's name, as in ``google_ads``.
+        name: The report's name, unique within its source.
+        description: What the report contains, for people.
+        grain: What one row is, for people.
+        key: The columns that identify a row within one account.
+        columns: The columns in the order in which the connector yields them.
+        amounts: The quantities that people are informed about when days change, by name.
+        contract_version: Increases when the meaning of a column changes, so that unchanged days are loaded again.
     """
 
     source: str
@@ -66,37 +107,62 @@ class Report:
     description: str
     grain: str
     key: tuple[str, ...]
-    day_column: str
-    lookback_days: int
     columns: tuple[Column, ...]
-    cost_column: str
-    cost_per_unit: int = 1
-    history_months: int = 37
-    max_days_per_extract: int = 92
+    amounts: Mapping[str, Amount] = field(default_factory=dict, hash=False)
     contract_version: int = 1
-    conversions: CountConversions = no_conversions
 
     @property
     def table(self) -> str:
         """The raw table's name, without its dataset."""
         return f"raw_{self.source}__{self.name}"
 
-    def spend(self, row: Mapping[str, Any]) -> float:
-        """The money of a raw row, in the account's currency."""
-        return float(row[self.cost_column] or 0) / self.cost_per_unit
-
     @cached_property
     def schema(self) -> pa.Schema:
-        """The columns that a connector yields, in order. All are nullable: what is missing is judged on ingest."""
+        """The columns that a connector yields, in order. All are nullable: ingest rejects rows without their key."""
         return pa.schema([pa.field(c.name, c.type.arrow) for c in self.columns])
+
+
+@dataclass(frozen=True, kw_only=True)
+class DayReport(Report):
+    """A report that is extracted by day: an answer for a day contains all of that day's rows.
+
+    The newest extract of a day replaces the earlier ones.
+
+    Args:
+        day_column: The column with the day (ISO text) in the account's time zone. It is part of the key.
+        lookback_days: For how many days the source keeps changing a day.
+        history_months: For how many months back the source delivers days.
+        max_days_per_extract: How many days one request may cover; longer windows are split into chunks.
+    """
+
+    day_column: str
+    lookback_days: int
+    history_months: int
+    max_days_per_extract: int = 92
+
+
+@dataclass(frozen=True)
+class NotAnswered:
+    """Days of the requested window that the source did not answer, for example because it has not exported them yet.
+
+    Such a day is not an empty day: MDP keeps the rows that it has, and the ledger gets no row for this extract.
+    """
+
+    days: frozenset[date]
 
 
 @dataclass(frozen=True)
 class PlatformAccount:
-    """An ad account that can be pulled.
+    """An account that can be extracted.
 
-    ``listed_as`` is the id in clients.yaml that led here: the account itself, or the manager account that was
-    expanded. ``currency`` (ISO 4217) and ``time_zone`` (IANA) are what the platform says; empty if it says nothing.
+    Args:
+        source: The account's source.
+        account_id: The account's own id.
+        listed_as: The id in the clients file that led to the account: its own, or that of its manager account.
+        name: The account's name at the source.
+        currency: ISO 4217 code reported by the source; empty if the source does not report one.
+        time_zone: IANA name reported by the source; empty if the source does not report one.
+        manager_id: The manager account through which the account is reached, if there is one.
     """
 
     source: str
@@ -110,7 +176,7 @@ class PlatformAccount:
 
 @dataclass(frozen=True)
 class AccountFailure:
-    """An account that could not be pulled, with the platform's own words."""
+    """An account that could not be looked up, with the source's own error message."""
 
     source: str
     account_id: str
@@ -118,35 +184,51 @@ class AccountFailure:
 
 
 class DataSourceConnector(ABC):
-    """One advertising platform, over the vendor's SDK.
+    """Access to one source, through the vendor's SDK.
 
-    Threads may call ``extract`` side by side for different accounts, up to ``max_parallel_accounts``.
-    Constructing one makes no request; missing credentials raise ``PlatformError`` on the first use.
+    Several threads may call ``extract`` for different accounts, up to ``max_parallel_accounts``.
+    The constructor sends no request. Missing credentials raise ``PlatformError`` on first use.
     """
 
     source: ClassVar[str]
-    reports: ClassVar[tuple[Report, ...]]
+    reports: ClassVar[tuple[DayReport, ...]]
     max_parallel_accounts: int = 4
 
     @abstractmethod
     def accounts(self, listed: Sequence[str]) -> tuple[list[PlatformAccount], list[AccountFailure]]:
-        """The accounts behind the ids in clients.yaml; manager accounts are expanded. One answer per account,
-        even if it is listed both itself and through its manager (the direct listing wins).
+        """Returns the accounts behind the ids of the clients file, and the ids that could not be looked up.
 
-        Raises ``PlatformError`` when no account can be reached for a common reason.
+        Manager accounts are expanded. Each account is returned once, even if it is listed both directly and through
+        its manager; the direct listing has priority.
+
+        Raises:
+            PlatformError: No account can be reached, for a reason that all of them share.
         """
 
     @abstractmethod
-    def extract(self, report: Report, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
-        """The platform's rows for the window, every page of them, in ``report.schema``.
+    def extract(
+        self, report: DayReport, account: PlatformAccount, window: DateWindow
+    ) -> Iterator[pa.RecordBatch | NotAnswered]:
+        """Yields all rows of the window in ``report.schema``.
 
-        A pull that breaks off raises; it never ends early in silence. So collect, then commit.
-        Raises ``QuotaError``, ``AccountError``, ``PlatformError``, or ``TransientError`` after bounded tries.
+        Every day of the window counts as answered, with or without rows, unless a ``NotAnswered`` names it. An
+        extract that breaks off raises an error; it never ends early without one. Callers therefore collect all rows
+        before they commit any.
+
+        Raises:
+            QuotaError: The account's quota is used up; the error names a delay.
+            AccountError: This account cannot be extracted.
+            PlatformError: No account of the source can be extracted.
+            TransientError: The request failed, also after a limited number of retries.
         """
 
     @classmethod
-    def report(cls, name: str) -> Report:
-        """The report of that name; ``KeyError`` with the names there are, otherwise."""
+    def report(cls, name: str) -> DayReport:
+        """Returns the report with that name.
+
+        Raises:
+            KeyError: The source has no such report; the message lists those that it has.
+        """
         for report in cls.reports:
             if report.name == name:
                 return report

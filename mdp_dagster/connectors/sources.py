@@ -17,7 +17,7 @@ from pathlib import Path
 from pydantic_settings import BaseSettings
 
 from mdp_dagster.clients.account_ids import AccountIdPattern
-from mdp_dagster.connectors.base import DataSourceConnector, Report
+from mdp_dagster.connectors.base import DataSourceConnector, DayReport
 from mdp_dagster.settings import secret_fields
 
 _CONNECTORS = "mdp_dagster.connectors"
@@ -49,7 +49,7 @@ class Source:
     label: str
     settings: type[BaseSettings]
     account_id: AccountIdPattern
-    reports: tuple[Report, ...]
+    reports: tuple[DayReport, ...]
     new_connector: Callable[[], DataSourceConnector]
     secret_names: tuple[str, ...] = ()
     token_shapes: tuple[str, ...] = ()
@@ -70,7 +70,7 @@ class Source:
         """The months of daily data that all of its reports have."""
         return min(report.history_months for report in self.reports)
 
-    def report(self, name: str) -> Report:
+    def report(self, name: str) -> DayReport:
         """The report of that name.
 
         Raises:

@@ -1,57 +1,73 @@
-"""By how much days have moved since they were pulled: from the raw rows of two moments, for telling people."""
+"""By how much days have changed since they were extracted, computed from raw rows of two points in time."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
-from mdp_dagster.connectors.base import Report
+from mdp_dagster.connectors.base import AccountOptions, DayReport
 from mdp_dagster.ingest.ledger import ComparedDay
 from mdp_dagster.ingest.tables import report_table
 from mdp_dagster.warehouse.base import Warehouse, in_window
 from mdp_dagster.window import DateWindow
 
-Amounts = tuple[float, float]
-"""Spend, in the account's currency, and conversions."""
+Amounts = dict[str, float]
+"""Sums by the amount's name; money is in the account's currency."""
 
-# Sums of doubles that should be equal differ by less.
+# Two sums of doubles that should be equal differ by less.
 _ROUNDING = 0.005
 
 
 def moves(
-    warehouse: Warehouse, totals: Report, report: Report, days: Sequence[ComparedDay], action_types: Mapping[str, str]
+    warehouse: Warehouse,
+    totals: DayReport,
+    report: DayReport,
+    days: Sequence[ComparedDay],
+    options: Mapping[str, AccountOptions],
 ) -> dict[tuple[str, date], Amounts]:
-    """By how much each day has moved. A day whose totals were not known when it was pulled is measured by its own
-    rows, and is left out unless their sums differ. ``action_types``: the configured one of each account that has one.
+    """Returns by how much each day has changed, by account and day.
+
+    If the totals of a day were not known when the day was extracted, its own rows are the reference, and the day is
+    left out unless the sums differ.
+
+    Args:
+        warehouse: The warehouse that has the raw rows.
+        totals: The report with the account totals.
+        report: The report that is compared with the totals.
+        days: The days to measure.
+        options: Each account's options, by account id.
     """
     compared = [day for day in days if day.totals_before_run is not None]
     unknown = [day for day in days if day.totals_before_run is None]
     runs = {day.totals_run for day in days} | {day.totals_before_run for day in compared}
-    of_totals = _amounts(warehouse, totals, days, runs, action_types)
-    of_rows = _amounts(warehouse, report, unknown, {day.rows_run for day in unknown}, action_types)
+    of_totals = _amounts(warehouse, totals, days, runs, options)
+    of_rows = _amounts(warehouse, report, unknown, {day.rows_run for day in unknown}, options)
     moved = {}
     for day in compared:
         moved[day.account_id, day.date] = _difference(
+            totals.amounts,
             of_totals.get((day.account_id, day.date, day.totals_run)),
             of_totals.get((day.account_id, day.date, day.totals_before_run)),
         )
     for day in unknown:
         difference = _difference(
+            [name for name in totals.amounts if name in report.amounts],
             of_totals.get((day.account_id, day.date, day.totals_run)),
             of_rows.get((day.account_id, day.date, day.rows_run)),
         )
-        if any(abs(amount) > _ROUNDING for amount in difference):
+        if any(abs(amount) > _ROUNDING for amount in difference.values()):
             moved[day.account_id, day.date] = difference
     return moved
 
 
 def _amounts(
     warehouse: Warehouse,
-    report: Report,
+    report: DayReport,
     days: Sequence[ComparedDay],
     runs: set[str | None],
-    action_types: Mapping[str, str],
+    options: Mapping[str, AccountOptions],
 ) -> dict[tuple[str, date, str | None], Amounts]:
+    """Returns the sums of each account, day and extract run."""
     if not days:
         return {}
     window = DateWindow.of_days(min(day.date for day in days), max(day.date for day in days))
@@ -61,17 +77,15 @@ def _amounts(
         f"where {in_window(window)} and extract_run_id in ({', '.join(f'${name}' for name in names)})",
         names,
     )
-    amounts: dict[tuple[str, date, str | None], Amounts] = {}
+    sums: dict[tuple[str, date, str | None], Amounts] = {}
     for row in found.to_pylist():
-        key = row["account_id"], row["date"], row["extract_run_id"]
-        spend, conversions = amounts.get(key, (0.0, 0.0))
-        conversions += report.conversions(row, action_types.get(row["account_id"], ""))
-        amounts[key] = spend + report.spend(row), conversions
-    return amounts
+        of_day = sums.setdefault((row["account_id"], row["date"], row["extract_run_id"]), {})
+        for name, amount in report.amounts.items():
+            of_day[name] = of_day.get(name, 0.0) + amount.of_row(row, options.get(row["account_id"], {}))
+    return sums
 
 
-def _difference(now: Amounts | None, before: Amounts | None) -> Amounts:
-    """A day without activity has no row."""
-    spend, conversions = now or (0.0, 0.0)
-    spend_before, conversions_before = before or (0.0, 0.0)
-    return spend - spend_before, conversions - conversions_before
+def _difference(names: Collection[str], now: Amounts | None, before: Amounts | None) -> Amounts:
+    """Returns now minus before. A day without activity does not have rows; its amounts are 0."""
+    now, before = now or {}, before or {}
+    return {name: now.get(name, 0.0) - before.get(name, 0.0) for name in names}

@@ -12,7 +12,7 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mdp_dagster.connectors.base import ColumnType, Report
+from mdp_dagster.connectors.base import DayReport
 from mdp_dagster.ingest.digest import DayContent, contents
 from mdp_dagster.ingest.row_validation import Reject, validate
 from mdp_dagster.window import DateWindow
@@ -23,16 +23,16 @@ _ANSWER = "answer"  # which of the answers a row is from; no platform's field
 @dataclass(frozen=True)
 class Judged:
     """One account's answer. ``rows`` can be taken, and have a ``date``; ``duplicates``: those whose key another one of
-    them has. ``spend`` is in the account's currency."""
+    them has. ``money``: the sums of the amounts that are money, in the account's currency."""
 
     rows: pa.Table
     rejects: tuple[Reject, ...]
     contents: dict[date, DayContent]
     duplicates: int
-    spend: float
+    money: dict[str, float]
 
 
-def judge(report: Report, answers: Sequence[pa.Table], window: DateWindow) -> list[Judged]:
+def judge(report: DayReport, answers: Sequence[pa.Table], window: DateWindow) -> list[Judged]:
     """What comes of each account's answer, in their order."""
     whose = [pa.repeat(pa.scalar(n, pa.int32()), answer.num_rows) for n, answer in enumerate(answers)]
     rows = pa.concat_tables(answers).add_column(0, _ANSWER, pa.chunked_array(whose))
@@ -55,7 +55,7 @@ def judge(report: Report, answers: Sequence[pa.Table], window: DateWindow) -> li
                 rejects=tuple(rejects[reject : reject + refused]),
                 contents=days[n],
                 duplicates=count - distinct.get(n, 0),
-                spend=_spend(report, own),
+                money=_money(report, own),
             )
         )
         row += count
@@ -67,14 +67,10 @@ def _counts(rows: pa.Table) -> dict[int, int]:
     return {entry["values"]: entry["counts"] for entry in pc.value_counts(rows.column(_ANSWER)).to_pylist()}
 
 
-def _distinct(report: Report, rows: pa.Table) -> dict[int, int]:
+def _distinct(report: DayReport, rows: pa.Table) -> dict[int, int]:
     """How many keys each answer's rows have."""
     return _counts(rows.group_by([_ANSWER, *report.key]).aggregate([]))
 
 
-def _spend(report: Report, rows: pa.Table) -> float:
-    column = next(c for c in report.columns if c.name == report.cost_column)
-    values = rows.column(column.name)
-    if column.type is ColumnType.DECIMAL_TEXT:
-        values = pc.cast(values, pa.float64())
-    return (pc.sum(values).as_py() or 0) / report.cost_per_unit
+def _money(report: DayReport, rows: pa.Table) -> dict[str, float]:
+    return {name: amount.total(rows, {}) for name, amount in report.amounts.items() if amount.is_money}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from mdp_dagster.connectors.base import Report
+from mdp_dagster.connectors.base import DayReport
 from mdp_dagster.connectors.history import out_of_reach, reachable
 from mdp_dagster.ingest.extraction import Pulled
 from mdp_dagster.ingest.ledger import has_days
@@ -15,7 +15,7 @@ from mdp_dagster.window import DateWindow
 log = logging.getLogger(__name__)
 
 
-def pieces_in_reach(report: Report, window: DateWindow, warehouse: Warehouse) -> list[DateWindow]:
+def pieces_in_reach(report: DayReport, window: DateWindow, warehouse: Warehouse) -> list[DateWindow]:
     """The window in pieces that one extract can have, in order of time, without the days that lie beyond the
     platform's history: raw keeps what it has of those.
 
@@ -45,7 +45,7 @@ def days_beyond(window: DateWindow, pieces: Sequence[DateWindow]) -> int:
 
 
 def tell(
-    report: Report, pieces: Sequence[DateWindow], piece: DateWindow, pulls: Sequence[Pulled], committed: int
+    report: DayReport, pieces: Sequence[DateWindow], piece: DateWindow, pulls: Sequence[Pulled], committed: int
 ) -> None:
     """Say in the run's log how far a long window is. ``committed``: accounts that were, before."""
     if len(pieces) == 1:

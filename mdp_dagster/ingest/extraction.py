@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mdp_dagster.connectors.base import DataSourceConnector, PlatformAccount, Report
+from mdp_dagster.connectors.base import DataSourceConnector, DayReport, PlatformAccount
 from mdp_dagster.ingest.answers import Judged, judge
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.digest import EMPTY, DayContent
@@ -42,14 +42,14 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Pulled:
-    """A pull, landed unless there was nothing to land. ``spend`` is in the account's currency. ``restated_days``: days
-    we had, with other rows; ``days_unchanged``: with the same. ``duplicates``: rows whose key another row of the same
-    pull has."""
+    """A pull, landed unless there was nothing to land. ``money``: the sums of the amounts that are money.
+    ``restated_days``: days we had, with other rows; ``days_unchanged``: with the same. ``duplicates``: rows whose key
+    another row of the same pull has."""
 
     extract: Extract
     received: int
     duplicates: int
-    spend: float
+    money: dict[str, float]
     restated_days: tuple[date, ...]
     days_unchanged: int
     landed: bool = True
@@ -82,7 +82,11 @@ class Received:
 
 
 def receive(
-    connector: DataSourceConnector, report: Report, account: PlatformAccount, window: DateWindow, current: CurrentDays
+    connector: DataSourceConnector,
+    report: DayReport,
+    account: PlatformAccount,
+    window: DateWindow,
+    current: CurrentDays,
 ) -> Received:
     """Ask the platform. Raises what the connector raises."""
     extracted_at = _begin(current.newest_pull(account.account_id))
@@ -94,7 +98,7 @@ def receive(
 
 
 def take(
-    report: Report,
+    report: DayReport,
     window: DateWindow,
     answers: Sequence[Received],
     registry: Mapping[str, dict[str, Any]],
@@ -112,7 +116,7 @@ def take(
 
 
 def _take(
-    report: Report,
+    report: DayReport,
     window: DateWindow,
     answer: Received,
     judged: Judged,
@@ -147,7 +151,7 @@ def _take(
         extract=extract,
         received=answer.rows.num_rows,
         duplicates=judged.duplicates,
-        spend=judged.spend,
+        money=judged.money,
         restated_days=restated,
         days_unchanged=len(window) - len(loaded),
     )
@@ -167,7 +171,7 @@ def _begin(newest_pull: datetime | None) -> datetime:
 
 
 def _judge_days(
-    report: Report,
+    report: DayReport,
     account_id: str,
     window: DateWindow,
     contents: dict[date, DayContent],

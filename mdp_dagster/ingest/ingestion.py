@@ -9,7 +9,7 @@ from uuid import uuid4
 import pyarrow as pa
 
 from mdp_dagster.clients.model import Clients
-from mdp_dagster.connectors.base import DataSourceConnector, PlatformAccount, Report
+from mdp_dagster.connectors.base import DataSourceConnector, DayReport, PlatformAccount
 from mdp_dagster.ingest.account_registry import keep_owners, known_accounts, register_accounts, registry_rows
 from mdp_dagster.ingest.chunks import days_beyond, pieces_in_reach, tell
 from mdp_dagster.ingest.clock import utc_now
@@ -35,7 +35,7 @@ class Stores:
 
 def ingest(
     connector: DataSourceConnector,
-    report: Report,
+    report: DayReport,
     window: DateWindow,
     stores: Stores,
     dagster_run_id: str,
@@ -101,7 +101,7 @@ def listed_accounts(
 
 def pull_and_commit(
     connector: DataSourceConnector,
-    report: Report,
+    report: DayReport,
     accounts: Sequence[PlatformAccount],
     window: DateWindow,
     current: CurrentDays,
@@ -121,7 +121,7 @@ def pull_and_commit(
     return pulls
 
 
-def _commit(report: Report, window: DateWindow, pulls: Sequence[Pulled], stores: Stores) -> None:
+def _commit(report: DayReport, window: DateWindow, pulls: Sequence[Pulled], stores: Stores) -> None:
     received = sum(pulled.received for pulled in pulls)
     rejected = sum(pulled.rejected for pulled in pulls)
     too_many = rejected > MAX_REJECTED_SHARE * received

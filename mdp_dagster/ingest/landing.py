@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from mdp_dagster.connectors.base import Report
+from mdp_dagster.connectors.base import DayReport
 from mdp_dagster.ingest.digest import DayContent
 from mdp_dagster.ingest.row_validation import Reject
 from mdp_dagster.ingest.tables import EXTRACTS, REJECTS, report_table
@@ -63,12 +63,12 @@ class Extract:
         return f"{self.source}/{self.report}/{self.extract_run_id}/{self.account_id}_{window}.parquet"
 
 
-def land(lake: Lake, report: Report, extract: Extract, rows: pa.Table) -> Extract:
+def land(lake: Lake, report: DayReport, extract: Extract, rows: pa.Table) -> Extract:
     """Write the rows of the loaded days (``rows``: with ``date``, without metadata columns), and say where."""
     return replace(extract, landing_uri=_write(lake, extract.path, report, extract, rows))
 
 
-def land_refused(lake: Lake, report: Report, extract: Extract, rows: pa.Table) -> str:
+def land_refused(lake: Lake, report: DayReport, extract: Extract, rows: pa.Table) -> str:
     """Keep an extract that is not to be loaded, out of a rebuild's way."""
     return _write(lake, f"{REFUSED_FOLDER}/{extract.path}", report, extract, rows)
 
@@ -94,7 +94,7 @@ def landed(lake: Lake, path: str) -> Extract:
     return replace(_load(metadata), landing_uri=address, rejects=rejects)
 
 
-def _write(lake: Lake, path: str, report: Report, extract: Extract, rows: pa.Table) -> str:
+def _write(lake: Lake, path: str, report: DayReport, extract: Extract, rows: pa.Table) -> str:
     """The rejects first: when the extract's own file appears, it is whole."""
     if extract.rejects:
         lake.write(_rejects_of(path), _rejected_rows(extract).read(), {"kind": "rejects"})
@@ -105,7 +105,7 @@ def _rejects_of(path: str) -> str:
     return path.removesuffix(".parquet") + _REJECTS_ENDING
 
 
-def unit(lake: Lake, report: Report, extract: Extract) -> Unit:
+def unit(lake: Lake, report: DayReport, extract: Extract) -> Unit:
     """What the warehouse appends for an extract: rows, rejects, then the ledger. Once, however often it is committed:
     a rebuild from the lake may have been faster."""
 
@@ -123,7 +123,7 @@ def rejects_unit(extract: Extract) -> Unit:
     return Unit([_rejected_rows(extract)])
 
 
-def _with_new_columns(rows: pa.Table, report: Report) -> pa.Table:
+def _with_new_columns(rows: pa.Table, report: DayReport) -> pa.Table:
     """A file from before a column was added to the report has it empty."""
     schema = report_table(report).schema
     columns = [
@@ -178,7 +178,7 @@ def _ledger_rows(extract: Extract) -> pa.Table:
     )
 
 
-def _with_metadata(report: Report, extract: Extract, rows: pa.Table) -> pa.Table:
+def _with_metadata(report: DayReport, extract: Extract, rows: pa.Table) -> pa.Table:
     schema = report_table(report).schema
     constants = {
         "source": extract.source,

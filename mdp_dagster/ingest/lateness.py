@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import Enum
 
-from mdp_dagster.connectors.base import Report
+from mdp_dagster.connectors.base import AccountOptions, DayReport
 from mdp_dagster.ingest.amounts_moved import moves
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.ledger import ComparedDay, days_in_doubt
@@ -36,27 +36,33 @@ class Reason(Enum):
 
 @dataclass(frozen=True)
 class LateDay:
-    """One account's day. ``spend`` (in the account's currency) and ``conversions``: by how much the account's totals
-    have moved since the day was pulled; ``totals``: the beginning of their digest, which tells one restatement from the
-    next."""
+    """One account's day.
+
+    Args:
+        account_id: The account.
+        date: The day.
+        reason: Why the day has to be extracted again.
+        moved: By how much the account's totals have changed since the day was extracted, by amount; money is in the
+            account's currency.
+        totals: The beginning of the totals' digest. It distinguishes one restatement from the next.
+    """
 
     account_id: str
     date: date
     reason: Reason
-    spend: float = 0.0
-    conversions: float = 0.0
+    moved: Mapping[str, float] = field(default_factory=dict, hash=False)
     totals: str = ""
 
 
 @dataclass(frozen=True)
 class WatchedAccount:
     """An account that the probe follows. ``window``: the days that are probed; ``lookback_days``: the age from which on
-    the platform rewrites a day no more. ``conversion_action_type``: the one that is configured; empty if none is."""
+    the platform rewrites a day no more. ``options``: what the clients file sets for the account."""
 
     account_id: str
     window: DateWindow
     lookback_days: int
-    conversion_action_type: str = ""
+    options: AccountOptions = field(default_factory=dict)
 
 
 Shown = Callable[[DateWindow], str]
@@ -65,8 +71,8 @@ Shown = Callable[[DateWindow], str]
 
 def in_doubt(
     warehouse: Warehouse,
-    totals: Report,
-    report: Report,
+    totals: DayReport,
+    report: DayReport,
     probed: DateWindow,
     first_day: date,
     lookbacks: Collection[int],
@@ -82,8 +88,8 @@ def in_doubt(
 
 def late_days(
     warehouse: Warehouse,
-    totals: Report,
-    report: Report,
+    totals: DayReport,
+    report: DayReport,
     accounts: Mapping[str, WatchedAccount],
     doubted: Sequence[ComparedDay],
 ) -> list[LateDay]:
@@ -96,14 +102,14 @@ def late_days(
     """
     known = [day for day in doubted if day.account_id in accounts]
     suspected = [day for day in known if _may_be_restated(accounts[day.account_id], day)]
-    action_types = {account.account_id: account.conversion_action_type for account in accounts.values()}
+    options = {account.account_id: account.options for account in accounts.values()}
     with warehouse.session() if suspected else nullcontext():
-        moved = moves(warehouse, totals, report, suspected, action_types)
+        moved = moves(warehouse, totals, report, suspected, options)
     found = []
     for day in known:
         key = day.account_id, day.date
         if key in moved:
-            found.append(LateDay(*key, Reason.RESTATED, *moved[key], (day.totals or "")[:8]))
+            found.append(LateDay(*key, Reason.RESTATED, moved[key], (day.totals or "")[:8]))
         elif reason := _other_reason(accounts[day.account_id], day):
             found.append(LateDay(*key, reason))
     return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta, timezone
 from typing import NamedTuple
 
-from mdp_dagster.connectors.base import Report
+from mdp_dagster.connectors.base import DayReport
 from mdp_dagster.ingest.arrow import values
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.tables import EXTRACTS
@@ -45,7 +45,7 @@ class CurrentDays:
         return self._newest_pulls.get(account_id)
 
 
-def current_days(warehouse: Warehouse, report: Report, window: DateWindow) -> CurrentDays:
+def current_days(warehouse: Warehouse, report: DayReport, window: DateWindow) -> CurrentDays:
     """The newest ledger row of every account and day in the window."""
     rows = warehouse.query(
         f"""
@@ -81,7 +81,7 @@ def _utc(value: datetime) -> datetime:
 
 
 def accounts_committed(
-    warehouse: Warehouse, report: Report, window: DateWindow, run_id: str, earlier_run_ids: Collection[str] = ()
+    warehouse: Warehouse, report: DayReport, window: DateWindow, run_id: str, earlier_run_ids: Collection[str] = ()
 ) -> set[str]:
     """The accounts of which every day of the window is committed by this run, or by the unfinished ones that it
     continues: they aren't pulled again.
@@ -116,7 +116,7 @@ def accounts_committed(
     return set(rows.column("account_id").to_pylist())
 
 
-def has_days(warehouse: Warehouse, report: Report, window: DateWindow) -> bool:
+def has_days(warehouse: Warehouse, report: DayReport, window: DateWindow) -> bool:
     """Whether any account's day of the window was ever pulled."""
     rows = warehouse.query(
         f"select 1 from {EXTRACTS.id} where {in_window(window)} and source = $source and report = $report limit 1",
@@ -147,8 +147,8 @@ class ComparedDay:
 
 def days_in_doubt(
     warehouse: Warehouse,
-    totals: Report,
-    report: Report,
+    totals: DayReport,
+    report: DayReport,
     window: DateWindow,
     today: date,
     lookbacks: Collection[int],

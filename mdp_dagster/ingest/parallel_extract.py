@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from threading import Event
 from typing import Any
 
-from mdp_dagster.connectors.base import DataSourceConnector, PlatformAccount, Report
+from mdp_dagster.connectors.base import DataSourceConnector, DayReport, PlatformAccount
 from mdp_dagster.connectors.errors import ConnectorError, PlatformError
 from mdp_dagster.ingest.extraction import Provenance, Pulled, Received, receive, take
 from mdp_dagster.ingest.ledger import CurrentDays
@@ -26,7 +26,7 @@ Failure = tuple[PlatformAccount, ConnectorError]
 
 def pull_side_by_side(
     connector: DataSourceConnector,
-    report: Report,
+    report: DayReport,
     accounts: Sequence[PlatformAccount],
     registry: Mapping[str, dict[str, Any]],
     window: DateWindow,

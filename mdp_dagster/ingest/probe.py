@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import partial
 from uuid import uuid4
 
-from mdp_dagster.connectors.base import DataSourceConnector, PlatformAccount, Report
+from mdp_dagster.connectors.base import DataSourceConnector, DayReport, PlatformAccount
 from mdp_dagster.ingest.account_registry import follow_clients_file
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.extraction import Provenance
@@ -31,8 +31,8 @@ class Probed:
 
 def probe(
     connector: DataSourceConnector,
-    totals: Report,
-    report: Report,
+    totals: DayReport,
+    report: DayReport,
     days: DateWindow,
     stores: Stores,
     dagster_run_id: str,
@@ -87,15 +87,19 @@ def probe(
 
 
 def _watched(
-    accounts: Sequence[PlatformAccount], totals: Report, days: DateWindow, lookbacks: Mapping[str, int], stores: Stores
+    accounts: Sequence[PlatformAccount],
+    totals: DayReport,
+    days: DateWindow,
+    lookbacks: Mapping[str, int],
+    stores: Stores,
 ) -> dict[str, WatchedAccount]:
-    action_types = {ref.id: ref.conversion_action_type or "" for _, ref in stores.clients.refs(totals.source)}
+    options = {ref.id: ref.options for _, ref in stores.clients.refs(totals.source)}
     return {
         account.account_id: WatchedAccount(
             account_id=account.account_id,
             window=_probed(days, lookbacks[account.listed_as]),
             lookback_days=lookbacks[account.listed_as],
-            conversion_action_type=action_types[account.listed_as],
+            options=options[account.listed_as],
         )
         for account in accounts
     }
@@ -107,7 +111,7 @@ def _probed(days: DateWindow, lookback_days: int) -> DateWindow:
 
 def _accounts(
     connector: DataSourceConnector,
-    totals: Report,
+    totals: DayReport,
     stores: Stores,
     known: Mapping[str, PlatformAccount],
     result: IngestResult,

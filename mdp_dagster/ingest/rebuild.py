@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from mdp_dagster.connectors.base import Report
+from mdp_dagster.connectors.base import DayReport
 from mdp_dagster.ingest.landing import LOADED, REFUSED_FOLDER, Extract, landed, landed_paths, rejects_unit, unit
 from mdp_dagster.ingest.tables import ACCOUNTS, SHARED_TABLES, report_table
 from mdp_dagster.lake import Lake, LakeError
 from mdp_dagster.warehouse.base import Append, Unit, Warehouse, same_columns
 
-Reports = Mapping[tuple[str, str], Report]
+Reports = Mapping[tuple[str, str], DayReport]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Rebuilt:
     forgotten_days: int
 
 
-def rebuild_raw(lake: Lake, warehouse: Warehouse, reports: Sequence[Report]) -> Rebuilt:
+def rebuild_raw(lake: Lake, warehouse: Warehouse, reports: Sequence[DayReport]) -> Rebuilt:
     """Empty raw and fill it from every extract in the lake, in one transaction where the engine has one.
 
     An extract that landed but whose commit was interrupted counts now: it is a whole answer of the platform.

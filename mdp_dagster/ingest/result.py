@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 
-from mdp_dagster.connectors.base import PlatformAccount, Report
+from mdp_dagster.connectors.base import DayReport, PlatformAccount
 from mdp_dagster.connectors.errors import ConnectorError, QuotaError
 from mdp_dagster.ingest.extraction import Pulled
 from mdp_dagster.ingest.landing import LOADED
@@ -19,8 +19,8 @@ class IngestError(Exception):
 
 @dataclass
 class AccountResult:
-    """One account, over all of its pulls in the run. ``spend`` in the account's currency; ``failure`` is empty when
-    it was pulled and committed, or was already."""
+    """One account, over all of its pulls in the run. ``money``: sums by amount, in the account's currency;
+    ``failure`` is empty when it was pulled and committed, or was already."""
 
     account_id: str
     name: str = ""
@@ -31,7 +31,7 @@ class AccountResult:
     loaded_days: list[date] = field(default_factory=list)
     days_unchanged: int = 0
     restated_days: list[date] = field(default_factory=list)
-    spend: float = 0.0
+    money: dict[str, float] = field(default_factory=dict)
     reject_reasons: str = ""
     failure: str = ""
 
@@ -47,7 +47,8 @@ class AccountResult:
             self.failure = f"{pulled.rejected} of {pulled.received} rows rejected: {pulled.common_reasons()}"
             return
         self.duplicates += pulled.duplicates
-        self.spend += pulled.spend
+        for name, amount in pulled.money.items():
+            self.money[name] = self.money.get(name, 0.0) + amount
         self.loaded_days += [day.date for day in pulled.extract.days if day.status == LOADED]
         self.days_unchanged += pulled.days_unchanged
         self.restated_days += pulled.restated_days
@@ -59,7 +60,7 @@ class IngestResult:
     whose quota is used up; None if there is none such. ``days_beyond_history``: days of the window that the platform
     keeps no more, so that nobody asked for them."""
 
-    report: Report
+    report: DayReport
     window: DateWindow
     extract_run_id: str
     accounts: dict[str, AccountResult] = field(default_factory=dict)
@@ -101,13 +102,15 @@ class IngestResult:
     def restated_days(self) -> list[date]:
         return sorted({day for account in self.accounts.values() for day in account.restated_days})
 
-    def spend_by_currency(self) -> dict[str, float]:
-        totals: dict[str, float] = {}
+    def money(self) -> dict[tuple[str, str], float]:
+        """Returns the sums of the amounts that are money, by the amount's name and currency."""
+        totals: dict[tuple[str, str], float] = {}
         for account in self.accounts.values():
-            if account.spend:
-                currency = account.currency or "unknown"
-                totals[currency] = totals.get(currency, 0.0) + account.spend
-        return {currency: round(total, 2) for currency, total in sorted(totals.items())}
+            for name, amount in account.money.items():
+                if amount:
+                    key = name, account.currency or "unknown"
+                    totals[key] = totals.get(key, 0.0) + amount
+        return {key: round(total, 2) for key, total in sorted(totals.items())}
 
     def require_an_account(self) -> None:
         """Raise ``IngestError`` if there are accounts and every one failed."""

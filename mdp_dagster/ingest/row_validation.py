@@ -11,7 +11,7 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mdp_dagster.connectors.base import ColumnType, Report
+from mdp_dagster.connectors.base import ColumnType, DayReport
 from mdp_dagster.window import DateWindow
 
 # As wide as staging's types: 18 digits fit BIGINT, 29 before the point fit NUMERIC. JSON's other ways to write a number
@@ -32,7 +32,7 @@ class Reject:
     payload: str
 
 
-def validate(report: Report, rows: pa.Table, window: DateWindow) -> tuple[pa.Table, list[Reject]]:
+def validate(report: DayReport, rows: pa.Table, window: DateWindow) -> tuple[pa.Table, list[Reject]]:
     """The good rows, with a ``date`` column in front, and the others. ``rows`` may have columns beside the report's.
 
     A row is rejected when a part of its key is missing, its day is unreadable or outside the window, or a value is
@@ -52,7 +52,7 @@ def validate(report: Report, rows: pa.Table, window: DateWindow) -> tuple[pa.Tab
 
 
 def _faults(
-    report: Report, rows: pa.Table, days: pa.ChunkedArray, window: DateWindow
+    report: DayReport, rows: pa.Table, days: pa.ChunkedArray, window: DateWindow
 ) -> Iterator[tuple[pa.ChunkedArray, str]]:
     """Masks without nulls, each with what it says of its rows."""
     for name in dict.fromkeys((*report.key, report.day_column)):

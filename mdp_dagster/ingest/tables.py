@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from mdp_dagster.connectors.base import Column, Report
+from mdp_dagster.connectors.base import Column, DayReport
 from mdp_dagster.warehouse.base import Table
 
 UTC = pa.timestamp("us", tz="UTC")
@@ -137,7 +137,7 @@ ACCOUNTS = Table(
 SHARED_TABLES = (EXTRACTS, REJECTS, ACCOUNTS)
 
 
-def report_table(report: Report) -> Table:
+def report_table(report: DayReport) -> Table:
     """The append-only raw table of a report: metadata columns, then the report's own, as received."""
     return Table(
         name=report.table,

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from mdp_dagster.connectors.base import Report
+from mdp_dagster.connectors.base import DayReport
 from mdp_dagster.ingest.ingestion import ingest
 from mdp_dagster.ingest.result import IngestResult
 from mdp_dagster.ingest.tables import report_table
@@ -18,7 +18,7 @@ from mdp_dagster.orchestration.services import Services
 _QUOTA_RETRIES = 3
 
 
-def raw_asset(report: Report, domain: Domain, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+def raw_asset(report: DayReport, domain: Domain, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
     """The append-only raw table of a report as an asset."""
 
     @dg.asset(
@@ -74,12 +74,12 @@ def _metadata(result: IngestResult) -> dict[str, dg.MetadataValue]:
     }
     if result.days_beyond_history:
         metadata["days_beyond_history"] = dg.MetadataValue.int(result.days_beyond_history)
-    for currency, spend in result.spend_by_currency().items():
-        metadata[f"spend_{currency}"] = dg.MetadataValue.float(spend)
+    for (name, currency), total in result.money().items():
+        metadata[f"{name}_{currency}"] = dg.MetadataValue.float(total)
     return metadata
 
 
-def _description(report: Report) -> str:
+def _description(report: DayReport) -> str:
     return (
         f"{report.description}\n\n**Grain**: {report.grain} × extract_run_id. Append-only, in the platform's own units "
         f"and words; `raw__extracts` says which rows are current.\n\n**Day**: `{report.day_column}`, in the ad "
@@ -87,7 +87,7 @@ def _description(report: Report) -> str:
     )
 
 
-def _column_schema(report: Report) -> dg.TableSchema:
+def _column_schema(report: DayReport) -> dg.TableSchema:
     table = report_table(report)
     return dg.TableSchema(
         [

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mdp_dagster.connectors import google_ads, meta_ads
-from mdp_dagster.connectors.base import ColumnType, Report
+from mdp_dagster.connectors.base import ColumnType, DayReport
 from mdp_dagster.connectors.errors import HistoryError
 from mdp_dagster.connectors.google_ads.reports import gaql, gaql_field
 from mdp_dagster.connectors.history import (
-    SHORTEST_37_MONTHS_DAYS,
     check_history,
     earliest_today,
+    fewest_days_in,
     first_day,
+    reachable,
     refused_by_platform,
+    safe_first_day,
 )
 from mdp_dagster.connectors.meta_ads.reports import CAMPAIGN_STATUSES, insights_params
 from mdp_dagster.window import DateWindow, months_before
@@ -61,14 +65,14 @@ windows = st.builds(
 
 
 @pytest.mark.parametrize("report", ALL, ids=lambda report: report.table)
-def test_a_report_has_the_columns_of_the_contract_in_its_order(report: Report) -> None:
+def test_a_report_has_the_columns_of_the_contract_in_its_order(report: DayReport) -> None:
     assert [(c.name, c.type) for c in report.columns] == list(CONTRACT[report.source, report.name].items())
 
 
 @pytest.mark.parametrize("report", ALL, ids=lambda report: report.table)
-def test_a_report_declares_its_key_day_and_cost_among_its_columns(report: Report) -> None:
+def test_a_report_declares_its_key_day_and_amounts_among_its_columns(report: DayReport) -> None:
     names = {column.name for column in report.columns}
-    assert {*report.key, report.day_column, report.cost_column} <= names
+    assert {*report.key, report.day_column, *(amount.column for amount in report.amounts.values())} <= names
     assert report.day_column in report.key
     assert report.grain
     assert all(column.description for column in report.columns)
@@ -77,8 +81,31 @@ def test_a_report_declares_its_key_day_and_cost_among_its_columns(report: Report
 def test_lookbacks_and_units_are_the_platforms() -> None:
     assert {r.lookback_days for r in google_ads.REPORTS} == {90}
     assert {r.lookback_days for r in meta_ads.REPORTS} == {28}
-    assert {r.cost_per_unit for r in google_ads.REPORTS} == {1_000_000}
-    assert {r.cost_per_unit for r in meta_ads.REPORTS} == {1}
+    assert {r.history_months for r in ALL} == {37}
+    assert {r.amounts["spend"].units_per_one for r in google_ads.REPORTS} == {1_000_000}
+    assert {r.amounts["spend"].units_per_one for r in meta_ads.REPORTS} == {1}
+
+
+@pytest.mark.parametrize("report", ALL, ids=lambda report: report.table)
+def test_spend_is_money_and_conversions_are_not(report: DayReport) -> None:
+    assert {name: amount.is_money for name, amount in report.amounts.items()} == {"spend": True, "conversions": False}
+
+
+def test_amounts_of_rows_are_in_the_accounts_currency_and_add_up_to_the_total() -> None:
+    spend, conversions = (google_ads.CAMPAIGN_DAILY.amounts[name] for name in ("spend", "conversions"))
+    rows = [{"metrics_cost_micros": 1_500_000, "metrics_conversions": 2.5}, {"metrics_cost_micros": None}]
+    table = pa.Table.from_pylist(rows, google_ads.CAMPAIGN_DAILY.schema)
+    assert [spend.of_row(row, {}) for row in table.to_pylist()] == [1.5, 0.0]
+    assert (spend.total(table, {}), conversions.total(table, {})) == (1.5, 2.5)
+
+
+def test_meta_counts_the_conversions_of_the_accounts_own_type() -> None:
+    spend, conversions = (meta_ads.CAMPAIGN_DAILY.amounts[name] for name in ("spend", "conversions"))
+    actions = '[{"action_type":"lead","value":"3"},{"action_type":"purchase","value":"2"}]'
+    table = pa.Table.from_pylist([{"spend": "1.50", "actions": actions}] * 2, meta_ads.CAMPAIGN_DAILY.schema)
+    assert conversions.total(table, {}) == 4.0
+    assert conversions.total(table, {"conversion_action_type": "lead"}) == 6.0
+    assert spend.total(table, {}) == 3.0
 
 
 @given(windows)
@@ -98,7 +125,7 @@ def test_gaql_asks_each_report_of_its_own_resource_without_a_status_filter() -> 
 
 
 def test_a_column_without_a_resource_has_no_gaql_field() -> None:
-    with pytest.raises(KeyError, match="no resource"):
+    with pytest.raises(KeyError, match="does not begin with a resource"):
         gaql_field("spend")
 
 
@@ -142,7 +169,32 @@ def test_without_a_day_history_takes_the_one_where_the_day_begins_last() -> None
 
 @given(st.dates(date(2018, 1, 1), date(2030, 1, 1)))
 def test_the_day_named_after_a_refusal_is_within_the_history(today: date) -> None:
-    assert today - timedelta(days=SHORTEST_37_MONTHS_DAYS) >= months_before(today, 37)
+    for months in (1, 12, 37):
+        assert today - timedelta(days=fewest_days_in(months)) >= months_before(today, months)
+
+
+def test_the_fewest_days_in_months_are_those_of_a_span_with_a_short_february() -> None:
+    assert [fewest_days_in(months) for months in (1, 2, 12, 37)] == [28, 59, 365, 1_123]
+
+
+@given(st.integers(1, 60), st.integers(-1300, 2000), st.integers(1, 1500))
+def test_what_is_reachable_is_never_refused_and_never_begins_earlier_than_requested(
+    months: int, begins_days_after_the_first: int, length: int
+) -> None:
+    report = replace(ALL[0], history_months=months)
+    first = first_day(report, earliest_today())
+    start = first + timedelta(days=begins_days_after_the_first)
+    window = DateWindow(start, start + timedelta(days=length))
+    part = reachable(report, window)
+    if window.start >= first:
+        assert part == window
+    elif part is None:
+        assert window.end <= safe_first_day(report)
+    else:
+        assert window.start < part.start == safe_first_day(report) and part.end == window.end
+    if part is not None:
+        check_history(report, part)
+        assert part == window or part.start >= months_before(earliest_today() + timedelta(days=1), months)
 
 
 def test_a_refusal_keeps_the_platforms_words() -> None:

@@ -12,7 +12,7 @@ import duckdb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mdp_dagster.connectors.base import Report
+from mdp_dagster.connectors.base import DayReport
 from mdp_dagster.defs.ads.platforms import REPORTS
 from mdp_dagster.ingest.ledger import current_days
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
@@ -75,14 +75,14 @@ def effective_run(extract: Row) -> str:
     return str(extract["unchanged_since"] or extract["extract_run_id"])
 
 
-def by_the_rule(ledger: list[Row], report: Report) -> Current:
+def by_the_rule(ledger: list[Row], report: DayReport) -> Current:
     """The rule a third time, as plainly as can be: later extracts overwrite earlier ones."""
     of_report = [e for e in ledger if e["report"] is report and e["date"] in WINDOW]
     in_order = sorted(of_report, key=lambda e: (e["extracted_at"], e["extract_run_id"]))
     return {(e["account_id"], e["date"]): effective_run(e) for e in in_order}
 
 
-def versions_by_the_rule(ledger: list[Row], report: Report) -> list[tuple[str, date, int, str]]:
+def versions_by_the_rule(ledger: list[Row], report: DayReport) -> list[tuple[str, date, int, str]]:
     """A pull begins a version unless it found what the one before had found: by its effective run or by its digest."""
     versions = []
     of_report = [e for e in ledger if e["report"] is report and e["date"] in WINDOW]
@@ -101,7 +101,7 @@ def versions_by_the_rule(ledger: list[Row], report: Report) -> list[tuple[str, d
     return versions
 
 
-def compiled_macro(dbt: Dbt, macro: str, report: Report, **variables: str) -> str:
+def compiled_macro(dbt: Dbt, macro: str, report: DayReport, **variables: str) -> str:
     call = f"{{{{ {macro}('{report.source}', '{report.name}') }}}}"
     window = (WINDOW.start.isoformat(), WINDOW.end.isoformat())
     (result,) = node_results(dbt("compile", "--inline", call, window=window, **variables))
@@ -115,7 +115,7 @@ def by_dbt(warehouse: Warehouse, macro: str) -> Current:
     return found
 
 
-def by_ingest(warehouse: DuckDBWarehouse, report: Report) -> Current:
+def by_ingest(warehouse: DuckDBWarehouse, report: DayReport) -> Current:
     current = current_days(warehouse, report, WINDOW)
     found = {(account, day): current.get(account, day) for account in ACCOUNTS for day in DAYS}
     return {key: day.effective_run_id for key, day in found.items() if day}

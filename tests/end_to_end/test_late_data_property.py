@@ -19,7 +19,7 @@ import pyarrow as pa
 import pytest
 
 from mdp_dagster.clients.model import Clients
-from mdp_dagster.connectors.base import AccountFailure, DataSourceConnector, PlatformAccount, Report
+from mdp_dagster.connectors.base import AccountFailure, DataSourceConnector, DayReport, PlatformAccount
 from mdp_dagster.connectors.google_ads import GoogleAdsConnector
 from mdp_dagster.defs.ads.platforms import REPORTS
 from mdp_dagster.ingest import ingestion as run_module
@@ -65,7 +65,7 @@ class Dictionary(DataSourceConnector):
         found = [PlatformAccount(self.source, a, a, f"Account {a}", "EUR", "Europe/Berlin") for a in listed]
         return found, []
 
-    def extract(self, report: Report, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
+    def extract(self, report: DayReport, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
         rows = self._rows(report, account.account_id, window)
         happening, self.meanwhile = self.meanwhile, None
         if happening:
@@ -74,7 +74,7 @@ class Dictionary(DataSourceConnector):
             rows = self._rows(report, account.account_id, window) if late else rows
         yield pa.RecordBatch.from_pylist(rows, report.schema)
 
-    def _rows(self, report: Report, account: str, window: DateWindow) -> list[dict[str, Any]]:
+    def _rows(self, report: DayReport, account: str, window: DateWindow) -> list[dict[str, Any]]:
         return [
             self._row(day, campaign, clicks, account)
             for day, campaigns in self.clicks[account].items()

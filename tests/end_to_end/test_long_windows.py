@@ -16,7 +16,7 @@ from mdp_dagster.settings import load_settings
 from mdp_dagster.window import DateWindow
 from tests.end_to_end.conftest import NOW, TODAY, Platform, days_ago
 
-OLDEST = history.safe_first_day()
+OLDEST = history.safe_first_day(REPORTS[0])
 
 
 @pytest.fixture

@@ -9,16 +9,19 @@ import pyarrow as pa
 
 from mdp_dagster.connectors.base import (
     AccountFailure,
+    Amount,
     Column,
     ColumnType,
     DataSourceConnector,
+    DayReport,
     PlatformAccount,
-    Report,
 )
 from mdp_dagster.connectors.errors import ConnectorError
 from mdp_dagster.window import DateWindow
 
-REPORT = Report(
+AMOUNTS = {"spend": Amount("spend", is_money=True), "conversions": Amount("value")}
+
+REPORT = DayReport(
     source="scripted",
     name="campaign_daily",
     description="A test's report.",
@@ -26,6 +29,7 @@ REPORT = Report(
     key=("campaign_id", "day"),
     day_column="day",
     lookback_days=28,
+    history_months=37,
     columns=(
         Column("day", ColumnType.STRING, "The day."),
         Column("campaign_id", ColumnType.STRING, "The campaign."),
@@ -34,12 +38,11 @@ REPORT = Report(
         Column("value", ColumnType.DOUBLE, "Value."),
         Column("actions", ColumnType.JSON_TEXT, "Actions."),
     ),
-    cost_column="spend",
+    amounts=AMOUNTS,
     max_days_per_extract=10,
-    conversions=lambda row, configured: float(row["value"] or 0),
 )
 
-TOTALS = Report(
+TOTALS = DayReport(
     source="scripted",
     name="account_daily",
     description="A test's account totals.",
@@ -47,14 +50,14 @@ TOTALS = Report(
     key=("day",),
     day_column="day",
     lookback_days=28,
+    history_months=37,
     columns=(
         Column("day", ColumnType.STRING, "The day."),
         Column("spend", ColumnType.DECIMAL_TEXT, "Spend."),
         Column("value", ColumnType.DOUBLE, "Value."),
     ),
-    cost_column="spend",
+    amounts=AMOUNTS,
     max_days_per_extract=40,
-    conversions=lambda row, configured: float(row["value"] or 0),
 )
 
 Rows = list[dict[str, object]]
@@ -88,7 +91,7 @@ class ScriptedConnector(DataSourceConnector):
         ]
         return accounts, failures
 
-    def extract(self, report: Report, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
+    def extract(self, report: DayReport, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
         self.pulls.append((account.account_id, window))
         if account.account_id in self.errors:
             raise self.errors[account.account_id]
@@ -101,7 +104,7 @@ class TotalsConnector(ScriptedConnector):
 
     reports = (TOTALS, REPORT)
 
-    def extract(self, report: Report, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
+    def extract(self, report: DayReport, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
         if report is not TOTALS:
             yield from super().extract(report, account, window)
             return

@@ -108,10 +108,10 @@ def test_of_a_window_that_begins_too_early_the_days_that_are_left_are_pulled(
     window = DateWindow(FIRST_KEPT - timedelta(days=25), FIRST_KEPT + timedelta(days=30))
     result = ingest(connector, REPORT, window, stores, "a")
     pulled = [piece for account, piece in connector.pulls if account == "1"]
-    assert pulled[0].start == safe_first_day() and pulled[-1].end == window.end
+    assert pulled[0].start == safe_first_day(REPORT) and pulled[-1].end == window.end
     # the pieces are those of the whole window: continued tomorrow, it has the same ones
     assert {(piece.end - window.start).days % 10 for piece in pulled[:-1]} == {0}
-    assert result.days_beyond_history == (safe_first_day() - window.start).days
+    assert result.days_beyond_history == (safe_first_day(REPORT) - window.start).days
     assert f"{result.days_beyond_history} days of {window} lie beyond" in caplog.text
 
 
@@ -120,7 +120,7 @@ def test_a_window_that_begins_within_reach_is_asked_for_as_it_is() -> None:
     edge = DateWindow(FIRST_KEPT, FIRST_KEPT + timedelta(days=2))
     assert reachable(REPORT, edge) == edge
     assert reachable(REPORT, DateWindow(FIRST_KEPT - timedelta(days=9), FIRST_KEPT)) is None
-    assert FIRST_KEPT <= safe_first_day() <= FIRST_KEPT + timedelta(days=7)
+    assert FIRST_KEPT <= safe_first_day(REPORT) <= FIRST_KEPT + timedelta(days=7)
 
 
 def test_a_window_beyond_the_history_is_refused_unless_raw_has_days_of_it(

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from mdp_dagster.connectors.base import PlatformAccount, Report
+from mdp_dagster.connectors.base import DayReport, PlatformAccount
 from mdp_dagster.connectors.errors import AccountError, HistoryError, PlatformError, QuotaError
 from mdp_dagster.ingest import ingestion as run_module
 from mdp_dagster.ingest import parallel_extract as side_by_side
@@ -45,7 +45,7 @@ def test_a_pull_shows_the_platforms_rows_and_a_second_one_appends_nothing(
     first = ingest(connector, REPORT, WINDOW, stores, "run1")
     assert (first.received, first.rejected, first.restated_days) == (4, 0, [])
     assert first.accounts["1"].days_loaded == 5  # days without rows are known to have none
-    assert first.spend_by_currency() == {"EUR": 6.0}
+    assert first.money() == {("spend", "EUR"): 6.0}
     before = counts(stores.warehouse)
 
     second = ingest(connector, REPORT, WINDOW, stores, "run2")
@@ -122,7 +122,9 @@ def test_what_concerns_every_account_stops_the_others(
     answer = connector.extract
     asked, refused = threading.Event(), threading.Event()
 
-    def one_after_the_other(report: Report, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
+    def one_after_the_other(
+        report: DayReport, account: PlatformAccount, window: DateWindow
+    ) -> Iterator[pa.RecordBatch]:
         if account.account_id == "1":
             assert asked.wait(10)
             refused.set()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from mdp_dagster.connectors.base import PlatformAccount, Report
+from mdp_dagster.connectors.base import DayReport, PlatformAccount
 from mdp_dagster.connectors.errors import AccountError, TransientError
 from mdp_dagster.ingest import extraction as pull_module
 from mdp_dagster.ingest import lateness as lateness_module
@@ -57,7 +57,9 @@ def load(connector: TotalsConnector, stores: Stores, window: DateWindow) -> None
 def moved(probed: Probed) -> list[tuple[str, int, float, float]]:
     """By how much the restated days have moved; there are no others."""
     assert {day.reason for day in probed.late} <= {Reason.RESTATED}
-    return [(day.account_id, (TODAY - day.date).days, day.spend, day.conversions) for day in probed.late]
+    return [
+        (day.account_id, (TODAY - day.date).days, day.moved["spend"], day.moved["conversions"]) for day in probed.late
+    ]
 
 
 def late(probed: Probed) -> list[tuple[str, int, Reason]]:
@@ -113,7 +115,7 @@ def test_what_others_load_while_the_platform_answers_is_not_late(
     answer = connector.extract
     meanwhile = [lambda: ingest(connector, REPORT, days(28, 3), stores, "another run")]
 
-    def slowly(report: Report, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
+    def slowly(report: DayReport, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
         if meanwhile and report is TOTALS:
             meanwhile.pop()()
         yield from answer(report, account, window)

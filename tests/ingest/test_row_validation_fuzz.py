@@ -12,7 +12,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdp_dagster.connectors.base import Column, ColumnType, Report
+from mdp_dagster.connectors.base import Column, ColumnType, DayReport
 from mdp_dagster.defs.ads.platforms import REPORTS
 from mdp_dagster.ingest.answers import Judged, judge
 from mdp_dagster.ingest.digest import EMPTY
@@ -38,7 +38,7 @@ lists = st.sampled_from(["[]", "[1]", "[\n]", "[x]", "{}", "[", "[][", '[{"actio
                          '[{"action_type":[],"value":1}]', '["a"]', "[null]", "[" * 2_000 + "]" * 2_000])  # fmt: skip
 
 
-def _values(report: Report, column: Column) -> st.SearchStrategy[Any]:
+def _values(report: DayReport, column: Column) -> st.SearchStrategy[Any]:
     if column.name == report.day_column:
         return (
             st.dates(FIRST, FIRST + timedelta(days=4)).map(str) | strange_days | texts | st.dates().map(str) | st.none()
@@ -54,7 +54,7 @@ def _values(report: Report, column: Column) -> st.SearchStrategy[Any]:
     return kinds[column.type] | st.none()
 
 
-def tables(report: Report) -> st.SearchStrategy[pa.Table]:
+def tables(report: DayReport) -> st.SearchStrategy[pa.Table]:
     """Some rows that are mostly good, in chunks of any size, none of them too."""
     row = st.fixed_dictionaries({column.name: _values(report, column) for column in report.columns})
     return st.lists(st.lists(row, max_size=4), max_size=3).map(
@@ -67,7 +67,7 @@ def tables(report: Report) -> st.SearchStrategy[pa.Table]:
 given_tables = st.sampled_from(REPORTS).flatmap(lambda report: st.tuples(st.just(report), tables(report)))
 
 
-def is_loadable(report: Report, row: dict[str, Any]) -> bool:
+def is_loadable(report: DayReport, row: dict[str, Any]) -> bool:
     """What staging's types can hold, said in Python."""
     for column in report.columns:
         value = row[column.name]
@@ -90,7 +90,7 @@ def plain(row: dict[str, Any]) -> str:
 
 @fuzzed(120)
 @given(given_tables)
-def test_each_row_is_taken_or_rejected_with_a_reason(drawn: tuple[Report, pa.Table]) -> None:
+def test_each_row_is_taken_or_rejected_with_a_reason(drawn: tuple[DayReport, pa.Table]) -> None:
     report, table = drawn
     good, rejects = validate(report, table, WINDOW)
     taken = good.to_pylist()
@@ -104,13 +104,13 @@ def test_each_row_is_taken_or_rejected_with_a_reason(drawn: tuple[Report, pa.Tab
         reject.payload.encode("utf-8")
 
 
-def judged(report: Report, *answers: pa.Table) -> list[Judged]:
+def judged(report: DayReport, *answers: pa.Table) -> list[Judged]:
     return judge(report, answers, WINDOW)
 
 
 @fuzzed(70)
 @given(given_tables)
-def test_what_is_taken_has_a_digest_for_each_day_and_its_rows_counted(drawn: tuple[Report, pa.Table]) -> None:
+def test_what_is_taken_has_a_digest_for_each_day_and_its_rows_counted(drawn: tuple[DayReport, pa.Table]) -> None:
     report, table = drawn
     [found] = judged(report, table)
     assert sum(content.row_count for content in found.contents.values()) == found.rows.num_rows
@@ -127,21 +127,21 @@ several_answers = st.sampled_from(REPORTS).flatmap(
 
 @fuzzed(70)
 @given(several_answers)
-def test_an_answer_is_judged_among_others_as_it_is_alone(drawn: tuple[Report, list[pa.Table]]) -> None:
+def test_an_answer_is_judged_among_others_as_it_is_alone(drawn: tuple[DayReport, list[pa.Table]]) -> None:
     report, answers = drawn
     together = judged(report, *answers)
     assert len(together) == len(answers)
     for found, answer in zip(together, answers, strict=True):
         [alone] = judged(report, answer)
         assert found.rows.to_pylist() == alone.rows.to_pylist()
-        assert (found.rejects, found.contents, found.duplicates, found.spend) == (
-            alone.rejects, alone.contents, alone.duplicates, alone.spend,
+        assert (found.rejects, found.contents, found.duplicates, found.money) == (
+            alone.rejects, alone.contents, alone.duplicates, alone.money,
         )  # fmt: skip
 
 
 @fuzzed(70)
 @given(given_tables)
-def test_each_row_whose_key_another_has_is_counted(drawn: tuple[Report, pa.Table]) -> None:
+def test_each_row_whose_key_another_has_is_counted(drawn: tuple[DayReport, pa.Table]) -> None:
     report, table = drawn
     [found] = judged(report, table)
     keys = [tuple(row[name] for name in report.key) for row in found.rows.to_pylist()]
@@ -149,16 +149,14 @@ def test_each_row_whose_key_another_has_is_counted(drawn: tuple[Report, pa.Table
 
 
 @fuzzed(70)
-@given(given_tables, st.sampled_from(["", "purchase"]))
-def test_money_and_conversions_can_be_told_of_every_row_that_is_taken(
-    drawn: tuple[Report, pa.Table], configured: str
-) -> None:
+@given(given_tables, st.sampled_from([{}, {"conversion_action_type": "purchase"}]))
+def test_every_valid_row_has_every_amount(drawn: tuple[DayReport, pa.Table], options: dict[str, str]) -> None:
     report, table = drawn
     [found] = judged(report, table)
+    assert set(report.amounts) == {"spend", "conversions"}
     for row in found.rows.to_pylist():
-        assert isinstance(report.spend(row), float)
-        assert isinstance(report.conversions(row, configured), float)
-    assert math.isfinite(found.spend)
+        assert all(isinstance(amount.of_row(row, options), float) for amount in report.amounts.values())
+    assert math.isfinite(found.money["spend"])
 
 
 def test_a_campaign_counts_once_for_each_of_its_days() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pyarrow as pa
 
 from mdp_dagster.connectors.account_lookup import look_up_accounts
-from mdp_dagster.connectors.base import AccountFailure, DataSourceConnector, PlatformAccount, Report
+from mdp_dagster.connectors.base import AccountFailure, DataSourceConnector, DayReport, PlatformAccount
 from mdp_dagster.connectors.errors import HistoryError
 from mdp_dagster.connectors.google_ads.accounts import expand
 from mdp_dagster.connectors.google_ads.client import GoogleAdsClients
@@ -35,7 +35,7 @@ class GoogleAdsConnector(DataSourceConnector):
     """
 
     source: ClassVar[str] = SOURCE.name
-    reports: ClassVar[tuple[Report, ...]] = REPORTS
+    reports: ClassVar[tuple[DayReport, ...]] = REPORTS
 
     def __init__(
         self,
@@ -56,14 +56,14 @@ class GoogleAdsConnector(DataSourceConnector):
         are left out with a log line: the API refuses them, and nobody has listed them."""
         return look_up_accounts(self.source, listed, self._look_up, self.max_parallel_accounts)
 
-    def extract(self, report: Report, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
+    def extract(self, report: DayReport, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
         """See ``DataSourceConnector.extract``; ``HistoryError`` for a window that begins too early."""
         query = gaql(self.report(report.name), window)
         check_history(report, window)
         return self._batches(report, account, window, query)
 
     def _batches(
-        self, report: Report, account: PlatformAccount, window: DateWindow, query: str
+        self, report: DayReport, account: PlatformAccount, window: DateWindow, query: str
     ) -> Iterator[pa.RecordBatch]:
         try:
             gathered = self._retry.run(lambda: self._pull(report, account, query))
@@ -71,7 +71,7 @@ class GoogleAdsConnector(DataSourceConnector):
             raise refused_by_platform(report, window, error.message) from None
         yield from gathered.batches()
 
-    def _pull(self, report: Report, account: PlatformAccount, query: str) -> RowGatherer:
+    def _pull(self, report: DayReport, account: PlatformAccount, query: str) -> RowGatherer:
         """One try, from the first row."""
         from mdp_dagster.connectors.google_ads.rows import RowGatherer  # with the SDK
 

@@ -1,21 +1,20 @@
-"""Google Ads' reports, declared once, and the GAQL that asks for them.
+"""The reports of Google Ads and their GAQL queries.
 
-A column's name is its GAQL field with the first dot written as an underscore: ``metrics_cost_micros`` is
+A column's name is its GAQL field, with the first dot replaced by an underscore: ``metrics_cost_micros`` is
 ``metrics.cost_micros``. Field meanings: https://developers.google.com/google-ads/api/fields/v26/overview.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from mdp_dagster.connectors.base import Column, ColumnType, Report
+from mdp_dagster.connectors.base import Amount, Column, ColumnType, DayReport
 from mdp_dagster.window import DateWindow
 
 SOURCE = "google_ads"
-# Conversions count towards the day of the click, for as long as the conversion window of their action: up to
-# 90 days.
+# A conversion counts towards the day of the click. It can arrive while the conversion window of its action is open, for
+# up to 90 days.
 LOOKBACK_DAYS = 90
+# DateRangeError.REQUESTED_DATE_GRANULARITY_NOT_SUPPORTED: "daily ... only available for the last 37 months".
+HISTORY_MONTHS = 37
 
 _RESOURCES = ("campaign", "customer", "metrics", "segments")
 
@@ -27,8 +26,8 @@ _ACCOUNT = (
 )
 _CAMPAIGN = (
     Column("campaign_id", ColumnType.INTEGER, "Campaign id."),
-    Column("campaign_name", ColumnType.STRING, "Campaign name when the row was pulled."),
-    Column("campaign_status", ColumnType.STRING, "ENABLED, PAUSED or REMOVED when the row was pulled."),
+    Column("campaign_name", ColumnType.STRING, "Campaign name when the row was extracted."),
+    Column("campaign_status", ColumnType.STRING, "ENABLED, PAUSED or REMOVED when the row was extracted."),
     Column("campaign_advertising_channel_type", ColumnType.STRING, "Channel: SEARCH, PERFORMANCE_MAX, VIDEO, ..."),
 )
 _DAY = (Column("segments_date", ColumnType.STRING, "Day in the account's time zone.", "YYYY-MM-DD"),)
@@ -51,25 +50,24 @@ _METRICS = (
 )
 
 
-def conversions(row: Mapping[str, Any], configured: str) -> float:
-    """Those that bidding counts. (Google counts by conversion action: there is no type to configure.)"""
-    return float(row["metrics_conversions"] or 0)
+_AMOUNTS = {
+    "spend": Amount("metrics_cost_micros", is_money=True, units_per_one=1_000_000),
+    "conversions": Amount("metrics_conversions"),
+}
 
-
-ACCOUNT_DAILY = Report(
+ACCOUNT_DAILY = DayReport(
     source=SOURCE,
     name="account_daily",
-    description="Google Ads account totals by day: what the platform itself says, and what campaigns must add up to.",
+    description="Google Ads account totals by day, as reported by Google. Campaigns must add up to them.",
     grain="one row per account and day with any activity",
     key=("segments_date",),
     day_column="segments_date",
     lookback_days=LOOKBACK_DAYS,
+    history_months=HISTORY_MONTHS,
     columns=_ACCOUNT + _DAY + _METRICS,
-    cost_column="metrics_cost_micros",
-    conversions=conversions,
-    cost_per_unit=1_000_000,
+    amounts=_AMOUNTS,
 )
-CAMPAIGN_DAILY = Report(
+CAMPAIGN_DAILY = DayReport(
     source=SOURCE,
     name="campaign_daily",
     description="Google Ads campaigns by day. All statuses: removed campaigns have history.",
@@ -77,29 +75,34 @@ CAMPAIGN_DAILY = Report(
     key=("campaign_id", "segments_date"),
     day_column="segments_date",
     lookback_days=LOOKBACK_DAYS,
+    history_months=HISTORY_MONTHS,
     columns=_ACCOUNT + _CAMPAIGN + _DAY + _METRICS,
-    cost_column="metrics_cost_micros",
-    conversions=conversions,
-    cost_per_unit=1_000_000,
+    amounts=_AMOUNTS,
 )
 REPORTS = (ACCOUNT_DAILY, CAMPAIGN_DAILY)
 
-# Totals must come from these resources: Performance Max campaigns have no ad rows, so sums over ads are too
-# small.
+# Totals must come from these resources: Performance Max campaigns do not have ad rows, so sums over ads are too small.
 _FROM = {ACCOUNT_DAILY.name: "customer", CAMPAIGN_DAILY.name: "campaign"}
 
 
 def gaql_field(column: str) -> str:
-    """The GAQL field behind a column. Raises ``KeyError`` if the column names no resource."""
+    """Returns the GAQL field behind a column.
+
+    Raises:
+        KeyError: The column's name does not begin with a resource.
+    """
     for resource in _RESOURCES:
         if column.startswith(f"{resource}_"):
             return f"{resource}.{column.removeprefix(f'{resource}_')}"
-    raise KeyError(f"{column!r} begins with no resource of Google Ads")
+    raise KeyError(f"{column!r} does not begin with a resource of Google Ads ({', '.join(_RESOURCES)})")
 
 
-def gaql(report: Report, window: DateWindow) -> str:
-    """The query for a window. BETWEEN includes both ends; selecting ``segments.date`` gives days, and leaves
-    out rows whose selected metrics are all zero."""
+def gaql(report: DayReport, window: DateWindow) -> str:
+    """Returns the query for a window.
+
+    BETWEEN includes both ends. Selecting ``segments.date`` returns one row per day; Google leaves out rows in which all
+    selected metrics are zero.
+    """
     fields = ", ".join(gaql_field(column.name) for column in report.columns)
     days = f"segments.date BETWEEN '{window.start}' AND '{window.last}'"
     return f"SELECT {fields} FROM {_FROM[report.name]} WHERE {days}"

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from mdp_dagster.connectors.account_ids import check_account_id
 from mdp_dagster.connectors.account_lookup import look_up_accounts
-from mdp_dagster.connectors.base import AccountFailure, DataSourceConnector, PlatformAccount, Report
+from mdp_dagster.connectors.base import AccountFailure, DataSourceConnector, DayReport, PlatformAccount
 from mdp_dagster.connectors.errors import HistoryError
 from mdp_dagster.connectors.history import check_history, refused_by_platform
 from mdp_dagster.connectors.meta_ads.async_run import AsyncPolicy
@@ -41,7 +41,7 @@ class MetaAdsConnector(DataSourceConnector):
     """
 
     source: ClassVar[str] = SOURCE.name
-    reports: ClassVar[tuple[Report, ...]] = REPORTS
+    reports: ClassVar[tuple[DayReport, ...]] = REPORTS
 
     def __init__(
         self,
@@ -68,13 +68,13 @@ class MetaAdsConnector(DataSourceConnector):
         read."""
         return look_up_accounts(self.source, listed, self._look_up, self.max_parallel_accounts)
 
-    def extract(self, report: Report, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
+    def extract(self, report: DayReport, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
         """See ``DataSourceConnector.extract``; ``HistoryError`` for a window that begins too early."""
         self.report(report.name)
         check_history(report, window)
         return self._batches(report, account, window)
 
-    def _batches(self, report: Report, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
+    def _batches(self, report: DayReport, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
         try:
             campaigns = self._campaigns_of(account) if report.name == CAMPAIGN_DAILY.name else {}
             reader = InsightsReader(self._client, self._retry, report, account, campaigns)

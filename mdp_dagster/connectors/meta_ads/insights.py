@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from mdp_dagster.connectors.base import PlatformAccount, Report
+from mdp_dagster.connectors.base import DayReport, PlatformAccount
 from mdp_dagster.connectors.errors import AccountError, TransientError
 from mdp_dagster.connectors.meta_ads.async_run import AsyncPolicy, AsyncRunError, start_and_wait
 from mdp_dagster.connectors.meta_ads.client import MetaAdsClient
@@ -31,7 +31,7 @@ class InsightsReader:
         self,
         client: MetaAdsClient,
         retry: RetryPolicy,
-        report: Report,
+        report: DayReport,
         account: PlatformAccount,
         campaigns: Campaigns,
     ) -> None:

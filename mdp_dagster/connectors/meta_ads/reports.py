@@ -1,8 +1,8 @@
-"""Meta's reports, declared once, and the insights parameters that ask for them.
+"""The reports of Meta and the parameters of their insights requests.
 
 A column has the name of its insights field. Field meanings:
-https://developers.facebook.com/docs/marketing-api/reference/ads-insights/. Numbers are text there, and stay
-text here.
+https://developers.facebook.com/docs/marketing-api/reference/ads-insights/. Meta sends numbers as text, and raw keeps
+them as text.
 """
 
 from __future__ import annotations
@@ -11,18 +11,20 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from mdp_dagster.connectors.base import Column, ColumnType, Report
+from mdp_dagster.connectors.base import AccountOptions, Amount, Column, ColumnType, DayReport
 from mdp_dagster.window import DateWindow
 
 SOURCE = "meta_ads"
-# Conversions count towards the day of the click or view, for up to 28 days (`28d_click`).
+# A conversion counts towards the day of the click or view. It can arrive for up to 28 days (`28d_click`).
 LOOKBACK_DAYS = 28
+# Error 3018: "cannot be beyond 37 months from the current date".
+HISTORY_MONTHS = 37
 
-# Campaign.EffectiveStatus of facebook-business 26: all there are. Without them archived and deleted campaigns
-# are missing (facebook-python-business-sdk #292, airbyte #37437); the account's own totals include them.
+# All values of Campaign.EffectiveStatus in facebook-business 26. Without this filter, Meta leaves out archived and
+# deleted campaigns (facebook-python-business-sdk #292, airbyte #37437), although the account's own totals include them.
 CAMPAIGN_STATUSES = ("ACTIVE", "ARCHIVED", "DELETED", "IN_PROCESS", "PAUSED", "WITH_ISSUES")
 
-# Columns that insights don't have: they come from the account and from its campaigns.
+# Columns that insights do not have: they come from the account and from its campaigns.
 TIME_ZONE = "timezone_name"
 CAMPAIGN_STATUS = {"campaign_status": "status", "campaign_effective_status": "effective_status"}
 
@@ -33,10 +35,10 @@ _ACCOUNT = (
 )
 _CAMPAIGN = (
     Column("campaign_id", ColumnType.STRING, "Campaign id."),
-    Column("campaign_name", ColumnType.STRING, "Campaign name when the row was pulled."),
-    Column("campaign_status", ColumnType.STRING, "Status that was set, when the row was pulled."),
-    Column("campaign_effective_status", ColumnType.STRING, "Status in effect when the row was pulled."),
-    Column("objective", ColumnType.STRING, "Campaign objective when the row was pulled."),
+    Column("campaign_name", ColumnType.STRING, "Campaign name when the row was extracted."),
+    Column("campaign_status", ColumnType.STRING, "Status that was set, when the row was extracted."),
+    Column("campaign_effective_status", ColumnType.STRING, "Status in effect when the row was extracted."),
+    Column("objective", ColumnType.STRING, "Campaign objective when the row was extracted."),
 )
 _DAYS = (
     Column("date_start", ColumnType.STRING, "Day in the account's time zone.", "YYYY-MM-DD"),
@@ -51,7 +53,7 @@ _METRICS = (
     Column(
         "actions",
         ColumnType.JSON_TEXT,
-        "Actions by action_type. One purchase stands under several types: choose one, never sum.",
+        "Actions by action_type. One purchase appears under several types: choose one, never sum.",
     ),
     Column(
         "action_values",
@@ -61,36 +63,43 @@ _METRICS = (
     ),
 )
 
-# One purchase stands under several types. The first of these that a row has is the one counted, unless the account
-# names its own; dbt_project.yml has the same list for the models.
+# One purchase appears under several types. MDP counts the first of these types that a row has, unless the account sets
+# its own. dbt_project.yml has the same list for the models.
 CONVERSION_ACTION_TYPES = ("omni_purchase", "purchase", "offsite_conversion.fb_pixel_purchase")
 
 
-def conversions(row: Mapping[str, Any], configured: str) -> float:
-    """The actions of one type; 0 for a list that can't be read, which staging flags."""
+def conversions(row: Mapping[str, Any], options: AccountOptions) -> float:
+    """Returns the number of actions of one type.
+
+    The type is the account's ``conversion_action_type`` or, without one, the first of ``CONVERSION_ACTION_TYPES`` that
+    the row has. A list that cannot be read counts as 0; staging flags it.
+    """
     counts: dict[str, float] = {}
     try:
         for action in json.loads(row["actions"] or "[]"):
             counts[action["action_type"]] = counts.get(action["action_type"], 0.0) + float(action["value"])
     except (TypeError, KeyError, ValueError):
         return 0.0
+    configured = options.get("conversion_action_type")
     types = [configured] if configured else [kind for kind in CONVERSION_ACTION_TYPES if kind in counts]
     return counts.get(types[0], 0.0) if types else 0.0
 
 
-ACCOUNT_DAILY = Report(
+_AMOUNTS = {"spend": Amount("spend", is_money=True), "conversions": Amount("actions", read=conversions)}
+
+ACCOUNT_DAILY = DayReport(
     source=SOURCE,
     name="account_daily",
-    description="Meta ad account totals by day: what the platform itself says, and what campaigns must add up to.",
+    description="Meta ad account totals by day, as reported by Meta. Campaigns must add up to them.",
     grain="one row per account and day with any activity",
     key=("date_start",),
     day_column="date_start",
     lookback_days=LOOKBACK_DAYS,
+    history_months=HISTORY_MONTHS,
     columns=_ACCOUNT + _DAYS + _METRICS,
-    cost_column="spend",
-    conversions=conversions,
+    amounts=_AMOUNTS,
 )
-CAMPAIGN_DAILY = Report(
+CAMPAIGN_DAILY = DayReport(
     source=SOURCE,
     name="campaign_daily",
     description="Meta campaigns by day. All statuses: archived and deleted campaigns have history.",
@@ -98,18 +107,20 @@ CAMPAIGN_DAILY = Report(
     key=("campaign_id", "date_start"),
     day_column="date_start",
     lookback_days=LOOKBACK_DAYS,
+    history_months=HISTORY_MONTHS,
     columns=_ACCOUNT + _CAMPAIGN + _DAYS + _METRICS,
-    cost_column="spend",
-    conversions=conversions,
+    amounts=_AMOUNTS,
 )
 REPORTS = (ACCOUNT_DAILY, CAMPAIGN_DAILY)
 
 _LEVEL = {ACCOUNT_DAILY.name: "account", CAMPAIGN_DAILY.name: "campaign"}
 
 
-def insights_params(report: Report, window: DateWindow) -> dict[str, Any]:
-    """The insights request for a window. ``time_range`` includes both ends; ``time_increment`` 1 gives
-    days."""
+def insights_params(report: DayReport, window: DateWindow) -> dict[str, Any]:
+    """Returns the parameters of the insights request for a window.
+
+    ``time_range`` includes both ends. ``time_increment`` 1 returns one row per day.
+    """
     level = _LEVEL[report.name]
     elsewhere = {TIME_ZONE, *CAMPAIGN_STATUS}
     params: dict[str, Any] = {

@@ -6,7 +6,7 @@ from functools import partial
 
 import dagster as dg
 
-from mdp_dagster.connectors.base import Report
+from mdp_dagster.connectors.base import DayReport
 from mdp_dagster.ingest.probe import Probed, probe
 from mdp_dagster.ingest.tables import EXTRACTS
 from mdp_dagster.orchestration.domain import LATE_DATA, OWNERS, Domain
@@ -24,7 +24,7 @@ def late_days_name(source: str) -> str:
     return f"{source}__late_days"
 
 
-def late_days_asset(totals: Report, report: Report, domain: Domain) -> dg.AssetsDefinition:
+def late_days_asset(totals: DayReport, report: DayReport, domain: Domain) -> dg.AssetsDefinition:
     """The late days of ``report``, found by pulling ``totals`` over the whole lookback."""
 
     @dg.asset(
@@ -82,7 +82,7 @@ def _changed(probed: Probed) -> dict[date, list[str]]:
     return changed
 
 
-def _materialization(totals: Report, probed: Probed, day: date, accounts: list[str]) -> dg.AssetMaterialization:
+def _materialization(totals: DayReport, probed: Probed, day: date, accounts: list[str]) -> dg.AssetMaterialization:
     return dg.AssetMaterialization(
         asset_key=totals.table,
         partition=day.isoformat(),
@@ -96,7 +96,9 @@ def _materialization(totals: Report, probed: Probed, day: date, accounts: list[s
 
 def _metadata(probed: Probed) -> dict[str, dg.MetadataValue]:
     late = LateDays(
-        tuple(probed.late), {account.account_id: account.currency for account in probed.result.accounts.values()}
+        tuple(probed.late),
+        {account.account_id: account.currency for account in probed.result.accounts.values()},
+        frozenset(name for name, amount in probed.result.report.amounts.items() if amount.is_money),
     )
     return {
         "reason": dg.MetadataValue.text(late.reason()),

@@ -1,9 +1,9 @@
-"""What the probe tells the sensor: the late days of a platform, as the metadata of one event. No Dagster in here."""
+"""The message from the probe to the sensor: the late days of one source, as metadata of one event."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -15,75 +15,100 @@ METADATA_KEY = "late_days"
 
 @dataclass(frozen=True)
 class LateDays:
-    """The late days of one platform's accounts. ``currencies``: of each account, ISO 4217; empty if unknown."""
+    """The late days of one source's accounts.
+
+    Args:
+        days: The late days.
+        currencies: The currency of each account (ISO 4217), by account id; empty if it is unknown.
+        money: The names of the amounts that are in the account's currency.
+    """
 
     days: tuple[LateDay, ...]
     currencies: Mapping[str, str]
+    money: frozenset[str] = frozenset()
 
     def to_json(self) -> dict[str, Any]:
-        """By day, then by account, in short: fifty accounts over five hundred days are still one event."""
+        """Returns the days in a compact form, by day and account: 500 days of 50 accounts fit into one event."""
+        names = self._amount_names(self.days)
         by_day: dict[str, dict[str, list[Any]]] = {}
         for late in sorted(self.days, key=lambda late: (late.date, late.account_id)):
-            is_restated = late.reason is Reason.RESTATED
-            moved = [round(late.spend, 6), round(late.conversions, 6), late.totals] if is_restated else []
-            by_day.setdefault(late.date.isoformat(), {})[late.account_id] = [late.reason.value, *moved]
+            moved = [round(late.moved.get(name, 0.0), 6) for name in names]
+            details = [*moved, late.totals] if late.reason is Reason.RESTATED else []
+            by_day.setdefault(late.date.isoformat(), {})[late.account_id] = [late.reason.value, *details]
         accounts = {late.account_id for late in self.days}
-        return {"days": by_day, "currencies": {a: c for a, c in self.currencies.items() if a in accounts}}
+        return {
+            "amounts": names,
+            "money": sorted(self.money),
+            "days": by_day,
+            "currencies": {a: c for a, c in self.currencies.items() if a in accounts},
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> LateDays:
-        days = tuple(
-            LateDay(account_id, date.fromisoformat(day), Reason(reason), *moved)
-            for day, accounts in data["days"].items()
-            for account_id, (reason, *moved) in accounts.items()
-        )
-        return cls(days, data["currencies"])
+        """Reads what ``to_json`` returned. Events of earlier versions do not list the amounts: they had these two."""
+        names = data.get("amounts", ["spend", "conversions"])
+        days = []
+        for day, accounts in data["days"].items():
+            for account_id, (reason, *details) in accounts.items():
+                moved = dict(zip(names, details, strict=False)) if details else {}
+                totals = details[-1] if details else ""
+                days.append(LateDay(account_id, date.fromisoformat(day), Reason(reason), moved, totals))
+        return cls(tuple(days), data["currencies"], frozenset(data.get("money", ["spend"])))
 
     def on(self, days: Collection[date]) -> LateDays:
-        """Those of the given days."""
-        return LateDays(tuple(late for late in self.days if late.date in days), self.currencies)
+        """Returns the late days that are among ``days``."""
+        return replace(self, days=tuple(late for late in self.days if late.date in days))
 
     def accounts(self) -> list[str]:
+        """Returns the ids of the accounts that have late days."""
         return sorted({late.account_id for late in self.days})
 
     def by_account(self) -> dict[str, list[LateDay]]:
+        """Returns the late days of each account."""
         by_account: dict[str, list[LateDay]] = {}
         for late in self.days:
             by_account.setdefault(late.account_id, []).append(late)
         return by_account
 
     def accounts_by_day(self) -> dict[date, set[str]]:
+        """Returns the accounts that are late on each day."""
         by_day: dict[date, set[str]] = {}
         for late in self.days:
             by_day.setdefault(late.date, set()).add(late.account_id)
         return by_day
 
     def windows(self) -> list[DateWindow]:
-        """The days, joined into ranges."""
+        """Returns the days, joined into contiguous windows."""
         return join_days(late.date for late in self.days)
 
     def reason(self) -> str:
-        """How many days of how many accounts, for each reason there is."""
-        parts = []
-        for reason in Reason:
-            those = [late for late in self.days if late.reason is reason]
-            if those:
-                parts.append(f"{reason.value}: {_count(those)}")
-        return "; ".join(parts)
+        """Describes how many days of how many accounts are late, for each reason."""
+        by_reason = {reason: [late for late in self.days if late.reason is reason] for reason in Reason}
+        return "; ".join(f"{reason.value}: {_count(days)}" for reason, days in by_reason.items() if days)
 
     def moved(self) -> str:
-        """By how much the restated days have moved, in sum, and the largest part of it."""
+        """Describes by how much the restated days have changed in sum; empty if no day is restated."""
         restated = [late for late in self.days if late.reason is Reason.RESTATED]
-        if not restated:
-            return ""
-        spend: dict[str, float] = {}
-        for late in restated:
-            currency = self.currencies.get(late.account_id) or "unknown currency"
-            spend[currency] = spend.get(currency, 0.0) + late.spend
-        parts = [f"spend {amount:+,.2f} {currency}" for currency, amount in sorted(spend.items()) if round(amount, 2)]
-        conversions = sum(late.conversions for late in restated)
-        parts += [f"conversions {conversions:+,.2f}"] if round(conversions, 2) else []
-        return ", ".join(parts) or "neither spend nor conversions in sum"
+        names = self._amount_names(restated)
+        parts = [part for name in names for part in self._sums(name, restated)]
+        return ", ".join(parts) or _unchanged(names)
+
+    def _amount_names(self, days: Iterable[LateDay]) -> list[str]:
+        return list(dict.fromkeys(name for late in days for name in late.moved))
+
+    def _sums(self, name: str, days: Iterable[LateDay]) -> list[str]:
+        """Describes one amount: a sum for each currency if it is money, otherwise one sum. Sums of 0 are left out."""
+        sums: dict[str, float] = {}
+        for late in days:
+            unit = (self.currencies.get(late.account_id) or "unknown currency") if name in self.money else ""
+            sums[unit] = sums.get(unit, 0.0) + late.moved.get(name, 0.0)
+        return [f"{name} {amount:+,.2f} {unit}".rstrip() for unit, amount in sorted(sums.items()) if round(amount, 2)]
+
+
+def _unchanged(names: list[str]) -> str:
+    if len(names) > 1:
+        return f"neither {' nor '.join(names)} in sum"
+    return f"{names[0]} unchanged in sum" if names else ""
 
 
 def _count(days: Iterable[LateDay]) -> str:

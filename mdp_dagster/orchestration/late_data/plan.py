@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timezone
 
 from mdp_dagster.ingest.lateness import LateDay, Reason
@@ -93,7 +93,7 @@ def plan(
     if not is_new:
         late = late.on(memory.waiting)
     turns = [_turn(account, days, memory, now, is_new) for account, days in late.by_account().items()]
-    due = LateDays(tuple(day for turn in turns for day in turn.due), late.currencies)
+    due = replace(late, days=tuple(day for turn in turns for day in turn.due))
     free, waiting, said = _uncovered(due, event_time, list(runs))
     asked = {} if is_new else dict(memory.asked)
     asked |= {turn.account: remembered for turn in turns if (remembered := turn.remember(free, now))}

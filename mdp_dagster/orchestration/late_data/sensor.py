@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from mdp_dagster.connectors.base import Report
+from mdp_dagster.connectors.base import DayReport
 from mdp_dagster.orchestration import run_tags
 from mdp_dagster.orchestration.domain import LATE_DATA, STAGING, Domain
 from mdp_dagster.orchestration.late_data.asset import late_days_name
@@ -26,7 +26,7 @@ _SILENT_SECONDS = 3600
 
 
 def late_data_job(
-    totals: Report, report: Report, domain: Domain, left_out_checks: Collection[dg.AssetCheckKey] = ()
+    totals: DayReport, report: DayReport, domain: Domain, left_out_checks: Collection[dg.AssetCheckKey] = ()
 ) -> Any:
     """Returns the job that reloads days of a report and rebuilds the domain's assets that depend on it.
 
@@ -50,7 +50,7 @@ def late_data_job(
     )
 
 
-def late_data_sensor(report: Report, job: Any, extracting_jobs: Collection[str]) -> dg.SensorDefinition:
+def late_data_sensor(report: DayReport, job: Any, extracting_jobs: Collection[str]) -> dg.SensorDefinition:
     """Returns the sensor that requests a reload of the late days that the probe found.
 
     A tick reads one event and the runs that are queued or running. It sends no request to the source and no query to
@@ -119,7 +119,7 @@ def _run_request(request: Request, probe_run_id: str) -> dg.RunRequest:
 
 
 def _runs_under_way(
-    instance: dg.DagsterInstance, report: Report, covering_jobs: Collection[str]
+    instance: dg.DagsterInstance, report: DayReport, covering_jobs: Collection[str]
 ) -> Iterator[ActiveRun]:
     """The queued and running runs that pull the report. A run whose machine died stays *started* in Dagster: one that
     has said nothing for an hour isn't counted. At worst a day is pulled by two runs."""

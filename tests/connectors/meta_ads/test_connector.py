@@ -236,7 +236,7 @@ def test_the_platforms_own_refusal_of_a_window_says_the_same(meta: MetaAdsConnec
     """As when its day has begun and ours hasn't."""
     account = account_of(meta)
     sandbox.world.now = NOW + timedelta(days=1500)
-    with pytest.raises(HistoryError, match=r"the first day that can be asked for is .*#3018.*MDP_START_DATE"):
+    with pytest.raises(HistoryError, match=r"the first day that can be requested is .*#3018.*MDP_START_DATE"):
         rows_of(meta, "account_daily", account)
 
 

@@ -17,6 +17,7 @@ from mdp_dagster.window import DateWindow
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=timezone.utc)
 PROBED = NOW - timedelta(minutes=1)
+MONEY = frozenset(["spend"])
 
 
 def day(number: int) -> date:
@@ -24,8 +25,11 @@ def day(number: int) -> date:
 
 
 def late(*days: tuple[int, str], totals: str = "aa") -> LateDays:
-    found = tuple(LateDay(account, day(number), Reason.RESTATED, 1.0, 0.0, totals) for number, account in days)
-    return LateDays(found, {"a": "EUR", "b": "USD"})
+    found = tuple(
+        LateDay(account, day(number), Reason.RESTATED, {"spend": 1.0, "conversions": 0.0}, totals)
+        for number, account in days
+    )
+    return LateDays(found, {"a": "EUR", "b": "USD"}, MONEY)
 
 
 def run(first: int, last: int, accounts: str | None = None, minutes_after_probe: float | None = 0.5) -> ActiveRun:
@@ -158,23 +162,49 @@ def test_every_late_day_is_asked_for_once_or_covered_or_waits(
 
 @given(days_of_accounts, st.sampled_from(list(Reason)))
 def test_the_event_says_the_late_days_and_can_be_read_back(days: set[tuple[int, str]], reason: Reason) -> None:
-    moved = (1.25, -3.0, "ab12") if reason is Reason.RESTATED else ()
+    moved = ({"spend": 1.25, "conversions": -3.0}, "ab12") if reason is Reason.RESTATED else ()
     found = LateDays(
         tuple(LateDay(a, day(n), reason, *moved) for n, a in sorted(days)),
         {account: "EUR" for account in {a for _, a in days}},
+        MONEY,
     )
     assert LateDays.from_json(json.loads(json.dumps(found.to_json()))) == found
 
 
-def test_reasons_are_said_in_numbers() -> None:
+def test_reasons_and_changes_are_described_in_numbers() -> None:
     found = LateDays(
         (
-            LateDay("a", day(1), Reason.RESTATED, 10.0, 2.0),
-            LateDay("b", day(1), Reason.RESTATED, -4.5, 0.25),
+            LateDay("a", day(1), Reason.RESTATED, {"spend": 10.0, "conversions": 2.0}),
+            LateDay("b", day(1), Reason.RESTATED, {"spend": -4.5, "conversions": 0.25}),
             LateDay("b", day(2), Reason.NEVER_LOADED),
         ),
         {"a": "EUR", "b": "USD"},
+        MONEY,
     )
     assert found.reason() == "restated: 1 day of 2 accounts; never loaded: 1 day of 1 account"
     assert found.moved() == "spend +10.00 EUR, spend -4.50 USD, conversions +2.25"
     assert found.on({day(2)}).moved() == ""
+
+
+def restated(moved: dict[str, float], currency: str = "EUR", money: frozenset[str] = MONEY) -> LateDays:
+    return LateDays((LateDay("a", day(1), Reason.RESTATED, moved, "ab12"),), {"a": currency}, money)
+
+
+def test_changes_are_described_by_the_amounts_that_the_report_declares() -> None:
+    money = frozenset(["spend", "revenue"])
+    assert restated({"spend": -3.93, "conversions": 8.66}).moved() == "spend -3.93 EUR, conversions +8.66"
+    assert restated({"spend": -3.93}, currency="").moved() == "spend -3.93 unknown currency"
+    assert restated({"revenue": 12.0}, money=money).moved() == "revenue +12.00 EUR"
+    assert restated({"orders": 0.0, "revenue": 12.0}, money=money).moved() == "revenue +12.00 EUR"
+    assert restated({"spend": 0.0, "conversions": 0.001}).moved() == "neither spend nor conversions in sum"
+    assert restated({"orders": 0.0}).moved() == "orders unchanged in sum"
+
+
+def test_an_event_of_an_earlier_version_can_be_read() -> None:
+    event = {
+        "days": {"2026-11-01": {"a": ["restated", -3.93, 8.66, "ab12"], "b": ["never loaded"]}},
+        "currencies": {"a": "EUR", "b": "USD"},
+    }
+    found = LateDays.from_json(event)
+    assert found.on({day(1)}).days[0] == restated({"spend": -3.93, "conversions": 8.66}).days[0]
+    assert found.moved() == "spend -3.93 EUR, conversions +8.66"
