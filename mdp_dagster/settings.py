@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import reprlib
-from datetime import date
+from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -21,6 +21,7 @@ S = TypeVar("S", bound=BaseSettings)
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 STATE_DIR = PROJECT_ROOT / ".mdp"
+_HISTORY_MONTHS = 37
 
 
 class SettingsError(Exception):
@@ -40,6 +41,16 @@ def expand_home(path: Any) -> Any:
     return type(path)(os.path.expanduser(path)) if path is not None else None
 
 
+def default_start_date(today: date | None = None) -> date:
+    """The first day of the month 37 months ago (UTC): Google Ads and Meta Ads keep daily data for 37 months.
+
+    It moves once a month, and not every day, because Dagster loses sight of the partitions before it.
+    """
+    today = today or datetime.now(timezone.utc).date()
+    months = today.year * 12 + today.month - 1 - _HISTORY_MONTHS
+    return date(months // 12, months % 12 + 1, 1)
+
+
 class Settings(BaseSettings):
     """MDP's own settings (``MDP_*``)."""
 
@@ -50,7 +61,7 @@ class Settings(BaseSettings):
     duckdb_memory_limit: str = "320MiB"
     lake_uri: str = Field(default=str(STATE_DIR / "lake"), validate_default=True)
     clients_file: Path = PROJECT_ROOT / "config" / "clients.yaml"
-    start_date: date = date(2024, 1, 1)
+    start_date: date = Field(default_factory=default_start_date)
     timezone: str = "UTC"
     probe_cron: str = "20 * * * *"  # not on the hour: the daily run begins then
     parallel_accounts: int = Field(default=4, ge=1, le=32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,15 @@ from pydantic import SecretStr
 
 from mdp_dagster.connectors.google_ads.settings import GoogleAdsSettings
 from mdp_dagster.google_cloud.settings import load_google_cloud_settings
-from mdp_dagster.settings import PROJECT_ROOT, Settings, SettingsError, load_settings, read_settings
+from mdp_dagster.settings import (
+    PROJECT_ROOT,
+    Settings,
+    SettingsError,
+    default_start_date,
+    load_settings,
+    read_settings,
+)
+from mdp_dagster.window import months_before
 from tests.support.settings_variables import FIELDS, KINDS, LOADERS, SECRETS, forget_settings
 
 VARIABLES = list(LOADERS)
@@ -169,6 +178,36 @@ def test_a_wrong_value_names_its_variable(variable: str, value: str, monkeypatch
     while error is not None:
         assert "hush-" not in str(error) and "hush-" not in repr(error)
         error = error.__cause__ or error.__context__
+
+
+@pytest.mark.parametrize(
+    ("today", "start"),
+    [
+        ("2026-11-27", "2023-10-01"),
+        ("2026-11-30", "2023-10-01"),
+        ("2026-12-01", "2023-11-01"),
+        ("2027-01-01", "2023-12-01"),
+        ("2027-02-28", "2024-01-01"),
+        ("2028-02-29", "2025-01-01"),
+    ],
+)
+def test_the_first_day_is_the_first_of_the_month_37_months_ago(today: str, start: str) -> None:
+    assert default_start_date(date.fromisoformat(today)) == date.fromisoformat(start)
+    assert date.fromisoformat(start) <= months_before(date.fromisoformat(today), 37)
+
+
+def test_the_first_day_defaults_to_the_platforms_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.model_construct().start_date == load_settings().start_date == default_start_date()
+    monkeypatch.setenv("MDP_START_DATE", "2020-02-03")
+    assert load_settings().start_date == date(2020, 2, 3)
+
+
+def test_the_example_begins_with_the_four_values_that_a_user_fills_in() -> None:
+    lines = (PROJECT_ROOT / ".env.example").read_text(encoding="utf-8").split("# ---- ")[1].splitlines()
+    variables = [line.partition("=")[0] for line in lines[1:] if line and not line.startswith("#")]
+    assert variables == [
+        "MDP_CLIENTS_FILE", "GOOGLE_ADS_DEVELOPER_TOKEN", "GOOGLE_ADS_JSON_KEY_FILE_PATH", "META_ACCESS_TOKEN",
+    ]  # fmt: skip
 
 
 def test_bigquery_needs_a_lake_in_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,8 @@ from mdp_dagster.transform.as_of import AsOf, build_as_of
 from mdp_dagster.warehouse.base import MARTS, Warehouse, in_window
 from mdp_dagster.window import DateWindow
 
+_BEFORE_ALL_DAYS = date(2000, 1, 1)  # and not MDP_START_DATE: MDP may have days from before it
+
 
 class AsOfError(Exception):
     """An instant or days that can't be had. Says why, and the remedy."""
@@ -45,7 +47,7 @@ def _run(options: argparse.Namespace) -> int:
         return 0
     with services.warehouse.exclusive():
         services.prepare_raw()
-        known = _known_days(services.warehouse, as_of, DateWindow.of_days(settings.start_date, today(settings)))
+        known = _known_days(services.warehouse, as_of, DateWindow.of_days(_BEFORE_ALL_DAYS, today(settings)))
         window = _window(options.days) if options.days else known
         print(f"As of {as_of.moment} UTC: {window} ({len(window)} days)", flush=True)
         build_as_of(settings, as_of, window)
