@@ -8,7 +8,7 @@ import dagster as dg
 
 from mdp_dagster.clients.file import load_clients
 from mdp_dagster.clients.model import Clients
-from mdp_dagster.connectors.base import DataSourceConnector, Report
+from mdp_dagster.connectors.base import DataSourceConnector, DayReport
 from mdp_dagster.connectors.sources import Source
 from mdp_dagster.google_cloud.settings import GoogleCloudSettings, load_google_cloud_settings
 from mdp_dagster.ingest.ingestion import Stores
@@ -109,7 +109,7 @@ class Services:
         return rebuild_raw(self.lake, self.warehouse, self._reports)
 
     @property
-    def _reports(self) -> tuple[Report, ...]:
+    def _reports(self) -> tuple[DayReport, ...]:
         return tuple(report for source in self._sources.values() for report in source.reports)
 
 
