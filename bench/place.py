@@ -16,6 +16,7 @@ from mdp_dagster.cli.job_run import Order
 from mdp_dagster.cli.workspace import Workspace
 from mdp_dagster.orchestration.partitions import range_tags
 from mdp_dagster.window import DateWindow
+from sandbox.platforms import platforms
 
 GOOGLE, META = "google_ads", "meta_ads"
 TODAY = date.today()
@@ -26,10 +27,10 @@ def days_ago(first: int, last: int = 0) -> DateWindow:
 
 
 def accounts_of(count: int) -> dict[str, list[str]]:
-    """The Bench accounts of the server, per platform: the cast has eight of Google and seven of Meta before them."""
+    """The accounts that only measurements use, by platform: they come after the named ones."""
     return {
-        GOOGLE: [str(9_000_000_008 + n) for n in range(count)],
-        META: [str(900_000_000_000_007 + n) for n in range(count)],
+        name: [platform.numbered_account(sum(a.serves_ads for a in platform.accounts) + n) for n in range(count)]
+        for name, platform in platforms().items()
     }
 
 

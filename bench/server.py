@@ -45,7 +45,7 @@ class Remembered:
 
 def remember(sandbox: Sandbox, copies: bool, latency: float) -> None:
     """Make a sandbox answer from memory, after so many seconds: Google's streams, and what Graph answers to a GET."""
-    google, graph, known = sandbox.google_ads, sandbox.meta_ads, Remembered()
+    google, graph, known = sandbox.servers["google_ads"].grpc, sandbox.servers["meta_ads"].graph, Remembered()
     stream, handle = google.search_stream, graph.handle
 
     def search_stream(version: str, body: bytes, context: Any) -> Iterator[bytes]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sandbox import Sandbox
-from sandbox.faults import KINDS, Fault
-from sandbox.model import Platform
+from sandbox.faults import Fault
+from sandbox.platforms import platforms
 
-ACCOUNTS: dict[Platform, tuple[str, ...]] = {
+ACCOUNTS: dict[str, tuple[str, ...]] = {
     "google_ads": ("4123087751", "5182204466", "7001002010", "7001002030", "3390417725", "8864201357"),
     "meta_ads": ("301400000000101", "301400000000102", "301400000000201", "301400000000301", "301400000000401"),
 }
@@ -24,7 +24,7 @@ class Recipe:
     over by itself; rows, where it fails, or goes on without an account or a row; time, where it would wait for longer
     than a round lasts, and is killed while it waits. ``calls``: how many requests in a row it may hit."""
 
-    platform: Platform
+    platform: str
     kind: str
     costs: Cost = "nothing"
     choices: dict[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -65,7 +65,7 @@ RECIPES = (
     Recipe("meta_ads", "malformed", "rows", {"field": ("spend", "impressions", "date_start")}, 1, method="insights"),
     Recipe("meta_ads", "duplicate_rows", "rows", {"rows": (1, 4)}, 1, method="insights"),
 )
-EVERY_KIND = tuple(sorted((platform, kind) for platform, kinds in KINDS.items() for kind in kinds))
+EVERY_KIND = tuple(sorted((platform, kind) for platform, declared in platforms().items() for kind in declared.faults))
 
 
 @dataclass(frozen=True)

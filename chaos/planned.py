@@ -7,9 +7,8 @@ from datetime import date, datetime
 from typing import Any
 
 from chaos.api_faults import ApiFault
-from sandbox.model import Platform
 
-AccountDay = tuple[Platform, str, date]
+AccountDay = tuple[str, str, date]
 Rows = list[dict[str, Any]]
 
 
@@ -19,7 +18,7 @@ class Edit:
     before the run begins, and whatever a run was too short for happens after it."""
 
     kind: str
-    platform: Platform
+    platform: str
     account_id: str
     days_ago: int
     factor: float

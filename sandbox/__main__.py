@@ -1,4 +1,4 @@
-"""Serve the sandbox until told to stop: `python -m sandbox --state-dir DIR [--env-file FILE]`."""
+"""Serves the sandbox until a signal stops it: `python -m sandbox --state-dir DIR [--env-file FILE]`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 from sandbox.certificates import write_private
+from sandbox.platforms import platforms
 from sandbox.server import Sandbox
 from sandbox.world import World, instant
 
@@ -24,13 +25,14 @@ def main(argv: list[str] | None = None) -> int:
         accounts=options.accounts,
         campaigns_per_account=options.campaigns_per_account,
     )
-    with Sandbox(world, options.state_dir, http_port=options.http_port, grpc_port=options.grpc_port) as sandbox:
+    platform_options = {"google_ads": {"port": options.grpc_port}}
+    with Sandbox(world, options.state_dir, http_port=options.http_port, options=platform_options) as sandbox:
         if options.env_file:
             lines = "".join(f"{key}={value}\n" for key, value in sandbox.env.items())
             write_private(options.env_file, lines.encode())
-        print(f"Google Ads  {sandbox.google_ads_endpoint} (gRPC, TLS)", flush=True)
-        print(f"Graph API   {sandbox.url}", flush=True)
-        print(f"Control     {sandbox.url}/_sandbox/", flush=True)
+        for platform, server in sandbox.servers.items():
+            print(f"{platforms()[platform].label:<12}{server.address}", flush=True)
+        print(f"{'Control':<12}{sandbox.url}/_sandbox/", flush=True)
         stop.wait()
     return 0
 
@@ -43,11 +45,11 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--now",
         type=instant,
-        help="the world's instant, UTC unless it says otherwise (default: real time)",
+        help="the world's instant, in UTC without an offset (default: real time)",
     )
     parser.add_argument("--http-port", type=int, default=0)
     parser.add_argument("--grpc-port", type=int, default=0)
-    parser.add_argument("--accounts", type=int, help="at least so many accounts per platform")
+    parser.add_argument("--accounts", type=int, help="the least number of accounts per platform")
     parser.add_argument("--campaigns-per-account", type=int)
     return parser.parse_args(argv)
 

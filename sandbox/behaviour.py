@@ -1,8 +1,8 @@
-"""How campaigns perform and how late their numbers arrive: pure functions of a seed, a campaign, a day and an age.
+"""The performance of campaigns, and how late their numbers arrive: pure functions of seed, campaign, day and age.
 
-`mature` gives a campaign's day as it stands when nothing changes any more; `served` gives what a platform shows of it
-at a certain age. Money is in hundredths of the account's currency, conversions and their value in hundredths, all of
-them integers, so that sums are exact.
+`mature` gives the final numbers of a campaign's day; `served` gives those that a platform shows at a certain age. Money
+is in hundredths of the account's currency, conversions and their value in hundredths. All are integers, so that sums
+are exact.
 """
 
 from __future__ import annotations
@@ -14,35 +14,18 @@ from functools import lru_cache
 from random import Random
 
 from sandbox.model import Account, Campaign, stable_hash
+from sandbox.platforms import platforms
 
-# Platforms go on attributing conversions to a click's day for this many days. Google: it depends on the conversion
-# actions of the account, between 60 and 90 days here; Meta: 28 days.
-GOOGLE_SETTLING_DAYS = (60, 75, 90)
-META_SETTLING_DAYS = 28
 FIRST_SHARE = 0.55  # of a day's conversions are known when the day is over
 COST_PROVISIONAL_DAYS = 3
 
-# kind: impressions a day from, to; click-through rate from, to; conversion rate from, to
-_PROFILES: dict[str, tuple[float, float, float, float, float, float]] = {
-    "SEARCH": (900, 4200, 0.028, 0.058, 0.035, 0.090),
-    "PERFORMANCE_MAX": (3000, 14000, 0.012, 0.030, 0.030, 0.075),
-    "SHOPPING": (2500, 9000, 0.011, 0.026, 0.025, 0.065),
-    "VIDEO": (4000, 16000, 0.008, 0.016, 0.010, 0.030),
-    "DISPLAY": (5000, 18000, 0.006, 0.015, 0.010, 0.028),
-    "DEMAND_GEN": (3500, 12000, 0.011, 0.024, 0.020, 0.045),
-    "OUTCOME_SALES": (3000, 13000, 0.014, 0.034, 0.025, 0.070),
-    "OUTCOME_LEADS": (2000, 9000, 0.015, 0.032, 0.040, 0.090),
-    "OUTCOME_TRAFFIC": (4000, 12000, 0.022, 0.048, 0.004, 0.015),
-    "OUTCOME_AWARENESS": (9000, 30000, 0.006, 0.014, 0.004, 0.012),
-    "OUTCOME_ENGAGEMENT": (4000, 11000, 0.012, 0.026, 0.006, 0.018),
-}
 # Monday to Sunday.
 _WEEK = (0.96, 0.92, 0.95, 1.0, 1.08, 1.16, 1.13)
 
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """What stays with a campaign: its volume, rates and prices."""
+    """The constant part of a campaign: its volume, rates and prices."""
 
     impressions: float
     ctr: float
@@ -90,14 +73,15 @@ class Metrics:
 
 
 @lru_cache(maxsize=65_536)
-def traits(seed: int, campaign: Campaign) -> Traits:
+def traits(seed: int, platform: str, campaign: Campaign) -> Traits:
     rng = Random(f"{seed}/{campaign.account_id}/{campaign.id}")
-    low, high, ctr_low, ctr_high, rate_low, rate_high = _PROFILES[campaign.kind]
+    profile = platforms()[platform].profiles[campaign.kind]
+    low, high = profile.impressions
     cpa = math.exp(rng.uniform(math.log(2.2), math.log(13.0)))
     return Traits(
         impressions=campaign.size * math.exp(rng.uniform(math.log(low), math.log(high))),
-        ctr=rng.uniform(ctr_low, ctr_high),
-        conversion_rate=rng.uniform(rate_low, rate_high),
+        ctr=rng.uniform(*profile.click_rate),
+        conversion_rate=rng.uniform(*profile.conversion_rate),
         cpa=cpa,
         order_value=cpa * rng.uniform(1.3, 6.5),
         frequency=rng.uniform(1.1, 1.7),
@@ -125,7 +109,7 @@ def _poisson(rng: Random, expected: float) -> int:
 
 def mature(seed: int, account: Account, campaign: Campaign, day: date) -> Mature:
     """The settled numbers of a campaign's day in the account's time zone."""
-    own = traits(seed, campaign)
+    own = traits(seed, account.platform, campaign)
     rng = Random(f"{seed}/{campaign.account_id}/{campaign.id}/{day.toordinal()}")
     impressions = max(0, round(own.impressions * season(day) * rng.lognormvariate(0, 0.16)))
     clicks = min(impressions, _poisson(rng, impressions * own.ctr * rng.uniform(0.9, 1.1)))
@@ -133,17 +117,16 @@ def mature(seed: int, account: Account, campaign: Campaign, day: date) -> Mature
     units = min(clicks, _poisson(rng, clicks * rate))
     price = own.cpa * own.conversion_rate
     spend = round(100 * clicks * price * rng.uniform(0.88, 1.12)) + (impressions and 1)
-    # Google splits a conversion between the clicks that led to it; Meta counts whole ones.
-    weight = rng.randint(82, 104) if account.platform == "google_ads" else 100
+    # A platform without whole conversions splits each of them between the clicks that led to it.
+    weight = 100 if platforms()[account.platform].whole_conversions else rng.randint(82, 104)
     unit_value = 0 if account.conversion == "lead" else round(own.order_value * rng.uniform(80, 120))
     return Mature(impressions, clicks, spend, units, weight, unit_value, rng.random(), rng.uniform(-0.015, 0.015))
 
 
 def settling_days(account: Account) -> int:
     """Age in days from which the account's conversions don't grow any more."""
-    if account.platform == "meta_ads":
-        return META_SETTLING_DAYS
-    return GOOGLE_SETTLING_DAYS[stable_hash(account.id, "settling") % len(GOOGLE_SETTLING_DAYS)]
+    choices = platforms()[account.platform].settling_days
+    return choices[stable_hash(account.id, "settling") % len(choices)]
 
 
 @lru_cache(maxsize=1024)
@@ -157,7 +140,7 @@ def arrived_share(age: int, settling: int) -> float:
 
 
 def served(facts: Mature, age: int, settling: int, elapsed: float) -> Metrics:
-    """What the platform shows of a day at an age in days; `elapsed` is the part of today that has passed (age 0).
+    """The numbers that the platform shows for a day at an age in days; `elapsed` is the part of today that has passed.
 
     Conversions and value never fall as the age grows. Impressions and clicks are complete after two days; cost is
     provisional for three.

@@ -1,34 +1,28 @@
-"""One HTTP server for everything that isn't gRPC: Google's token endpoint, the Graph API, the sandbox's own address."""
+"""One HTTP server for everything that isn't gRPC: the platforms' routes, and the sandbox's own address."""
 
 from __future__ import annotations
 
-import json
 import socket
 import threading
 import time
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qsl
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.responses import Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sandbox.control import Control
-from sandbox.google_ads.tokens import TokenRefused, Tokens
-from sandbox.meta_ads import wire
-from sandbox.meta_ads.graph import Graph
-
-TOKEN_PATH = "/token"
+ALL_PATHS = "/{path:path}"
 _ABORT = "mdp.abort"
 _START_TIMEOUT_S = 10
 
 
 class HttpServer:
-    """Serves on 127.0.0.1 in a thread of its own. The port is taken at once, so that others can be told of it."""
+    """Serves on 127.0.0.1 in its own thread. It takes the port at once, so that others can use the address."""
 
     def __init__(self, port: int = 0) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -69,52 +63,24 @@ class HttpServer:
         self._socket.close()
 
 
-def build_app(graph: Graph, tokens: Tokens, control: Control) -> Starlette:
-    """The routes: /token, /_sandbox/…, and everything else is Graph's."""
-
-    async def token(request: Request) -> Response:
-        try:
-            return JSONResponse(tokens.exchange(await _form(request)))
-        except TokenRefused as refused:
-            return JSONResponse({"error": refused.error, "error_description": str(refused)}, status_code=400)
-
-    async def graph_api(request: Request) -> Response:
-        answer = await run_in_threadpool(graph.handle, await _graph_request(request))
-        if answer.cut:
-            request.scope[_ABORT]()
-            return Response()
-        body = answer.body if isinstance(answer.body, str) else json.dumps(answer.body, ensure_ascii=False)
-        return Response(body, answer.status, answer.headers)
-
-    return Starlette(
-        routes=[
-            Route(TOKEN_PATH, token, methods=["POST"]),
-            *control.routes(),
-            Route("/{path:path}", graph_api, methods=["GET", "POST"]),
-        ]
-    )
+def build_app(routes: Iterable[BaseRoute]) -> Starlette:
+    """An app with these routes. A route for all paths comes last, so that it hides no other one."""
+    return Starlette(routes=sorted(routes, key=lambda route: getattr(route, "path", "") == ALL_PATHS))
 
 
-async def _form(request: Request) -> dict[str, str]:
+async def form(request: Request) -> dict[str, str]:
+    """The fields of a form in the request's body."""
     return dict(parse_qsl((await request.body()).decode(), keep_blank_values=True))
 
 
-async def _graph_request(request: Request) -> wire.Request:
-    params = dict(request.query_params)
-    if request.method == "POST":
-        params |= await _form(request)
-    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
-    return wire.Request(
-        method=request.method,
-        path=request.url.path,
-        url=str(request.url.replace(query="")),
-        params=params,
-        bearer=bearer if scheme.lower() == "bearer" else None,
-    )
+def cut_connection(request: Request) -> Response:
+    """Cuts the request's connection. The response never arrives."""
+    request.scope[_ABORT]()
+    return Response()
 
 
 class _WithConnection:
-    """Keeps the way to cut a connection at hand: ASGI has no word for it, but uvicorn's `send` belongs to one."""
+    """Gives each request a function that cuts its connection: ASGI has none, but uvicorn's `send` belongs to one."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""What the fictional world is made of: clients, ad accounts and campaign slots, and how a slot becomes campaigns.
+"""The parts of the fictional world: ad accounts and campaign slots, and the campaigns that a slot gives.
 
 Nothing here depends on the clock. A campaign's life follows from the calendar alone, never from "now", so that a
 server started a week later shows the same history.
@@ -14,8 +14,7 @@ from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-Platform = Literal["google_ads", "meta_ads"]
-PLATFORMS: tuple[Platform, ...] = ("google_ads", "meta_ads")
+from sandbox.platforms import platforms
 
 # always: runs every day; flight: runs in bursts and is paused in between; promo: every season a new campaign, which is
 # removed when it is over.
@@ -29,7 +28,7 @@ PROMO_PERIOD, PROMO_DAYS, PROMO_PAUSED_DAYS = 60, 25, 3
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place for a campaign. `kind` is Google's channel type or Meta's objective; `size` scales its volume."""
+    """A place for campaigns. `kind` is one of the platform's profiles; `size` scales the volume."""
 
     name: str
     kind: str
@@ -39,14 +38,14 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An ad account as its platform knows it. `id` has digits only; an ad day is a day in `time_zone`.
+    """An ad account of a platform. An ad day is a day in `time_zone`.
 
     `direct` says whether the sandbox's user can reach the account without naming its manager; `manager_id` is the
-    account one level above. `conversion` is what the account's conversions are on Meta: `omni` (a purchase stands under
-    `omni_purchase` and its sisters), `purchase` (no `omni_purchase`), `lead`.
+    account one level above. `conversion` matters on Meta: `omni` (a purchase is under `omni_purchase` and its
+    sisters), `purchase` (no `omni_purchase`), `lead`.
     """
 
-    platform: Platform
+    platform: str
     id: str
     name: str
     currency: str
@@ -97,7 +96,7 @@ class Campaign:
         return True
 
     def status_on(self, day: date) -> Literal["ENABLED", "PAUSED", "REMOVED"]:
-        """What the campaign's status is on a day: its state at the end of that day."""
+        """The campaign's status at the end of a day."""
         if self.last_day is not None and day > self.last_day + timedelta(days=PROMO_PAUSED_DAYS):
             return "REMOVED"
         return "ENABLED" if self.runs_on(day) else "PAUSED"
@@ -113,9 +112,8 @@ def stable_hash(*parts: object) -> int:
 
 
 def _campaign_id(account: Account, slot: int, season: int) -> int:
-    # Google's ids have 11 digits. Meta's have 18, more than a double can hold exactly: as in reality.
     number = stable_hash(account.platform, account.id, "campaign") % 700_000 * 100_000 + slot * 100 + season
-    return number + (20_000_000_000 if account.platform == "google_ads" else 120_200_000_000_000_000)
+    return number + platforms()[account.platform].first_campaign_id
 
 
 def _promo(account: Account, index: int, slot: Slot, phase: int, season: int) -> Campaign:

@@ -1,12 +1,10 @@
-"""What was asked of the sandbox: counts per platform, method and account, and the last requests one by one."""
+"""The requests to the sandbox: counts by platform, method and account, and the last requests."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter, deque
 from typing import Any
-
-from sandbox.model import Platform
 
 _KEEP = 2000
 
@@ -19,12 +17,12 @@ class RequestLog:
         self._counts: Counter[tuple[str, str, str | None]] = Counter()
         self._last: deque[dict[str, Any]] = deque(maxlen=_KEEP)
 
-    def add(self, platform: Platform, method: str, account_id: str | None = None, **details: Any) -> None:
+    def add(self, platform: str, method: str, account_id: str | None = None, **details: Any) -> None:
         with self._lock:
             self._counts[platform, method, account_id] += 1
             self._last.append({"platform": platform, "method": method, "account_id": account_id, **details})
 
-    def count(self, platform: Platform | None = None, method: str | None = None, account_id: str | None = None) -> int:
+    def count(self, platform: str | None = None, method: str | None = None, account_id: str | None = None) -> int:
         """How many requests match; what isn't given matches anything."""
         wanted = (platform, method, account_id)
         with self._lock:

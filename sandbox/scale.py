@@ -1,16 +1,12 @@
-"""A larger world for measurements: more accounts and more campaigns, made up by counting."""
+"""A larger world for measurements: numbered accounts and campaigns in addition to the named ones."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sandbox.model import PLATFORMS, Account, Slot
-
-_KINDS = {
-    "google_ads": ("SEARCH", "PERFORMANCE_MAX", "SHOPPING", "DISPLAY"),
-    "meta_ads": ("OUTCOME_SALES", "OUTCOME_TRAFFIC"),
-}
+from sandbox.model import Account, Slot
+from sandbox.platforms import platforms
 
 
 def enlarge(
@@ -18,12 +14,11 @@ def enlarge(
 ) -> tuple[Account, ...]:
     """At least `accounts` serving accounts per platform, each with at least `campaigns_per_account` slots."""
     grown = list(cast)
-    for platform in PLATFORMS:
-        serving = sum(account.platform == platform and account.serves_ads for account in cast)
+    for platform in platforms().values():
+        serving = sum(account.platform == platform.name and account.serves_ads for account in cast)
         for number in range(serving, accounts or 0):
-            id_ = f"{9_000_000_000 + number}" if platform == "google_ads" else f"{900_000_000_000_000 + number}"
-            slots = _slots(platform, 4, first=0)
-            grown.append(Account(platform, id_, f"Bench {number:04}", "EUR", "Europe/Berlin", "bench", slots))
+            id_, slots = platform.numbered_account(number), _slots(platform.name, 4, first=0)
+            grown.append(Account(platform.name, id_, f"Bench {number:04}", "EUR", "Europe/Berlin", "bench", slots))
     if campaigns_per_account is None:
         return tuple(grown)
     return tuple(
@@ -33,5 +28,5 @@ def enlarge(
 
 
 def _slots(platform: str, count: int, *, first: int) -> tuple[Slot, ...]:
-    kinds = _KINDS[platform]
+    kinds = platforms()[platform].numbered_kinds
     return tuple(Slot(f"Bench campaign {n:05}", kinds[n % len(kinds)]) for n in range(first, count))

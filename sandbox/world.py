@@ -1,7 +1,7 @@
 """One coherent fictional world of advertising, as it looks at a given instant.
 
 All numbers follow from (seed, now): asking for one day computes that day only, and two worlds with the same seed and
-the same now give the same rows. What tests change by hand (a restated day, a day emptied) lies over that as edits.
+the same now give the same rows. Edits come on top: a test can restate or empty a day.
 """
 
 from __future__ import annotations
@@ -12,28 +12,20 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
-from sandbox.accounts import CAST
 from sandbox.behaviour import Mature, Metrics, mature, served, settling_days
-from sandbox.model import (
-    PLATFORMS,
-    Account,
-    Campaign,
-    Platform,
-    campaigns_running,
-    campaigns_until,
-    stable_hash,
-)
+from sandbox.model import Account, Campaign, campaigns_running, campaigns_until, stable_hash
+from sandbox.platforms import platforms
 from sandbox.rows import CampaignDay, normalised
 from sandbox.scale import enlarge
 
-HISTORY_MONTHS = 37  # both platforms keep daily numbers that long
+HISTORY_MONTHS = 37  # the platforms keep daily numbers for that long
 _OUTAGE_ONE_DAY_IN = 47
 _CACHE_LIMIT = 300_000  # campaign days
 
 
 @dataclass(slots=True)
 class _Edits:
-    """What was changed by hand about one account's day."""
+    """The edits of one account's day."""
 
     empty: bool | None = None
     factors: list[tuple[int | None, float, frozenset[str]]] = field(default_factory=list)
@@ -41,7 +33,7 @@ class _Edits:
 
 
 class World:
-    """The facts behind both sandbox servers.
+    """The facts behind all sandbox servers.
 
     `now` is an aware datetime; without it the world lives in real time. `accounts` (per platform) and
     `campaigns_per_account` make the world larger for measurements. Safe to use from several threads.
@@ -58,12 +50,13 @@ class World:
         self.seed = seed
         self._lock = threading.RLock()
         self._now = _aware(now)
-        self._cast = enlarge(CAST, accounts=accounts, campaigns_per_account=campaigns_per_account)
+        named = [account for platform in platforms().values() for account in platform.accounts]
+        self._cast = enlarge(named, accounts=accounts, campaigns_per_account=campaigns_per_account)
         self._by_id = {(account.platform, account.id): account for account in self._cast}
-        self._edits: dict[tuple[Platform, str, date], _Edits] = {}
+        self._edits: dict[tuple[str, str, date], _Edits] = {}
         self._edit_count = 0
         self._mature_rows = 0
-        self._mature: dict[tuple[Platform, str, date], tuple[tuple[Campaign, Mature], ...]] = {}
+        self._mature: dict[tuple[str, str, date], tuple[tuple[Campaign, Mature], ...]] = {}
 
     # --- the clock
 
@@ -92,14 +85,14 @@ class World:
         with self._lock:
             return self._edit_count, self.now.replace(minute=0, second=0, microsecond=0)
 
-    # --- the cast
+    # --- the accounts
 
-    def accounts(self, platform: Platform) -> tuple[Account, ...]:
+    def accounts(self, platform: str) -> tuple[Account, ...]:
         """All accounts of the platform: managers and closed ones too."""
         return tuple(account for account in self._cast if account.platform == platform)
 
-    def account(self, platform: Platform, account_id: str) -> Account | None:
-        return self._by_id.get((platform, normal_id(account_id)))
+    def account(self, platform: str, account_id: str) -> Account | None:
+        return self._by_id.get((platform, normal_id(platform, account_id)))
 
     def campaigns(self, account: Account) -> tuple[Campaign, ...]:
         """All campaigns that existed up to the account's today, removed ones included."""
@@ -122,18 +115,18 @@ class World:
                 yield CampaignDay(account, campaign, day, metrics)
 
     def truth(
-        self, platform: Platform | None, start: date, end: date, *, account_ids: Iterable[str] | None = None
+        self, platform: str | None, start: date, end: date, *, account_ids: Iterable[str] | None = None
     ) -> list[dict[str, Any]]:
-        """What a mart of the grain campaign and day must show for start <= day < end, as the world is now.
+        """The rows that a mart by campaign and day must have for start <= day < end, as the world is now.
 
-        Without a platform: of both. See `rows.normalised` for the columns.
+        Without a platform: of all. See `rows.normalised` for the columns.
         """
-        wanted = None if account_ids is None else {normal_id(account_id) for account_id in account_ids}
+        written = None if account_ids is None else list(account_ids)
         return [
             normalised(row)
-            for each in ((platform,) if platform else PLATFORMS)
+            for each in ((platform,) if platform else platforms())
             for account in self.accounts(each)
-            if wanted is None or account.id in wanted
+            if written is None or account.id in {normal_id(each, account_id) for account_id in written}
             for row in self.campaign_days(account, start, end)
         ]
 
@@ -148,7 +141,7 @@ class World:
         facts = () if empty else self._mature_day(account, day)
         rows = [(campaign, served(settled, age, settling, elapsed)) for campaign, settled in facts]
         if edits is not None:
-            rows = _edited(rows, edits, self.campaigns(account), whole=account.platform == "meta_ads")
+            rows = _edited(rows, edits, self.campaigns(account), whole=platforms()[account.platform].whole_conversions)
         return [(campaign, metrics) for campaign, metrics in rows if metrics]
 
     def _is_outage(self, account: Account, day: date) -> bool:
@@ -172,7 +165,7 @@ class World:
 
     def restate(
         self,
-        platform: Platform,
+        platform: str,
         account_id: str,
         day: date,
         *,
@@ -188,16 +181,14 @@ class World:
         with self._lock:
             self._edit(platform, account_id, day).factors.append((campaign, factor, names))
 
-    def empty_day(self, platform: Platform, account_id: str, day: date) -> None:
+    def empty_day(self, platform: str, account_id: str, day: date) -> None:
         """From now on the day has no rows."""
         with self._lock:
             edits = self._edit(platform, account_id, day)
             edits.empty = True
             edits.rows.clear()
 
-    def add_rows(
-        self, platform: Platform, account_id: str, day: date, rows: Mapping[int, Metrics] | None = None
-    ) -> None:
+    def add_rows(self, platform: str, account_id: str, day: date, rows: Mapping[int, Metrics] | None = None) -> None:
         """Make rows appear: the given metrics by campaign id, or else the day's ordinary rows on an empty day."""
         with self._lock:
             edits = self._edit(platform, account_id, day)
@@ -217,21 +208,22 @@ class World:
             self._edits.clear()
             self._edit_count += 1
 
-    def _edit(self, platform: Platform, account_id: str, day: date) -> _Edits:
+    def _edit(self, platform: str, account_id: str, day: date) -> _Edits:
         account = self._require(platform, account_id)
         self._edit_count += 1
         return self._edits.setdefault((account.platform, account.id, day), _Edits())
 
-    def _require(self, platform: Platform, account_id: str) -> Account:
+    def _require(self, platform: str, account_id: str) -> Account:
         account = self.account(platform, account_id)
         if account is None:
             raise ValueError(f"no account {account_id!r} on {platform}")
         return account
 
 
-def normal_id(account_id: str) -> str:
-    """An account id as digits only: without dashes and without Meta's `act_`."""
-    return str(account_id).removeprefix("act_").replace("-", "")
+def normal_id(platform: str, account_id: str) -> str:
+    """An account id as the platform's API takes it, whichever way it is written."""
+    known = platforms()
+    return known[platform].normal_id(str(account_id)) if platform in known else str(account_id)
 
 
 def instant(text: str) -> datetime:
@@ -247,12 +239,12 @@ def _aware(moment: datetime | None) -> datetime | None:
 
 
 def _check_servable(account: Account, metrics: Metrics) -> None:
-    """Meta counts whole conversions; what has no conversion, or is a lead, has no value."""
-    if account.platform != "meta_ads":
+    """Raises ``ValueError`` for numbers that the platform can't report: parts of conversions, or a lead's value."""
+    if not platforms()[account.platform].whole_conversions:
         return
     worthless = account.conversion == "lead" or not metrics.conversions
     if metrics.conversions % 100 or (worthless and metrics.conversion_value):
-        raise ValueError(f"Meta can't report {metrics} on {account.id}")
+        raise ValueError(f"{platforms()[account.platform].label} can't report {metrics} on {account.id}")
 
 
 def _edited(
@@ -269,7 +261,7 @@ def _edited(
 
 def _scaled(metrics: Metrics, factor: float, names: frozenset[str], whole: bool) -> Metrics:
     scaled = {name: round(getattr(metrics, name) * factor) for name in names}
-    if whole and "conversions" in scaled:  # Meta counts whole conversions, and none of them has no value
+    if whole and "conversions" in scaled:  # without a conversion there is no value
         scaled["conversions"] = round(scaled["conversions"] / 100) * 100
         if not scaled["conversions"]:
             scaled["conversion_value"] = 0

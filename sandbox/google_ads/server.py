@@ -121,7 +121,7 @@ class GoogleAdsServer:
         self._requests.add(
             "google_ads",
             method,
-            normal_id(customer_id),
+            normal_id("google_ads", customer_id),
             version=call.version,
             query=text,
             login_customer_id=login,

@@ -45,7 +45,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     shared.mkdir(exist_ok=True)
     server_certificate(shared)
     shutil.copytree(shared, own, ignore=lambda _, names: [n for n in names if not n.endswith(".pem")])
-    with Sandbox(World(seed=11, now=NOW), own, google_page_rows=100) as running:
+    with Sandbox(World(seed=11, now=NOW), own, options={"google_ads": {"page_rows": 100}}) as running:
         os.environ["GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"] = running.env["GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"]
         yield running
 

@@ -37,7 +37,7 @@ Graph = Callable[..., dict[str, Any]]
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """A running sandbox. gRPC reads its trusted authorities once per process, so that all tests share a directory."""
     state_dir = tmp_path_factory.getbasetemp() / "sandbox"
-    with Sandbox(World(seed=SEED, now=NOW), state_dir, google_page_rows=100) as running:
+    with Sandbox(World(seed=SEED, now=NOW), state_dir, options={"google_ads": {"page_rows": 100}}) as running:
         os.environ["GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"] = running.env["GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"]
         yield running
 

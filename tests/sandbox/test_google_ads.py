@@ -221,7 +221,7 @@ def test_both_names_of_the_machine_are_in_the_certificate(sandbox: Sandbox, goog
     by_address = GoogleAdsClient(
         credentials=client.credentials,
         developer_token=client.developer_token,
-        endpoint=f"127.0.0.1:{sandbox.google_ads.port}",
+        endpoint=f"127.0.0.1:{sandbox.servers['google_ads'].grpc.port}",
         version="v26",
     )
     assert by_address.get_service("CustomerService").list_accessible_customers().resource_names

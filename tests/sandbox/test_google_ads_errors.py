@@ -112,7 +112,7 @@ def test_a_missing_developer_token_is_refused(google_client: Callable[..., Googl
 def test_a_call_without_a_valid_token_is_unauthenticated(sandbox: Sandbox, ads: Ads) -> None:
     ads(CUSTOMER)
     with open(sandbox.env["GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"], "rb") as file:
-        channel = grpc.secure_channel(sandbox.google_ads_endpoint, grpc.ssl_channel_credentials(file.read()))
+        channel = grpc.secure_channel(sandbox.env["GOOGLE_ADS_ENDPOINT"], grpc.ssl_channel_credentials(file.read()))
     method = channel.unary_unary("/google.ads.googleads.v26.services.CustomerService/ListAccessibleCustomers")
     with channel:
         for header in ((), (("authorization", "Bearer nonsense"),), (("authorization", "Basic x"),)):
@@ -126,7 +126,7 @@ def test_a_call_without_a_valid_token_is_unauthenticated(sandbox: Sandbox, ads: 
 
 def test_unknown_methods_and_versions_are_unimplemented(sandbox: Sandbox) -> None:
     with open(sandbox.env["GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"], "rb") as file:
-        channel = grpc.secure_channel(sandbox.google_ads_endpoint, grpc.ssl_channel_credentials(file.read()))
+        channel = grpc.secure_channel(sandbox.env["GOOGLE_ADS_ENDPOINT"], grpc.ssl_channel_credentials(file.read()))
     with channel:
         for path in ("v12.services.GoogleAdsService/Search", "v26.services.GoogleAdsService/Mutate"):
             with pytest.raises(grpc.RpcError) as raised:

@@ -186,13 +186,13 @@ def test_rows_can_be_malformed_or_stand_twice(sandbox: Sandbox, graph: Graph) ->
 
 
 def test_a_large_answer_needs_a_report_run(sandbox: Sandbox, graph: Graph) -> None:
-    sandbox.meta_ads.reduce_data_rows = 5
+    sandbox.servers["meta_ads"].graph.reduce_data_rows = 5
     try:
         assert _codes(_refusal(lambda: graph(ACT, "insights", **WEEK)))[1:] == (100, 1487534)
         run = graph(ACT, "insights", method="POST", **WEEK)["report_run_id"]
         assert run
     finally:
-        sandbox.meta_ads.reduce_data_rows = 1_000_000
+        sandbox.servers["meta_ads"].graph.reduce_data_rows = 1_000_000
 
 
 def test_a_report_run_goes_through_its_states(graph: Graph, all_pages: Callable[..., Any]) -> None:

@@ -178,7 +178,7 @@ def test_the_servers_are_on_this_machine_only(sandbox: Sandbox) -> None:
         re.MULTILINE,
     )
     loopback = {"0100007F", "0000000000000000FFFF00000100007F"}
-    for port in (sandbox.google_ads.port, int(sandbox.url.rpartition(":")[2])):
+    for port in (sandbox.servers["google_ads"].grpc.port, int(sandbox.url.rpartition(":")[2])):
         addresses = {address for address, number in listening if int(number, 16) == port}
         assert addresses
         assert addresses <= loopback
@@ -251,8 +251,8 @@ def test_the_clients_file_lists_exactly_this_world() -> None:
 
 
 def test_account_ids_are_written_in_several_ways() -> None:
-    assert {normal_id(text) for text in ("412-308-7751", "4123087751")} == {"4123087751"}
-    assert normal_id("act_301400000000101") == "301400000000101"
+    assert {normal_id("google_ads", text) for text in ("412-308-7751", "4123087751")} == {"4123087751"}
+    assert normal_id("meta_ads", "act_301400000000101") == "301400000000101"
 
 
 def test_the_sandbox_imports_nothing_else_of_the_project() -> None:

@@ -48,7 +48,7 @@ def _exchange(sandbox: Sandbox, claims: dict[str, Any], grant_type: str = GRANT_
 def test_the_vendors_library_gets_a_token(sandbox: Sandbox) -> None:
     credentials = Credentials.from_service_account_file(sandbox.env["GOOGLE_ADS_JSON_KEY_FILE_PATH"], scopes=[SCOPE])
     credentials.refresh(Request())
-    assert credentials.valid and sandbox.tokens.state(credentials.token) == "valid"
+    assert credentials.valid and sandbox.servers["google_ads"].tokens.state(credentials.token) == "valid"
 
 
 def test_a_good_assertion_is_exchanged(sandbox: Sandbox) -> None:

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from sandbox import Metrics, World
 from sandbox.behaviour import arrived_share, settling_days
-from sandbox.model import PLATFORMS, Account
+from sandbox.model import Account
+from sandbox.platforms import platforms
 
 from .conftest import META_SALES, NORDLICHT, NOW
 
-SERVING = [account for platform in PLATFORMS for account in World(now=NOW).accounts(platform) if account.serves_ads]
+SERVING = [account for platform in platforms() for account in World(now=NOW).accounts(platform) if account.serves_ads]
 accounts = st.sampled_from(SERVING)
 days_ago = st.integers(min_value=0, max_value=120)
 instants = st.datetimes(min_value=datetime(2026, 1, 1), max_value=datetime(2027, 6, 1), timezones=st.just(timezone.utc))
@@ -212,7 +213,7 @@ def test_meta_restates_whole_conversions() -> None:
 
 def test_a_world_can_be_larger() -> None:
     world = World(now=NOW, accounts=20, campaigns_per_account=30)
-    for platform in PLATFORMS:
+    for platform in platforms():
         serving = [a for a in world.accounts(platform) if a.serves_ads]
         assert len(serving) == 20
         assert all(len(_rows(world, a, date(2026, 10, 2))) >= 15 for a in serving[-5:])

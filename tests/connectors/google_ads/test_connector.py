@@ -372,7 +372,7 @@ def test_an_endpoint_is_taken_with_or_without_a_scheme(setting: str | None, targ
 
 
 def test_an_endpoint_with_a_scheme_works(google_settings: Settings, sandbox: Sandbox) -> None:
-    google = GoogleAdsConnector(google_settings(endpoint=f"https://{sandbox.google_ads_endpoint}/"), retry=FAST)
+    google = GoogleAdsConnector(google_settings(endpoint=f"https://{sandbox.env['GOOGLE_ADS_ENDPOINT']}/"), retry=FAST)
     assert account_of(google).currency == "EUR"
 
 

@@ -16,7 +16,7 @@ from mdp_dagster.connectors.google_ads import GoogleAdsConnector
 from mdp_dagster.connectors.google_ads.settings import GoogleAdsSettings
 from mdp_dagster.connectors.retry import RetryPolicy
 from sandbox import Sandbox
-from sandbox.faults import KINDS
+from sandbox.google_ads.faults import FAULTS
 from tests.connectors.conftest import FAST, GOOGLE_DIRECT, LAST_MONTH, account_of, causes, rows_of
 from tests.connectors.google_ads.test_connector import as_truth, truth
 
@@ -83,7 +83,7 @@ def test_a_fault_that_passes_loses_and_doubles_nothing(
 
 def test_every_kind_of_fault_is_covered() -> None:
     covered = {kind for kind, _, _ in OUTCOMES} | {"slow", "malformed", "duplicate_rows"}
-    assert covered == set(KINDS["google_ads"])
+    assert covered == set(FAULTS)
 
 
 def test_a_long_quota_names_its_delay_and_is_not_tried_again(google: GoogleAdsConnector, sandbox: Sandbox) -> None:
@@ -204,7 +204,7 @@ def test_a_certificate_that_nobody_trusts_names_the_variable(google_settings: Se
     from sandbox import World
 
     with Sandbox(World(), tmp_path) as stranger:
-        google = GoogleAdsConnector(google_settings(endpoint=stranger.google_ads_endpoint), retry=FAST)
+        google = GoogleAdsConnector(google_settings(endpoint=stranger.env["GOOGLE_ADS_ENDPOINT"]), retry=FAST)
         with pytest.raises(PlatformError, match="GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"):
             google.accounts([ACCOUNT])
 

@@ -15,7 +15,7 @@ from mdp_dagster.connectors.meta_ads.errors import TooMuchDataError
 from mdp_dagster.connectors.meta_ads.settings import MetaAdsSettings
 from mdp_dagster.connectors.retry import RetryPolicy
 from sandbox import Sandbox
-from sandbox.faults import KINDS
+from sandbox.meta_ads.faults import FAULTS
 from tests.connectors.conftest import FAST, LAST_MONTH, META, account_of, causes, rows_of
 from tests.connectors.meta_ads.test_connector import as_truth, truth
 
@@ -93,7 +93,7 @@ def test_a_fault_that_passes_loses_and_doubles_nothing(
 
 def test_every_kind_of_fault_is_covered() -> None:
     here = {kind for kind, _, _ in OUTCOMES} | {"slow", "malformed", "duplicate_rows", "usage_high"}
-    assert here | {"async_failed", "async_stuck"} == set(KINDS["meta_ads"])
+    assert here | {"async_failed", "async_stuck"} == set(FAULTS)
 
 
 def test_a_throttle_names_its_delay_and_is_not_tried_again(meta: MetaAdsConnector, sandbox: Sandbox) -> None:

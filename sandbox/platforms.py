@@ -1,0 +1,127 @@
+"""The sandbox's platforms: one for each folder of `sandbox/` with a `platform.py`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
+    from sandbox.faults import FaultKind, Faults
+    from sandbox.model import Account
+    from sandbox.requestlog import RequestLog
+    from sandbox.world import World
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The range of a campaign's daily impressions and rates, by its kind."""
+
+    impressions: tuple[float, float]
+    click_rate: tuple[float, float]
+    conversion_rate: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ServerContext:
+    """All that a platform's server is made from.
+
+    Args:
+        world: The numbers to serve.
+        faults: The active faults.
+        requests: The log for every request.
+        state_dir: The folder for keys and certificates, which outlive the server.
+        url: The address of the sandbox's HTTP server, which serves the platform's routes.
+        options: The options for this platform, from ``Sandbox(options=...)``.
+    """
+
+    world: World
+    faults: Faults
+    requests: RequestLog
+    state_dir: Path
+    url: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class PlatformServer(ABC):
+    """A platform's server. Everything on HTTP is a route; another protocol starts and stops a server of its own."""
+
+    @property
+    @abstractmethod
+    def address(self) -> str:
+        """The address, for people."""
+
+    @property
+    @abstractmethod
+    def environment(self) -> dict[str, str]:
+        """The environment variables that direct a connector to this server."""
+
+    @abstractmethod
+    def routes(self) -> list[BaseRoute]:
+        """Its routes on the sandbox's HTTP server. The sandbox puts a route for all paths last."""
+
+    def start(self) -> None:  # noqa: B027  # a server that only has routes needs neither of these two
+        """Starts to serve."""
+
+    def stop(self) -> None:  # noqa: B027
+        """Stops, and wakes the requests that wait."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """One platform of the sandbox.
+
+    Args:
+        name: The folder's name, which is also the source's name.
+        label: The platform's name for people.
+        accounts: Its ad accounts.
+        profiles: The behaviour of campaigns, by their kind.
+        settling_days: An account's conversions grow for one of these numbers of days.
+        first_campaign_id: The campaigns' ids begin here.
+        first_numbered_account: The ids of the accounts that only measurements use begin here.
+        numbered_kinds: The campaign kinds of those accounts.
+        faults: The kinds of faults that its server can play.
+        new_server: Makes its server.
+        normal_id: Turns a written account id into the one that the API takes.
+        whole_conversions: True if the platform counts whole conversions, and gives none of them a value.
+    """
+
+    name: str
+    label: str
+    accounts: tuple[Account, ...]
+    profiles: Mapping[str, Profile]
+    settling_days: tuple[int, ...]
+    first_campaign_id: int
+    first_numbered_account: int
+    numbered_kinds: tuple[str, ...]
+    faults: Mapping[str, FaultKind]
+    new_server: Callable[[ServerContext], PlatformServer]
+    normal_id: Callable[[str], str] = str
+    whole_conversions: bool = False
+
+    def numbered_account(self, number: int) -> str:
+        """The id of an account that only measurements use."""
+        return str(self.first_numbered_account + number)
+
+
+@lru_cache(maxsize=1)
+def platforms() -> dict[str, Platform]:
+    """The platforms by name, sorted."""
+    package = importlib.import_module("sandbox")
+    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.ispkg)
+    return {name: _declared(name) for name in names}
+
+
+def _declared(name: str) -> Platform:
+    if importlib.util.find_spec(f"sandbox.{name}.platform") is None:
+        raise RuntimeError(f"sandbox/{name} has no platform.py → add it, as in sandbox/meta_ads/platform.py")
+    platform: Platform = importlib.import_module(f"sandbox.{name}.platform").PLATFORM
+    return platform
