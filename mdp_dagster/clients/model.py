@@ -86,7 +86,7 @@ class AccountRef(_Strict):
 
     @property
     def options(self) -> dict[str, str]:
-        """What the file sets for the account beyond its id, by option. Only the account's source interprets them."""
+        """The options that the file sets for the account, by name. Only the account's source interprets them."""
         return self.model_dump(exclude={"id"}, exclude_none=True)
 
 

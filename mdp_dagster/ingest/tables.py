@@ -1,4 +1,4 @@
-"""Raw's tables: one per report, the ledger, the rejects, the accounts."""
+"""The raw tables: one for each report, the ledger, the rejects and the account registry."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ _ACCOUNTS: _Columns = (
     (
         "extract_run_id",
         pa.string(),
-        "What wrote the row: an extract, or the Dagster run of a dbt build that found a change in the clients file.",
+        "The extract that wrote the row, or the Dagster run of a dbt build that found a change in the clients file.",
     ),
     ("ingested_at", UTC, "When the row was written (UTC). The newest row of an account counts."),
 )
@@ -101,8 +101,8 @@ def _descriptions(columns: _Columns) -> dict[str, str]:
 EXTRACTS = Table(
     name="raw__extracts",
     description=(
-        "The extract ledger. Grain: source × report × account × day × extract_run_id. The newest row (extracted_at) of "
-        "a day says under which effective_run_id its current rows stand."
+        "The extract ledger. Grain: source × report × account × day × extract_run_id. The newest row of a day (by "
+        "extracted_at) decides which raw rows are current: those with its effective_run_id."
     ),
     schema=_schema(_EXTRACTS),
     descriptions=_descriptions(_EXTRACTS),
@@ -114,8 +114,8 @@ EXTRACTS = Table(
 REJECTS = Table(
     name="raw__rejects",
     description=(
-        "Rows that could not be taken: without their key, outside the window, or of the wrong type. Grain: one "
-        "rejected row per pull. `date` is empty where the row had no readable day."
+        "Rejected rows: without their key, outside the window, or with a value of the wrong type. Grain: one rejected "
+        "row of an extract."
     ),
     schema=_schema(_REJECTS),
     descriptions=_descriptions(_REJECTS),
@@ -126,8 +126,8 @@ REJECTS = Table(
 ACCOUNTS = Table(
     name="raw__accounts",
     description=(
-        "Whose account it is. Grain: source × account × ingested_at; the newest row of an account counts. A row is "
-        "added when the platform or the clients file says something new."
+        "The account registry: each account's client and settings. Grain: source × account × ingested_at. The newest "
+        "row of an account counts. A row is added when the source's or the clients file's data changes."
     ),
     schema=_schema(_ACCOUNTS),
     descriptions=_descriptions(_ACCOUNTS),

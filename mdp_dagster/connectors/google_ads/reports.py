@@ -22,7 +22,7 @@ _ACCOUNT = (
     Column("customer_id", ColumnType.INTEGER, "Account (customer) id."),
     Column("customer_descriptive_name", ColumnType.STRING, "Account name."),
     Column("customer_currency_code", ColumnType.STRING, "Currency of the account's money.", "ISO 4217"),
-    Column("customer_time_zone", ColumnType.STRING, "Time zone whose days the rows are.", "IANA"),
+    Column("customer_time_zone", ColumnType.STRING, "Time zone of the account and of the days.", "IANA"),
 )
 _CAMPAIGN = (
     Column("campaign_id", ColumnType.INTEGER, "Campaign id."),

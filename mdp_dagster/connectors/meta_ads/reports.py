@@ -31,12 +31,12 @@ CAMPAIGN_STATUS = {"campaign_status": "status", "campaign_effective_status": "ef
 _ACCOUNT = (
     Column("account_name", ColumnType.STRING, "Account name."),
     Column("account_currency", ColumnType.STRING, "Currency of the account's money.", "ISO 4217"),
-    Column(TIME_ZONE, ColumnType.STRING, "Time zone whose days the rows are; of the account.", "IANA"),
+    Column(TIME_ZONE, ColumnType.STRING, "Time zone of the account and of the days.", "IANA"),
 )
 _CAMPAIGN = (
     Column("campaign_id", ColumnType.STRING, "Campaign id."),
     Column("campaign_name", ColumnType.STRING, "Campaign name when the row was extracted."),
-    Column("campaign_status", ColumnType.STRING, "Status that was set, when the row was extracted."),
+    Column("campaign_status", ColumnType.STRING, "Status as set by the advertiser, when the row was extracted."),
     Column("campaign_effective_status", ColumnType.STRING, "Status in effect when the row was extracted."),
     Column("objective", ColumnType.STRING, "Campaign objective when the row was extracted."),
 )
@@ -49,16 +49,21 @@ _METRICS = (
     Column("clicks", ColumnType.INTEGER_TEXT, "Clicks of all kinds."),
     Column("spend", ColumnType.DECIMAL_TEXT, "Spend.", "the account's currency"),
     Column("reach", ColumnType.INTEGER_TEXT, "People reached; not additive."),
-    Column("inline_link_clicks", ColumnType.INTEGER_TEXT, "Clicks on links that leave the ad."),
+    Column(
+        "inline_link_clicks",
+        ColumnType.INTEGER_TEXT,
+        "Clicks on links within the ad. Meta leaves it out if there are none.",
+    ),
     Column(
         "actions",
         ColumnType.JSON_TEXT,
-        "Actions by action_type. One purchase appears under several types: choose one, never sum.",
+        "Actions by action_type, as a JSON list, sorted. One purchase appears under several types: choose one, never "
+        "sum. Meta leaves it out if there are none.",
     ),
     Column(
         "action_values",
         ColumnType.JSON_TEXT,
-        "Values of the actions by action_type.",
+        "Values of the actions by action_type, as a JSON list, sorted.",
         "the account's currency",
     ),
 )
