@@ -21,12 +21,14 @@ def set_clock(timestamp: float, jumps: Connection) -> None:
     def deadline(timeout: float | None) -> float | None:
         return None if timeout is None else escape_hatch.time.time() + timeout
 
-    # gRPC's core, below Python, still lives by the machine's clock, and is told deadlines as times of day. And a
-    # machine that is hours off gets no token from Google at all, and no pull to look at: tokens are asked for by the
-    # right time.
+    # gRPC's core is below Python and has the machine's clock, so a deadline must be a time of that clock.
     _channel._deadline = deadline
-    _helpers.utcnow = lambda: escape_hatch.datetime.datetime.now(timezone.utc).replace(tzinfo=None)
+    right_time = datetime.now(timezone.utc)
     clock = time_machine.travel(timestamp, tick=True).start()
+    # A machine with a clock that is hours wrong does not get a token from Google, so there would not be a pull to
+    # look at. So tokens have the time that this process had before. In the tests, that is not the machine's either.
+    ahead = right_time - escape_hatch.datetime.datetime.now(timezone.utc)
+    _helpers.utcnow = lambda: (escape_hatch.datetime.datetime.now(timezone.utc) + ahead).replace(tzinfo=None)
 
     def listen() -> None:
         while True:

@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-_VALID_DAYS = 365
+# Valid on any date: programs may get another date than the machine has.
+_VALID_FROM = datetime(2000, 1, 1, tzinfo=timezone.utc)
+_VALID_UNTIL = datetime(2100, 1, 1, tzinfo=timezone.utc)
 _RENEW_BEFORE_DAYS = 7
 
 
@@ -84,15 +86,14 @@ def _make() -> tuple[bytes, bytes, bytes]:
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-    now = datetime.now(timezone.utc)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=_VALID_DAYS))
+        .not_valid_before(_VALID_FROM)
+        .not_valid_after(_VALID_UNTIL)
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,9 @@ from mdp_dagster.connectors.retry import RetryPolicy
 from mdp_dagster.window import DateWindow
 from sandbox import Sandbox, World
 from sandbox.certificates import server_certificate
+from tests.support.clock import NOW
 from tests.support.settings_variables import forget_accounts
 
-# The connectors refuse windows before the platforms' history by the real clock, so the world lives at the real day.
-NOW = datetime.now(timezone.utc).replace(hour=12, minute=0, second=0, microsecond=0)
 LAST_MONTH = DateWindow(NOW.date() - timedelta(days=31), NOW.date())
 
 FAST = RetryPolicy(first_wait_seconds=0.005, longest_wait_seconds=0.02, longest_quota_wait_seconds=1.0)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import Sandbox, World
-from tests.end_to_end.conftest import NOW
+from tests.support.clock import NOW
 from tests.support.settings_variables import KINDS
 
 from .postgres import running_postgres

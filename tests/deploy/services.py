@@ -17,6 +17,8 @@ from typing import Any
 
 import yaml
 
+from tests.support.clock import python_path
+
 from .postgres import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +75,7 @@ class Services:
             for name, value in self._services[service]["environment"].items()
         }
         assert set(self._here) <= set(said), "a variable that dagster.yaml and workspace.yaml read is missing"
-        here = {"DAGSTER_HOME": str(self.home), "PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1"}
+        here = {"DAGSTER_HOME": str(self.home), "PYTHONPATH": python_path(ROOT), "PYTHONFAULTHANDLER": "1"}
         return {**os.environ, **said, **self._here, **here}
 
     def start(self, service: str) -> subprocess.Popen[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,8 @@ from mdp_dagster.orchestration.partitions import range_tags
 from mdp_dagster.settings import load_settings
 from mdp_dagster.window import DateWindow
 from sandbox import Sandbox, World
+from tests.support.clock import NOW, TODAY
 from tests.support.settings_variables import forget_accounts
-
-# Noon of today, so that the test's partitions are Dagster's, whenever it runs.
-NOW = datetime.combine(datetime.now(timezone.utc).date(), time(12), timezone.utc)
-TODAY = NOW.date()
 
 _COMPARED = """
     select date, platform, account_id, account_name, campaign_id, campaign_name, currency,

@@ -11,6 +11,7 @@ import pytest
 
 from mdp_dagster.window import DateWindow
 from tests.end_to_end.conftest import Platform, days_ago
+from tests.support.clock import python_path
 
 ROOT = Path(__file__).parents[2]
 GOOGLE, META = "4123087751", "301400000000101"
@@ -25,7 +26,7 @@ def materialize(platform: Platform, window: DateWindow, select: str = "*") -> su
     return subprocess.Popen(
         command,
         cwd=platform.folder,  # where Dagster leaves its temporary instance when it is killed
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": python_path(ROOT)},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

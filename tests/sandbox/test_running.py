@@ -23,6 +23,7 @@ from sandbox import Faults, Sandbox, World
 from sandbox.certificates import server_certificate
 from sandbox.google_ads.query import clients_of
 from sandbox.world import normal_id
+from tests.support.clock import python_path
 
 from .conftest import META_SALES, NORDLICHT, NOW, Ads, Graph
 
@@ -191,7 +192,7 @@ def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [*command, "--env-file", str(env_file), "--seed", "3", "--now", "2026-11-20T12:00:00+00:00"],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": python_path(ROOT)},
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -1,0 +1,46 @@
+"""The clock of the tests: in their own process, and in all Python processes that they start, it is noon (UTC) of one
+fixed day when the tests begin. So every day the tests see the same data, the same weekday and the same month.
+
+    TEST_DATE=2028-02-29 make test    on another day
+    TEST_DATE=now make test           with the machine's own clock, which Google's real services need
+
+Only what is not Python has the machine's clock: TLS, gRPC's core, PostgreSQL, file systems, and the emulators.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import date, datetime, timezone
+from datetime import time as time_of_day
+from pathlib import Path
+
+_DAY_VARIABLE = "TEST_DATE"
+_FIXED_DAY = "2026-11-20"
+_STARTUP = Path(__file__).with_name("python_startup")
+
+
+def _noon() -> datetime:
+    """Noon of the tests' day. Sets the clock, of this process and of those that it starts."""
+    from tests.support.python_startup import sitecustomize
+
+    chosen = os.environ.get(_DAY_VARIABLE) or _FIXED_DAY
+    day = datetime.now(timezone.utc).date() if chosen == "now" else date.fromisoformat(chosen)
+    noon = datetime.combine(day, time_of_day(12), timezone.utc)
+    # A worker of pytest-xdist has inherited all of it.
+    if chosen != "now" and sitecustomize.SHIFT_VARIABLE not in os.environ:
+        os.environ[sitecustomize.SHIFT_VARIABLE] = str(noon.timestamp() - time.time())
+        os.environ["PYTHONPATH"] = python_path(os.environ.get("PYTHONPATH", ""))
+        sitecustomize.shift_clock(float(os.environ[sitecustomize.SHIFT_VARIABLE]))
+    return noon
+
+
+def python_path(*folders: Path | str) -> str:
+    """A value for PYTHONPATH that has these folders and sets the process's clock."""
+    return os.pathsep.join(str(folder) for folder in (_STARTUP, *folders) if str(folder))
+
+
+NOW = _noon()
+"""What the sandbox takes for now."""
+
+TODAY = NOW.date()

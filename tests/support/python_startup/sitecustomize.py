@@ -1,0 +1,69 @@
+"""Sets the clock of a Python process that the tests start, as the process starts.
+
+Python imports a module of this name when it starts, if the module's folder is on PYTHONPATH. ``tests/support/clock.py``
+puts it there, and imports it for the tests' own process.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any
+
+SHIFT_VARIABLE = "TEST_CLOCK_SHIFT_SECONDS"
+"""How many seconds the clock of the tests is ahead of the machine's. Processes inherit it with their environment."""
+
+
+def shift_clock(seconds: float) -> None:
+    """Sets this process's time of day ahead by some seconds, once. It goes on from there, as a clock does.
+
+    The monotonic clock is not changed, as on a machine that gets a new time of day. Does nothing where time-machine is
+    not installed: the environment of the emulators.
+    """
+    try:
+        import time_machine
+    except ImportError:
+        return
+    if time_machine.traveller_stack:
+        return
+    time_machine.travel(time.time() + seconds, tick=True).start()
+    if "grpc._channel" in sys.modules:
+        _use_machine_clock(sys.modules["grpc._channel"])
+    else:
+        sys.meta_path.insert(0, _GrpcFinder())
+
+
+def _use_machine_clock(channel: ModuleType) -> None:
+    """gRPC's core is below Python and has the machine's clock, so a deadline must be a time of that clock."""
+    from time_machine import escape_hatch
+
+    def deadline(timeout: float | None) -> float | None:
+        return None if timeout is None else escape_hatch.time.time() + timeout
+
+    channel._deadline = deadline  # type: ignore[attr-defined]
+
+
+class _GrpcFinder:
+    """Corrects gRPC when a process imports it. Most processes don't, so it is not imported here."""
+
+    def find_spec(self, name: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name != "grpc._channel":
+            return None
+        spec = PathFinder.find_spec(name, path)
+        if spec is None or spec.loader is None:
+            return None
+        run_module = spec.loader.exec_module
+
+        def run_and_correct(module: ModuleType) -> None:
+            run_module(module)
+            _use_machine_clock(module)
+
+        spec.loader.exec_module = run_and_correct  # type: ignore[method-assign]
+        return spec
+
+
+if SHIFT_VARIABLE in os.environ:
+    shift_clock(float(os.environ[SHIFT_VARIABLE]))
