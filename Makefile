@@ -74,9 +74,11 @@ bench: setup  ## how fast, next to bare SDKs and dbt: ten minutes, bench/results
 chaos: setup  ## kills, full disks, faults, restatements for five minutes, then the truth [SEED=7] [SECONDS=300]
 	@$(RUN) -m chaos $(if $(SEED),--seed $(SEED)) --seconds $(or $(SECONDS),300)
 
-check: setup  ## style, types, import contracts, definitions, dbt
+check: setup  ## style, spelling, types, import contracts, definitions, dbt
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) $(VENV)/bin/codespell
+	$(RUN) -m sqlfluff lint dbt/models
 	$(RUN) -m mypy
 	$(RUN) $(VENV)/bin/lint-imports
 	$(RUN) -W ignore -m dagster definitions validate -w workspace.yaml --log-level warning

@@ -102,7 +102,11 @@ totals as (
 days as (
 
     {% for relation in ['campaign_days', 'account_days', 'staged', 'unified'] -%}
-    select platform, account_id, date from {{ relation }}
+    select
+        platform,
+        account_id,
+        date
+    from {{ relation }}
     {{ 'union distinct' if not loop.last }}
     {% endfor %}
 
@@ -125,8 +129,10 @@ joined as (
             when account_days.account_id is not null
                 then coalesce(cast(totals.{{ metric }} as {{ numeric_type() }}), cast(0 as {{ numeric_type() }}))
         end as total_{{ metric }},
-        coalesce(cast(staged.{{ metric }} as {{ numeric_type() }}), cast(0 as {{ numeric_type() }})) as staged_{{ metric }},
-        coalesce(cast(unified.{{ metric }} as {{ numeric_type() }}), cast(0 as {{ numeric_type() }})) as unified_{{ metric }},
+        coalesce(cast(staged.{{ metric }} as {{ numeric_type() }}), cast(0 as {{ numeric_type() }}))
+            as staged_{{ metric }},
+        coalesce(cast(unified.{{ metric }} as {{ numeric_type() }}), cast(0 as {{ numeric_type() }}))
+            as unified_{{ metric }},
         {% endfor %}
 
         coalesce(rejected.row_count, 0) as rows_rejected,
@@ -144,8 +150,9 @@ joined as (
         {%- set lookback = lookback_of('days.platform', 'accounts.lookback_days') | indent(8) %}
         {{ age_days('days.date', 'campaign_days.pulled_at') }} < {{ lookback }} as changed_after_campaigns,
         {{ age_days('days.date', 'account_days.pulled_at') }} < {{ lookback }} as changed_after_total,
-        -- the totals are looked at every hour: within one, a day that is over hardly changes; one that is filling up does,
-        -- but not between two pulls of one run. And a day has not one campaign for other reasons than that.
+        -- the probe extracts the totals every hour: a day that is over hardly changes within one hour. A day that is
+        -- filling up does, but not between two extracts of one run. Timing can't explain a day without any campaign
+        -- row.
         coalesce(unified.row_count, 0) > 0 and (
             {{ minutes_between('account_days.pulled_at', 'campaign_days.pulled_at') }} > 60
             or (
@@ -243,7 +250,7 @@ compared as (
             when rows_unified <> rows_staged
                 then 'the unified model has ' || cast(rows_unified as string) || ' of ' || cast(rows_staged as string)
                     || ' staged rows'
-            when staged_value is distinct from unified_value
+            when (staged_value is distinct from unified_value)
                 then 'the unified model has other values than staging, in as many rows'
         end as lost_where,
         case
