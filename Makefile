@@ -1,4 +1,4 @@
-# MDP. `make demo` and `make test` need git, make and Python >= 3.10, and nothing else; everything goes into .venv and .mdp.
+# `make demo` needs git, make and Python >= 3.10. It writes only to .venv and .mdp.
 
 PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3.10 python3; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
@@ -9,7 +9,7 @@ MDP := $(VENV)/bin/mdp
 INSTALLED := $(VENV)/.installed
 PACKAGE := $(VENV)/.package
 
-# The stand-ins for Google's services in the tests: an environment of their own, and Python >= 3.11.
+# The tests use emulators of Google's services. These need Python >= 3.11 and have a separate environment.
 EMULATORS_PYTHON ?= $(shell for p in $(PYTHON) python3.12 python3.11 python3.13 python3.14 python3; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { echo $$p; break; }; done)
@@ -19,7 +19,7 @@ EMULATORS_INSTALLED := $(EMULATORS)/.installed
 .DEFAULT_GOAL := help
 .PHONY: help setup demo dev backfill as-of test test-bigquery bench chaos check fix query rebuild-raw docs-tables lock clean emulators
 
-help:  ## what there is
+help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 # The package and its command `mdp`, from this checkout. Repeated when the checkout has moved or pyproject.toml has
@@ -30,18 +30,19 @@ setup: $(INSTALLED)  ## install what is missing into .venv
 			--no-index --editable . && echo "$(CURDIR)" > $(PACKAGE); }
 
 $(INSTALLED): requirements.lock
-	@test -n "$(PYTHON)" || { echo "error: no Python >= 3.10 found; install one, or say make PYTHON=/path/to/python3"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "error: no Python >= 3.10 found; install one, or run make PYTHON=/path/to/python3"; \
+		exit 1; }
 	@echo "==> Setting up $(VENV) with $$($(PYTHON) --version) (a minute or two)"
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "error: $(PYTHON) can't make a virtual environment; on Debian: apt-get install python3-venv"; exit 1; }
 	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(RUN) -m pip install --quiet --quiet --require-hashes --no-deps -r requirements.lock
 	@touch $@
 
-emulators: $(EMULATORS_INSTALLED)  ## install what stands in for Google in the tests into .venv-emulators
+emulators: $(EMULATORS_INSTALLED)  ## install the tests' emulators of Google's services into .venv-emulators
 
 $(EMULATORS_INSTALLED): tests/support/emulators/requirements.lock
 	@test -n "$(EMULATORS_PYTHON)" || { echo "error: no Python >= 3.11 found, which the emulators of the tests need" \
-		"(MDP itself runs on 3.10); install one beside it, or say make EMULATORS_PYTHON=/path/to/python3"; exit 1; }
+		"(MDP itself runs on 3.10); install one next to it, or run make EMULATORS_PYTHON=/path/to/python3"; exit 1; }
 	@echo "==> Setting up $(EMULATORS) with $$($(EMULATORS_PYTHON) --version) (half a minute)"
 	@test -x $(EMULATORS)/bin/python || $(EMULATORS_PYTHON) -m venv $(EMULATORS) || { rm -rf $(EMULATORS); \
 		echo "error: $(EMULATORS_PYTHON) can't make a virtual environment; on Debian: apt-get install python3-venv"; \
@@ -50,31 +51,31 @@ $(EMULATORS_INSTALLED): tests/support/emulators/requirements.lock
 		-r tests/support/emulators/requirements.lock
 	@touch $@
 
-demo: setup  ## the last 60 days of the sandbox's accounts: extract, model, check
+demo: setup  ## extract, model and check the last 60 days of fictional ad accounts
 	@$(MDP) demo
 
-dev: setup  ## the Dagster UI on http://127.0.0.1:3000, with the demo's data (or yours: .env)
+dev: setup  ## start the Dagster UI on http://127.0.0.1:3000, with the demo's data, or with yours if there is a .env
 	@$(MDP) dev
 
-backfill: setup  ## pull and model FROM=2024-01-01 TO=2024-12-31 [SELECT="kind:dbt"] [FRESH=1] in one run
+backfill: setup  ## extract, model and check FROM=2026-01-01 TO=2026-03-31 [SELECT="kind:dbt"] [FRESH=1] in one run
 	@$(MDP) backfill "$(FROM)" "$(TO)" --select '$(or $(SELECT),*)' $(if $(FRESH),--fresh)
 
-as-of: setup  ## the marts as they stood AT="2026-11-01 06:00" [FROM=... TO=...], beside the current ones [DROP=1]
+as-of: setup  ## build the marts as of AT="2026-11-01 06:00" [FROM=... TO=...] in separate schemas [DROP=1]
 	@$(MDP) as-of "$(AT)" $(FROM) $(TO) $(if $(DROP),--drop)
 
-test: setup emulators  ## the tests
+test: setup emulators  ## run the tests
 	$(RUN) -m pytest -n 3 --dist worksteal
 
-test-bigquery: setup emulators  ## what only the real service shows, in a project of yours (tests/bigquery/test_real.py)
+test-bigquery: setup emulators  ## run the tests that need the real BigQuery, in your own project (tests/bigquery/test_real.py)
 	$(RUN) -m pytest -m real_bigquery -s tests/bigquery/test_real.py
 
-bench: setup  ## how fast, next to bare SDKs and dbt: ten minutes, bench/results.md [PARTS="daily probe"]
+bench: setup  ## measure speed next to bare SDKs and dbt, for ten minutes, into bench/results.md [PARTS="daily probe"]
 	@$(RUN) -m bench $(PARTS)
 
-chaos: setup  ## kills, full disks, faults, restatements for five minutes, then the truth [SEED=7] [SECONDS=300]
+chaos: setup  ## inject kills, full disks and faults for five minutes, then compare [SEED=7] [SECONDS=300]
 	@$(RUN) -m chaos $(if $(SEED),--seed $(SEED)) --seconds $(or $(SECONDS),300)
 
-check: setup  ## style, spelling, types, import contracts, definitions, dbt
+check: setup  ## check style, spelling, SQL, types, imports, definitions and dbt
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) $(VENV)/bin/codespell
@@ -84,20 +85,20 @@ check: setup  ## style, spelling, types, import contracts, definitions, dbt
 	$(RUN) -W ignore -m dagster definitions validate -w workspace.yaml --log-level warning
 	$(MDP) parse-dbt
 
-fix: setup  ## mend style where a tool can
+fix: setup  ## fix the style that a tool can fix
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
 query: setup  ## run SQL="..." on the warehouse
 	@$(MDP) query "$(SQL)"
 
-rebuild-raw: setup  ## empty mdp_raw and fill it from the lake alone
+rebuild-raw: setup  ## empty mdp_raw and load it again from the lake
 	@$(MDP) rebuild-raw
 
 docs-tables: setup  ## write the tables of columns in docs/data_model.md from the declarations
 	@$(RUN) -m tests.support.data_model
 
-lock: setup  ## pin the dependencies anew (needs uv)
+lock: setup  ## pin the dependencies again (needs uv)
 	uv pip compile --quiet --universal --no-strip-extras --python-version 3.10 --generate-hashes --no-emit-index-url \
 		--no-header --group dev pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -105,5 +106,5 @@ lock: setup  ## pin the dependencies anew (needs uv)
 	uv pip compile --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header tests/support/emulators/requirements.in -o tests/support/emulators/requirements.lock
 
-clean:  ## remove the demo's data, the environments and all caches (not your warehouse or lake)
-	rm -rf $(VENV) $(EMULATORS) .mdp/demo .mdp/chaos dbt/target .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+clean:  ## remove the demo's data, the environments and all caches, but not your warehouse or lake
+	rm -rf $(VENV) $(EMULATORS) *.egg-info build .mdp/demo .mdp/chaos dbt/target .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

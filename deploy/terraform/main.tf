@@ -1,5 +1,5 @@
-# What MDP needs in a Google Cloud project: a bucket, three datasets, two service accounts and the secrets' names.
-# docs/deployment.md says why each account has the rights it has.
+# MDP's resources in a Google Cloud project: a bucket, three datasets, two service accounts and the secrets' names.
+# docs/deployment.md gives the reason for each right.
 
 resource "google_project_service" "needed" {
   for_each = toset([
@@ -15,8 +15,8 @@ resource "google_project_service" "needed" {
 }
 
 # ---- the lake -------------------------------------------------------------------------------------------------------
-# All else can be made from it again (`rebuild-raw`, then the models). A deleted object can be brought back for 30 days.
-# No lifecycle rule: the platforms forget what they said after three years, and the lake must not.
+# Everything else can be rebuilt from the lake (`rebuild-raw`, then the models). A deleted object can be restored for
+# 30 days. There is no lifecycle rule, because the platforms delete their data after three years and the lake must not.
 
 resource "google_storage_bucket" "lake" {
   name                        = var.bucket
@@ -38,7 +38,7 @@ resource "google_storage_bucket" "lake" {
 }
 
 # ---- the warehouse --------------------------------------------------------------------------------------------------
-# MDP makes what is missing in a dataset, and would make the datasets too. Made here, it needs no right to create any.
+# MDP creates missing tables, and could create the datasets too. Created here, MDP needs no right to create datasets.
 
 resource "google_bigquery_dataset" "mdp" {
   for_each = {
@@ -74,7 +74,7 @@ resource "google_project_iam_member" "runner_jobs" {
   member  = google_service_account.runner.member
 }
 
-# A rebuild waits for loads that a killed run left under way.
+# A rebuild waits for the unfinished load jobs of a killed run.
 resource "google_project_iam_custom_role" "job_lister" {
   role_id     = "mdpJobLister"
   title       = "MDP: sees its own jobs"
@@ -100,7 +100,7 @@ resource "google_storage_bucket_iam_member" "runner" {
   member = google_service_account.runner.member
 }
 
-# `make as-of` makes two datasets for each instant; who makes one owns it, and may drop it again.
+# `make as-of` creates two datasets for each instant. Their creator owns them and may drop them.
 resource "google_project_iam_custom_role" "dataset_creator" {
   count       = var.as_of_datasets ? 1 : 0
   role_id     = "mdpDatasetCreator"
@@ -115,7 +115,7 @@ resource "google_project_iam_member" "runner_datasets" {
   member  = google_service_account.runner.member
 }
 
-# No key is made: a cluster's service account or a person acts as it.
+# It has no key. A cluster's service account or a person impersonates it.
 resource "google_service_account_iam_member" "runner_workload_identity" {
   count              = var.kubernetes_service_account == "" ? 0 : 1
   service_account_id = google_service_account.runner.name
