@@ -30,3 +30,19 @@ class DomainDbtTranslator(DagsterDbtTranslator):
             owners=OWNERS,
             kinds={"dbt", "sql", manifest["metadata"]["adapter_type"]},
         )
+
+    def get_asset_check_spec(
+        self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
+    ) -> dg.AssetCheckSpec | None:
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        if spec is None:
+            return None
+        test = self.get_resource_props(manifest, unique_id)
+        return spec._replace(description=test["description"].strip() or _kind_description(manifest, test))
+
+
+def _kind_description(manifest: Mapping[str, Any], test: Mapping[str, Any]) -> str:
+    """Returns the description of the test's kind (dbt/tests/generic/_generic__tests.yml)."""
+    kind = test["test_metadata"]["name"] if test.get("test_metadata") else ""
+    macro = manifest["macros"].get(f"macro.{test['package_name']}.test_{kind}", {})
+    return str(macro.get("description", "")).strip()

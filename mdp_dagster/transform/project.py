@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,7 +32,7 @@ class DbtError(Exception):
 
 @dataclass(frozen=True)
 class ParsedProject:
-    """Where the parsed project lies. ``manifest``: dbt's own description of it, for Dagster."""
+    """A parsed project in its folder."""
 
     folder: Path
 
@@ -46,7 +46,11 @@ class ParsedProject:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
+        """dbt's description of the project, for Dagster. Each test of a model has the name of its check."""
         manifest: dict[str, Any] = json.loads(self.manifest_path.read_bytes())
+        for node in manifest["nodes"].values():
+            if node.get("attached_node"):
+                node["name"] = check_name(node)
         return manifest
 
     def require_one_tag_per_model(self, domains: Collection[str]) -> None:
@@ -93,6 +97,16 @@ class ParsedProject:
                     seen.add(parent)
                     waiting.append(parent)
         return seen
+
+
+def check_name(test: Mapping[str, Any]) -> str:
+    """Returns a dbt test's name without the name of the model that it tests.
+
+    dbt needs a different name for each test: `grain_unique_mart_client__daily`. Dagster shows a check next to its
+    asset, where `grain_unique` is enough.
+    """
+    model = test["attached_node"].split(".")[2]
+    return str(test["name"]).removesuffix(f"_{model}")
 
 
 def _is_model(node: dict[str, Any]) -> bool:

@@ -46,7 +46,7 @@ MODELS = [
     "mdp_marts.mart_client__daily",
     "mdp_marts.mart_platform__maturity",
 ]
-RECONCILES = "reconciles_int_account__reconciliation"
+RECONCILES = "campaigns_add_up_int_account__reconciliation"
 
 
 def code(path: Path) -> str:

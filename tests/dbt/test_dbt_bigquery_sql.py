@@ -109,7 +109,7 @@ def test_bigquery_can_parse_and_prune(bigquery: Dbt, statements: dict[str, str])
     assert {name.partition("_stg_")[0] for name in and_the_mornings} == {
         "exchange_rate_known_mart_campaign__daily",
         "no_invalid_values",
-        "reconciles_int_account__reconciliation",
+        "campaigns_add_up_int_account__reconciliation",
     }
     others = models_and_tests - and_the_mornings - and_what_was_before
     assert {name: days[name] for name in others if days[name] != {WINDOW}} == {}

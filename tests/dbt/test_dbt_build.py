@@ -211,12 +211,12 @@ def test_data_tests_see_the_window_and_nothing_else(dbt: Dbt, built: Warehouse) 
 
     result = dbt("test", "--exclude-resource-type", "unit_test", window=MONTH)
     assert set(went_wrong(result)) == {
-        "unique_grain_stg_google_ads__campaign_daily",
+        "grain_unique_stg_google_ads__campaign_daily",
         "rows_match_ledger_stg_google_ads__campaign_daily",
         "rows_match_staging_int_campaign__daily_unified",
         "rows_match_staging_mart_campaign__daily",
-        "not_null_columns_mart_campaign__daily",
-        "sums_match_mart_client__daily",
+        "no_nulls_mart_campaign__daily",
+        "sums_match_campaigns_mart_client__daily",
     }
     assert set(outcomes(result, "warn")) == {"no_invalid_values_stg_google_ads__campaign_daily", RECONCILES}
 
@@ -314,7 +314,7 @@ def test_a_model_built_alone_is_not_compared_with_others(dbt: Dbt, warehouse: Wa
     for model in ("stg_google_ads__account_daily", "stg_google_ads__campaign_daily"):
         result = dbt("build", "--exclude-resource-type", "unit_test", "--select", model, window=MONTH)
         ran = {r.node.name for r in node_results(result)}
-        assert ran == {model, *(f"{t}_{model}" for t in ("unique_grain", "rows_match_ledger", "no_invalid_values"))}
+        assert ran == {model, *(f"{t}_{model}" for t in ("grain_unique", "rows_match_ledger", "no_invalid_values"))}
         assert not went_wrong(result)
 
 

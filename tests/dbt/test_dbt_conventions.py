@@ -92,7 +92,7 @@ def test_every_data_test_reads_the_window(dbt: Dbt) -> None:
         where = test["config"]["where"]
         if test["config"]["severity"].lower() == "warn":
             assert where == "__in_recent_window__", name
-        elif name.startswith("reconciles_"):  # it does both
+        elif name.startswith("campaigns_add_up_"):  # it does both
             assert re.findall(r"__\w+__", where) == ["__in_recent_window__", "__in_window__"]
         else:
             assert where == "__in_window__", name

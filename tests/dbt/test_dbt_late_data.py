@@ -208,14 +208,14 @@ def test_every_step_counts_rows_and_keys(dbt: Dbt, built: Warehouse) -> None:
         built.query(f"insert into {step} select * from {step} where day(date) = {day} and campaign_id = '1'")
     built.query(f"insert into {client} select * from {client} where day(date) = 4")
     assert failing_days(dbt, built) >= {
-        ("unique_grain_stg_google_ads__campaign_daily", 1),
+        ("grain_unique_stg_google_ads__campaign_daily", 1),
         ("rows_match_ledger_stg_google_ads__campaign_daily", 1),
-        ("unique_grain_int_campaign__daily_unified", 2),
+        ("grain_unique_int_campaign__daily_unified", 2),
         ("rows_match_staging_int_campaign__daily_unified", 2),
-        ("unique_grain_mart_campaign__daily", 3),
+        ("grain_unique_mart_campaign__daily", 3),
         ("rows_match_staging_mart_campaign__daily", 3),
-        ("unique_grain_mart_client__daily", 4),
-        ("sums_match_mart_client__daily", 4),
+        ("grain_unique_mart_client__daily", 4),
+        ("sums_match_campaigns_mart_client__daily", 4),
     }
 
     assert not went_wrong(dbt.build(MONTH))
@@ -232,7 +232,7 @@ def test_every_step_counts_rows_and_keys(dbt: Dbt, built: Warehouse) -> None:
         ("rows_match_ledger_stg_google_ads__campaign_daily", 1),
         ("rows_match_staging_int_campaign__daily_unified", 2),
         ("rows_match_staging_mart_campaign__daily", 3),
-        ("sums_match_mart_client__daily", 4),
+        ("sums_match_campaigns_mart_client__daily", 4),
     }
 
 
@@ -253,7 +253,7 @@ def test_restatements_that_do_not_lead_to_what_counts_fail(dbt: Dbt, built: Ware
     built.query(f"update {RESTATEMENTS} set old_value = 99 where day(date) = 2 and version = 3")
     built.query(f"delete from {RESTATEMENTS} where day(date) = 3 and version = 3")
     built.query(f"delete from {UNIFIED} where day(date) = 4")
-    name = "restatements_add_up_mart_campaign__restatements"
+    name = "changes_add_up_mart_campaign__restatements"
     (result,) = node_results(dbt("test", "--select", name, window=MONTH))
     assert result.status == "fail"
     days = {row["date"].day for row in built.query(str(result.node.compiled_code))}

@@ -9,78 +9,13 @@ import dagster as dg
 import pytest
 
 from mdp_dagster.definitions import build_definitions
+from mdp_dagster.defs.ads.campaign_checks import daily_window_check_keys
 from mdp_dagster.defs.ads.jobs import JOB_NAME
 from mdp_dagster.defs.ads.platforms import PLATFORM_NAMES, REPORTS
+from mdp_dagster.ingest.tables import SHARED_TABLES
 from mdp_dagster.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG, daily_partitions, today
 from mdp_dagster.settings import Settings, SettingsError
-
-# Every change of the graph shows here, and so in review: what each asset is made from, by layer.
-GRAPH = {
-    "engine_raw": {
-        "raw__accounts": [],
-        "raw__extracts": [],
-        "raw__rejects": [],
-    },
-    "ads_raw": {
-        "raw_google_ads__account_daily": [],
-        "raw_google_ads__campaign_daily": [],
-        "raw_meta_ads__account_daily": [],
-        "raw_meta_ads__campaign_daily": [],
-    },
-    "ads_staging": {
-        "stg_google_ads__account_daily": ["raw__extracts", "raw_google_ads__account_daily"],
-        "stg_google_ads__campaign_daily": ["raw__extracts", "raw_google_ads__campaign_daily"],
-        "stg_meta_ads__account_daily": ["raw__accounts", "raw__extracts", "raw_meta_ads__account_daily"],
-        "stg_meta_ads__campaign_daily": ["raw__accounts", "raw__extracts", "raw_meta_ads__campaign_daily"],
-    },
-    "ads_intermediate": {
-        "int_account__reconciliation": [
-            "int_campaign__daily_unified",
-            "raw__accounts",
-            "raw__extracts",
-            "raw__rejects",
-            "raw_google_ads__campaign_daily",
-            "raw_meta_ads__campaign_daily",
-            "stg_google_ads__account_daily",
-            "stg_google_ads__campaign_daily",
-            "stg_meta_ads__account_daily",
-            "stg_meta_ads__campaign_daily",
-        ],
-        "int_campaign__daily_unified": [
-            "raw__accounts",
-            "stg_google_ads__campaign_daily",
-            "stg_meta_ads__campaign_daily",
-        ],
-        "int_platform__daily_maturity": [
-            "raw__accounts",
-            "raw__extracts",
-            "raw_google_ads__account_daily",
-            "raw_meta_ads__account_daily",
-            "stg_google_ads__account_daily",
-            "stg_meta_ads__account_daily",
-        ],
-    },
-    "ads_marts": {
-        "mart_campaign__daily": [
-            "int_account__reconciliation",
-            "int_campaign__daily_unified",
-            "mart_platform__maturity",
-        ],
-        "mart_campaign__restatements": [
-            "int_account__reconciliation",
-            "raw__accounts",
-            "raw__extracts",
-            "raw_google_ads__campaign_daily",
-            "raw_meta_ads__campaign_daily",
-        ],
-        "mart_client__daily": ["mart_campaign__daily"],
-        "mart_platform__maturity": ["int_campaign__daily_unified", "int_platform__daily_maturity"],
-    },
-    "ads_late_data": {
-        "google_ads__late_days": ["raw__extracts", "raw_google_ads__account_daily", "raw_google_ads__campaign_daily"],
-        "meta_ads__late_days": ["raw__extracts", "raw_meta_ads__account_daily", "raw_meta_ads__campaign_daily"],
-    },
-}
+from tests.support import snapshot
 
 # No tables, and not cut by day: what the probe found.
 LATE_DAYS = {dg.AssetKey(f"{source}__late_days") for source in PLATFORM_NAMES}
@@ -96,13 +31,31 @@ def definitions(settings: Settings) -> dg.Definitions:
     return build_definitions(settings)
 
 
-def test_the_asset_graph_is_this_one(definitions: dg.Definitions) -> None:
+def test_the_asset_graph_and_its_checks_are_those_of_the_snapshot(
+    definitions: dg.Definitions, request: pytest.FixtureRequest
+) -> None:
+    graph = snapshot.graph_of(definitions)
+    if request.config.getoption("--update-snapshots"):
+        snapshot.write(graph)
+    assert graph == snapshot.read(), "if the change is intended: pytest --update-snapshots"
+
+
+def test_every_asset_has_a_domain_a_layer_and_the_group_of_both(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
-    there: dict[str, dict[str, list[str]]] = {}
-    for node in map(graph.get, graph.get_all_asset_keys()):
-        parents = sorted(parent.to_user_string() for parent in node.parent_keys)
-        there.setdefault(node.group_name, {})[node.key.to_user_string()] = parents
-    assert there == GRAPH
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert node.group_name == f"{node.tags['domain']}_{node.tags['layer']}", key
+    shared = {key for key in graph.get_all_asset_keys() if graph.get(key).tags["domain"] == "engine"}
+    assert shared == {dg.AssetKey(table.name) for table in SHARED_TABLES}
+
+
+def test_every_check_has_a_description_and_a_short_name_of_its_own(definitions: dg.Definitions) -> None:
+    """The UI's column shows 29 characters, next to the asset's name."""
+    graph = definitions.resolve_asset_graph()
+    for key in graph.asset_check_keys:
+        assert (graph.get_check_spec(key).description or "").strip(), key
+        assert len(key.name) <= 29, key
+        assert key.asset_key.to_user_string() not in key.name, key
 
 
 def test_every_asset_explains_itself(definitions: dg.Definitions) -> None:
@@ -139,8 +92,8 @@ def test_grain_and_rejects_block_what_is_downstream(definitions: dg.Definitions)
         assert {(report.table, "grain_unique"), (report.table, "rejects_within_limit")} <= blocking
         assert (report.table, "all_accounts_extracted") not in blocking
     for model in ("stg_google_ads__campaign_daily", "stg_meta_ads__campaign_daily", "mart_campaign__daily"):
-        assert (model, f"unique_grain_{model}") in blocking
-    assert not {check for check in blocking if check[1].startswith(("kpi_", "volume"))}
+        assert (model, "grain_unique") in blocking
+    assert not {name for _, name in blocking} & {key.name for key in daily_window_check_keys()}
 
 
 def test_every_morning_today_and_the_seven_days_before_in_one_run(

@@ -24,7 +24,7 @@ def found(check: Any) -> list[dict[str, Any]]:
 def test_differences_are_shown_and_only_ours_stop_the_marts(platform: Platform) -> None:
     day = platform.a_day_with_rows(GOOGLE, 4)
     window = DateWindow.of_days(day, day)
-    reconciles = ("int_account__reconciliation", "reconciles_int_account__reconciliation")
+    reconciles = ("int_account__reconciliation", "campaigns_add_up")
     assert platform.checks(platform.run(window))[reconciles].passed
 
     # the platform's total is not what its campaigns add up to
@@ -47,7 +47,7 @@ def test_differences_are_shown_and_only_ours_stop_the_marts(platform: Platform) 
     )
     platform.world.restate("meta_ads", "301400000000101", day, factor=2)
     checks = platform.checks(platform.run(window, succeeds=False))
-    check = checks["stg_google_ads__campaign_daily", "rows_match_ledger_stg_google_ads__campaign_daily"]
+    check = checks["stg_google_ads__campaign_daily", "rows_match_ledger"]
     assert not check.passed and check.severity.value == "ERROR"
     [row] = found(check)
     assert row["account_id"] == GOOGLE and row["rows_expected"] == row["rows_found"] + 1

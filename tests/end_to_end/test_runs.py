@@ -9,12 +9,13 @@ import dagster as dg
 import pytest
 
 from mdp_dagster.defs.ads.jobs import JOB_NAME
+from mdp_dagster.defs.ads.kpis import KPIS
 from mdp_dagster.window import DateWindow
 from sandbox import Sandbox
 from tests.end_to_end.conftest import NOW, TEN_DAYS, TODAY, Platform, days_ago
+from tests.support.snapshot import number_of_checks
 
 GOOGLE, META = "4123087751", "301400000000101"
-CHECKS_PER_RUN = 46
 
 
 def test_marts_follow_the_platforms_through_restated_emptied_and_added_days(platform: Platform) -> None:
@@ -24,11 +25,11 @@ def test_marts_follow_the_platforms_through_restated_emptied_and_added_days(plat
     platform.assert_mart_is_true(window)
 
     checks = platform.checks(result)
-    assert len(checks) == CHECKS_PER_RUN
+    assert len(checks) == number_of_checks("ads")
     failed = {key for key, check in checks.items() if not check.passed}
     # the fictional campaigns are as good as real ones: not all meet their targets
-    assert failed <= {("mart_campaign__daily", f"kpi_{kpi}") for kpi in ("ctr", "cpa", "conversion_rate")}
-    worst = checks["mart_campaign__daily", "kpi_cpa"].metadata["worst_campaigns"].value.records
+    assert failed <= {("mart_campaign__daily", kpi.name) for kpi in KPIS}
+    worst = checks["mart_campaign__daily", "cpa_below_target"].metadata["worst_campaigns"].value.records
     assert len(worst) == 10
 
     job = platform.definitions.resolve_job_def(JOB_NAME)

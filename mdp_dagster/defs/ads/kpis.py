@@ -64,16 +64,16 @@ def _cpa(totals: CampaignTotals, targets: KpiTargets) -> float | None:
 
 
 KPIS = (
-    Kpi("kpi_ctr", "CTR (clicks / impressions) above its target.", _ctr, lambda t: t.ctr, True),
+    Kpi("ctr_above_target", "CTR (clicks / impressions) above its target.", _ctr, lambda t: t.ctr, True),
     Kpi(
-        "kpi_cpa",
+        "cpa_below_target",
         "CPA (spend / conversions, in the reporting currency) below its target.",
         _cpa,
         lambda t: t.cpa,
         False,
     ),
     Kpi(
-        "kpi_conversion_rate",
+        "conversion_rate_above_target",
         "Conversion rate (conversions / clicks) above its target.",
         _conversion_rate,
         lambda t: t.conversion_rate,

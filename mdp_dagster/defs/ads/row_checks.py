@@ -8,7 +8,7 @@ from mdp_dagster.orchestration.services import Services
 from mdp_dagster.warehouse.base import MARTS, STAGING, in_window
 from mdp_dagster.window import DateWindow
 
-ROWS = "rows_in_rows_out"
+ROWS = "row_counts_match"
 
 # Each step by platform; the first is what the platform answered, by the ledger.
 _STEPS = ("in_ledger", "in_raw", "staged", "unified", "in_mart", "keys_in_mart")

@@ -80,7 +80,7 @@ def test_a_target_is_met_above_or_below_it_and_not_on_it(kpi: Kpi, values: dict[
 def test_the_defaults_are_the_usual_targets() -> None:
     targets = KpiTargets()
     assert [kpi.target(targets) for kpi in KPIS] == [0.02, 5.0, 0.05]
-    assert [kpi.name for kpi in KPIS] == ["kpi_ctr", "kpi_cpa", "kpi_conversion_rate"]
+    assert [kpi.name for kpi in KPIS] == ["ctr_above_target", "cpa_below_target", "conversion_rate_above_target"]
 
 
 # ---- floors ----------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
     ended with, and the newest ends with the value in the current rows, or with none where there is no row. Gives
     those that don't.
 -#}
-{% test restatements_add_up(model, current_model) %}
+{% test changes_add_up(model, current_model) %}
 
 with
 

@@ -1,8 +1,8 @@
 {#-
-    Do the campaigns add up to what the platform says of the whole account? Gives what was lost on the way, and
-    differences without a known reason, the worst first. Explained differences stand in the table and are no failure.
+    Checks that the campaigns add up to the platform's own account totals. Returns the rows that MDP lost and the
+    differences without a known reason, the largest first. Differences with a known reason are only in the table.
 -#}
-{% test reconciles(model) %}
+{% test campaigns_add_up(model) %}
 
 select
     verdict,

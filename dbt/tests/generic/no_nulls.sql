@@ -1,5 +1,5 @@
 {#- Several not_null tests in one query. Gives one row per column that has nulls. -#}
-{% test not_null_columns(model, columns) %}
+{% test no_nulls(model, columns) %}
 
 with counted as (
 

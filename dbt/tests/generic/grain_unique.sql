@@ -1,5 +1,5 @@
 {#- One row per key, and no null in it: rows with a null key would be different rows that nothing can tell apart. -#}
-{% test unique_grain(model, columns) %}
+{% test grain_unique(model, columns) %}
 
 select
     {{ columns | join(', ') }},
