@@ -142,7 +142,9 @@ def _invoke(
     if project.manifest["metadata"]["adapter_type"] == "bigquery":
         find_jobs_of_lost_answers()
     with _one_at_a_time, tempfile.TemporaryDirectory(prefix="mdp-dbt-") as target:
-        flags = [*common_flags(Path(target)), "--no-write-json", "--vars", json.dumps(dict(variables))]
+        # what dbt writes for later is deleted with its folder
+        unwritten = ["--no-write-json", "--log-level-file", "none"]
+        flags = [*common_flags(Path(target)), *unwritten, "--vars", json.dumps(dict(variables))]
         unheard: list[Exception] = []
         listeners = [_that_raises_later(callback, unheard) for callback in callbacks]
         try:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from .support import WAREHOUSE_FILE, Dbt, Warehouse, point_dbt_at
+from tests.support.built_once import built_once
+
+from .support import WAREHOUSE_FILE, Dbt, Warehouse, parse_project, point_dbt_at
 
 
 @pytest.fixture(scope="session")
@@ -15,7 +17,8 @@ def dbt(tmp_path_factory: pytest.TempPathFactory) -> Dbt:
     with pytest.MonkeyPatch.context() as patch:
         # Relations are named after the file: every warehouse in these tests has this file name.
         point_dbt_at(state / WAREHOUSE_FILE, patch)
-        return Dbt(state)
+        parsed = built_once(tmp_path_factory, "parsed-duckdb", lambda folder: parse_project(folder, {}))
+        return Dbt(state, parsed=parsed)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,30 +116,54 @@ class Warehouse:
             self.insert("raw__extracts", [{**key, **entry}])
 
 
-class Dbt:
-    """dbt in this process. The project is parsed once; a window is only needed to run it. ``environment``: what the
-    profile reads, beside what is set."""
+def dbt_options(target: Path) -> list[str]:
+    return [
+        *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
+        *("--target-path", str(target), "--log-path", str(target), "--log-level-file", "none", "--quiet"),
+    ]
 
-    def __init__(self, state: Path, environment: Mapping[str, str] | None = None) -> None:
+
+def invoke(runner: dbtRunner, command: Sequence[str], environment: Mapping[str, str]) -> dbtRunnerResult:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        return runner.invoke([*command])
+
+
+def parse_project(folder: Path, environment: Mapping[str, str]) -> None:
+    """Parse the project into ``folder``: ``manifest.json``, ``partial_parse.msgpack`` and ``warnings.json``."""
+    warnings: list[str] = []
+
+    def collect(event: Any) -> None:
+        if event.info.level in ("warn", "error"):
+            warnings.append(event.info.msg)
+
+    command = ["parse", "--no-partial-parse", "--show-all-deprecations", *dbt_options(folder)]
+    parsed = invoke(dbtRunner(callbacks=[collect]), command, environment)
+    assert parsed.success, parsed.exception
+    (folder / "warnings.json").write_text(json.dumps(warnings))
+
+
+class Dbt:
+    """dbt in this process, with a project that was parsed before: only a run needs a window.
+
+    Args:
+        state: A folder for the files that dbt writes.
+        environment: The variables that the profile reads, in addition to those that are set.
+        parsed: A folder that ``parse_project`` filled for the same environment. If there is none, it is filled here.
+    """
+
+    def __init__(self, state: Path, environment: Mapping[str, str] | None = None, parsed: Path | None = None) -> None:
         self._state = state
         self._environment = environment or {}
-        self._options = [
-            *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
-            *("--target-path", str(state / "target"), "--log-path", str(state / "logs"), "--quiet"),
-        ]
-        self.parse_warnings: list[str] = []
-        parsed = self._invoke(
-            ["parse", "--no-partial-parse", "--show-all-deprecations", *self._options],
-            dbtRunner(callbacks=[self._collect_warning]),
-        )
-        assert parsed.success, parsed.exception
-        assert isinstance(parsed.result, Manifest)
-        self._manifest = parsed.result
-        self.manifest: dict[str, Any] = json.loads((state / "target" / "manifest.json").read_text())
-
-    def _collect_warning(self, event: Any) -> None:
-        if event.info.level in ("warn", "error"):
-            self.parse_warnings.append(event.info.msg)
+        if parsed is None:
+            parsed = state / "parsed"
+            parse_project(parsed, self._environment)
+        self.parse_warnings: list[str] = json.loads((parsed / "warnings.json").read_text())
+        self.manifest: dict[str, Any] = json.loads((parsed / "manifest.json").read_text())
+        self._manifest = Manifest.from_msgpack((parsed / "partial_parse.msgpack").read_bytes())
+        # results are read from dbt's answer, and not from its files
+        self._options = [*dbt_options(state / "target"), "--no-write-json"]
 
     def __call__(self, *command: str, window: tuple[str, str] | None = None, **more: str) -> dbtRunnerResult:
         variables = {"window_start": window[0], "window_end": window[1], **more} if window else more
@@ -147,10 +171,7 @@ class Dbt:
         return self._invoke([*command, "--vars", json.dumps(variables), *self._options], runner)
 
     def _invoke(self, command: list[str], runner: dbtRunner) -> dbtRunnerResult:
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in self._environment.items():
-                patch.setenv(name, value)
-            return runner.invoke(command)
+        return invoke(runner, command, self._environment)
 
     def build(self, window: tuple[str, str]) -> dbtRunnerResult:
         """What a scheduled run does: models and data tests, no unit tests."""

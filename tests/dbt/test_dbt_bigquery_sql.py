@@ -14,7 +14,9 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from .support import MACRO_FILES, MODEL_FILES, TEST_FILES, Dbt, code, compiled, node_results
+from tests.support.built_once import built_once
+
+from .support import MACRO_FILES, MODEL_FILES, TEST_FILES, Dbt, code, compiled, node_results, parse_project
 
 SHARED_FUNCTIONS = {"abs", "cast", "coalesce", "count", "lag", "lead", "max", "min", "nullif", "sum"}
 KEYWORDS = {"as", "in", "and", "or", "with", "from", "join", "then", "else", "when", "where", "on"}
@@ -53,7 +55,8 @@ def bigquery(tmp_path_factory: pytest.TempPathFactory) -> Dbt:
         "MDP_DBT_LABELS": '{"team": "marketing"}',
         "MDP_DBT_AS_OF_EXPIRATION_DAYS": "7",
     }
-    return Dbt(tmp_path_factory.mktemp("dbt-bigquery"), environment)
+    parsed = built_once(tmp_path_factory, "parsed-bigquery", lambda folder: parse_project(folder, environment))
+    return Dbt(tmp_path_factory.mktemp("dbt-bigquery"), environment, parsed)
 
 
 @pytest.fixture(scope="module")
