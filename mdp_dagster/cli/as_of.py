@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from mdp_dagster.cli.waits import say_what_is_waited_for
+from mdp_dagster.cli.console_log import say_what_is_waited_for
 from mdp_dagster.cli.workspace import choose_workspace
 from mdp_dagster.ingest.tables import EXTRACTS
 from mdp_dagster.orchestration.partitions import today

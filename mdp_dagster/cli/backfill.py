@@ -54,7 +54,7 @@ def _run(options: argparse.Namespace) -> int:
 
     # they take seconds to import: after the arguments are known to be right
     from mdp_dagster.cli.backfill_runs import Backfill, UnderWay
-    from mdp_dagster.cli.follow import RunError, terminal
+    from mdp_dagster.cli.run_progress import RunError, terminal
 
     console = terminal()
     backfill = Backfill(window, options.select.strip() or "*")
@@ -70,9 +70,9 @@ def _run(options: argparse.Namespace) -> int:
 
 def _backfill(backfill: Backfill, workspace: Workspace | UserWorkspace, fresh: bool, console: Console) -> int:
     from mdp_dagster.cli.backfill_runs import claimed, unfinished_run
-    from mdp_dagster.cli.follow import Start, follow_run
     from mdp_dagster.cli.job_run import Order
-    from mdp_dagster.cli.report import print_checks
+    from mdp_dagster.cli.run_progress import Start, follow_run
+    from mdp_dagster.cli.run_report import print_checks
 
     began = time.monotonic()
     with claimed(workspace.dagster_home, backfill) as lock, dagster_instance(workspace.dagster_home) as instance:

@@ -24,9 +24,9 @@ def add_commands(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> int:
     require_the_sandbox()
     # rich and Dagster take a second to import: not at the top, for the commands that need neither
-    from mdp_dagster.cli.follow import RunError, Start, follow_run, terminal
     from mdp_dagster.cli.job_run import Order
-    from mdp_dagster.cli.report import print_report
+    from mdp_dagster.cli.run_progress import RunError, Start, follow_run, terminal
+    from mdp_dagster.cli.run_report import print_report
     from mdp_dagster.defs.ads.platforms import AD_PLATFORMS
     from mdp_dagster.orchestration.partitions import range_tags
 

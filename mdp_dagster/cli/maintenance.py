@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from mdp_dagster.cli.waits import say_what_is_waited_for
+from mdp_dagster.cli.console_log import say_what_is_waited_for
 from mdp_dagster.cli.workspace import choose_workspace
 from mdp_dagster.settings import Settings, load_settings
 from mdp_dagster.warehouse.base import WarehouseError
