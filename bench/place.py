@@ -12,7 +12,7 @@ import duckdb
 
 from bench.processes import ROOT, Ended, measured, python
 from mdp_dagster.cli.dagster_home import prepare_dagster_home
-from mdp_dagster.cli.job_run import Order
+from mdp_dagster.cli.job_run import RunRequest
 from mdp_dagster.cli.workspace import Workspace
 from mdp_dagster.orchestration.partitions import range_tags
 from mdp_dagster.window import DateWindow
@@ -57,8 +57,8 @@ class Place:
 
     def run(self, window: DateWindow, select: str = "*") -> Ended:
         """One run of the main job, as a process, from its start to its end."""
-        order = Order(str(uuid4()), range_tags(window), select)
-        return measured(python("mdp_dagster.cli.job_run", order.dump()), self.env, self.folder / "run.log")
+        request = RunRequest(str(uuid4()), range_tags(window), select)
+        return measured(python("mdp_dagster.cli.job_run", request.dump()), self.env, self.folder / "run.log")
 
     def script(self, module: str, *arguments: str) -> Ended:
         """One of the bench's own processes, in this environment."""

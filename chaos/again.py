@@ -10,7 +10,7 @@ from chaos.scene import PATIENCE_SECONDS, Scene
 from chaos.starts import command
 
 _CONTINUES = "Continuing run"
-_UNDER_WAY = "is running already"
+_UNDER_WAY = "is already running"
 
 
 def type_again(scene: Scene, act: Act, killed: Running, before: set[str]) -> None:

@@ -60,7 +60,7 @@ def run_daily(setting: Setting, jumps: Connection, run_id: str) -> None:
     _settle_in(setting, jumps)
     import dagster as dg
 
-    from mdp_dagster.cli.job_run import Order, main
+    from mdp_dagster.cli.job_run import RunRequest, main
     from mdp_dagster.definitions import build_definitions
     from mdp_dagster.settings import load_settings
 
@@ -69,7 +69,7 @@ def run_daily(setting: Setting, jumps: Connection, run_id: str) -> None:
         context = dg.build_schedule_context(instance, scheduled_execution_time=datetime.now(timezone.utc))
         [request] = schedule.evaluate_tick(context).run_requests or []
     tags = {**request.tags, "dagster/schedule_name": schedule.name}
-    sys.exit(main([Order(run_id, tags).dump()]))
+    sys.exit(main([RunRequest(run_id, tags).dump()]))
 
 
 def reload_late_days(setting: Setting, jumps: Connection) -> None:

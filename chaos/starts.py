@@ -8,7 +8,7 @@ from chaos.planned import Act
 from chaos.processes import Running, start_command, start_warm
 from chaos.scene import Scene
 from mdp_dagster.cli.backfill_runs import Backfill
-from mdp_dagster.cli.job_run import Order
+from mdp_dagster.cli.job_run import RunRequest
 from mdp_dagster.orchestration.partitions import range_tags
 from mdp_dagster.window import DateWindow
 
@@ -45,7 +45,7 @@ def command(scene: Scene, act: Act) -> Running:
 
 def run_window(scene: Scene, window: DateWindow, name: str, **special: object) -> Running:
     """A run of the main job."""
-    order = Order(scene.new_run_id(), range_tags(window))
+    order = RunRequest(scene.new_run_id(), range_tags(window))
     run = start_warm(child.materialize, scene.place, scene.name(name), order.dump(), **special)
     run.run_id = order.run_id
     return run
@@ -53,7 +53,7 @@ def run_window(scene: Scene, window: DateWindow, name: str, **special: object) -
 
 def _backfill(scene: Scene, window: DateWindow) -> Running:
     """As ``make backfill`` starts it."""
-    order = Order(scene.new_run_id(), Backfill(window, "*").tags(None))
+    order = RunRequest(scene.new_run_id(), Backfill(window, "*").tags(None))
     run = start_warm(child.materialize, scene.place, scene.name("backfill"), order.dump(), clock=scene.clock)
     run.run_id = order.run_id
     return run

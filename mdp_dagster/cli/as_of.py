@@ -1,4 +1,4 @@
-"""``make as-of``: the marts as they stood at a past instant, in schemas of their own."""
+"""``make as-of``: the marts as of a past instant, in separate schemas."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from mdp_dagster.cli.console_log import say_what_is_waited_for
+from mdp_dagster.cli.console_log import log_to_stderr
 from mdp_dagster.cli.workspace import choose_workspace
 from mdp_dagster.ingest.tables import EXTRACTS
 from mdp_dagster.orchestration.partitions import today
@@ -20,10 +20,11 @@ _BEFORE_ALL_DAYS = date(2000, 1, 1)  # and not MDP_START_DATE: MDP may have days
 
 
 class AsOfError(Exception):
-    """An instant or days that can't be had. Says why, and the remedy."""
+    """The marts can't be built for this instant or these days. The message names the reason and the remedy."""
 
 
 def add_commands(commands: Any) -> None:
+    """Add the command ``as-of``."""
     parser = commands.add_parser("as-of", help="build the marts as they were at a past instant, in separate schemas")
     parser.add_argument("instant", help="e.g. '2026-11-01 06:00' (MDP_TIMEZONE), 2026-11-01T06:00:00+01:00")
     parser.add_argument("days", nargs="*", metavar="DAY", help="the first and the last day (default: all days)")
@@ -35,11 +36,11 @@ def add_commands(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> int:
     from mdp_dagster.definitions import services as services_for
 
-    say_what_is_waited_for()
+    log_to_stderr()
     settings = choose_workspace(options.demo).settings()
     as_of = AsOf(parse_instant(options.instant, settings.timezone))
     if settings.target == "duckdb" and not settings.duckdb_path.exists():
-        raise AsOfError(f"{settings.duckdb_path} is not there yet → pull something first, then look back at it")
+        raise AsOfError(f"{settings.duckdb_path} does not exist yet → run a daily job or a backfill first")
     services = services_for(settings)
     if options.drop:
         dropped = services.warehouse.drop_as_of(as_of.suffix)
@@ -56,11 +57,16 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def parse_instant(text: str, zone: str) -> datetime:
-    """ISO, with an offset or the name of a zone; without either it is in ``zone``. A day alone is its beginning.
+    """The instant in an ISO text.
 
-    Raises ``AsOfError``.
+    Args:
+        text: May contain an offset or the name of a time zone. A day alone means its start.
+        zone: The time zone of a text without one.
+
+    Raises:
+        AsOfError: the text is not a valid instant, or the instant is in the future.
     """
-    remedy = "an instant like '2026-11-01 06:00', '2026-11-01T06:00:00Z' or '2026-11-01 06:00 Europe/Berlin'"
+    remedy = "use an instant like '2026-11-01 06:00', '2026-11-01T06:00:00Z' or '2026-11-01 06:00 Europe/Berlin'"
     words = text.strip().split()
     try:
         if len(words) > 1 and words[-1][0].isalpha():
@@ -69,31 +75,31 @@ def parse_instant(text: str, zone: str) -> datetime:
         instant = instant if instant.tzinfo else instant.replace(tzinfo=ZoneInfo(zone))
         instant.astimezone(timezone.utc)
     except (ValueError, ZoneInfoNotFoundError, OSError, OverflowError) as error:
-        # OSError: a folder of zones, e.g. Europe. OverflowError: an instant that has no day in UTC
-        raise AsOfError(f"{text!r} is no instant: {error} → {remedy}") from error
+        # OSError: the zone is a folder of zones, e.g. Europe. OverflowError: the instant has no day in UTC.
+        raise AsOfError(f"{text!r} is not a valid instant: {error} → {remedy}") from error
     if instant > datetime.now(timezone.utc):
-        raise AsOfError(f"{text!r} is in the future → an instant that has passed")
+        raise AsOfError(f"{text!r} is in the future → use an instant in the past")
     return instant
 
 
 def _known_days(warehouse: Warehouse, as_of: AsOf, days: DateWindow) -> DateWindow:
-    """The days of which anything had been pulled by then."""
+    """From the first to the last day that had been extracted by then."""
     [row] = warehouse.query(
         f"""
         select
-            min(extracted_at) as first_pull,
+            min(extracted_at) as first_extract,
             min(case when extracted_at <= timestamp '{as_of.moment}' then date end) as first_day,
             max(case when extracted_at <= timestamp '{as_of.moment}' then date end) as last_day
         from {EXTRACTS.id}
         where {in_window(days)}
         """
     ).to_pylist()
-    if row["first_pull"] is None:
-        raise AsOfError("nothing was ever pulled → pull something first, then look back at it")
+    if row["first_extract"] is None:
+        raise AsOfError("there are no extracts yet → run a daily job or a backfill first")
     if row["first_day"] is None:
         raise AsOfError(
-            f"{as_of.moment} UTC is before the first pull → an instant from {row['first_pull']} (UTC) on; MDP can't "
-            "know what the platforms said before that"
+            f"{as_of.moment} UTC is before the first extract → use an instant from {row['first_extract']} (UTC) on; "
+            "MDP has no data from before that"
         )
     return DateWindow.of_days(row["first_day"], row["last_day"])
 
@@ -103,10 +109,12 @@ def _window(days: list[str]) -> DateWindow:
         first, last = (date.fromisoformat(day) for day in days)
         return DateWindow.of_days(first, last)
     except ValueError as error:
-        raise AsOfError(f"{' '.join(days)}: {error} → a first and a last day, e.g. 2026-10-01 2026-10-31") from error
+        raise AsOfError(
+            f"{' '.join(days)}: {error} → give a first and a last day, for example 2026-10-01 2026-10-31"
+        ) from error
 
 
-def _report(warehouse: Warehouse, as_of: AsOf, window: DateWindow, said: str) -> None:
+def _report(warehouse: Warehouse, as_of: AsOf, window: DateWindow, given_instant: str) -> None:
     for dataset in as_of.datasets:
         print(f"\n{dataset}")
         for name in sorted(name for there, name in warehouse.tables() if there == dataset):
@@ -115,7 +123,7 @@ def _report(warehouse: Warehouse, as_of: AsOf, window: DateWindow, said: str) ->
             print(f"  {name:32} {counted['n']:>12,} rows")
     marts = as_of.datasets[1]
     print(f"""
-What has changed since then, for instance:
+To see the changes since then:
 
   select date, client_id, platform, past.spend as spend_then, present.spend as spend_now,
       past.conversions as conversions_then, present.conversions as conversions_now
@@ -124,4 +132,4 @@ What has changed since then, for instance:
   where past.spend is distinct from present.spend or past.conversions is distinct from present.conversions
   order by date desc
 
-In {warehouse.display_name}. To remove it again: make as-of AT="{said}" DROP=1""")
+In {warehouse.display_name}. To remove these schemas: make as-of AT="{given_instant}" DROP=1""")

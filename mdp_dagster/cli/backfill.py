@@ -1,4 +1,4 @@
-"""``make backfill``: one run of the main job over a range of days, with progress, and resumable."""
+"""``make backfill``: one run of the main job over a range of days. It shows its progress and can be continued."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 
 
 class BackfillError(Exception):
-    """A backfill that can't begin. Says why, and the remedy."""
+    """The backfill can't start. The message names the reason and the remedy."""
 
 
 def add_commands(commands: Any) -> None:
+    """Add the command ``backfill``."""
     parser = commands.add_parser(
         "backfill",
-        help="extract, model and check a range of days; repeat it to continue one that broke off",
+        help="extract, model and check a range of days; repeat it to continue an interrupted one",
     )
     parser.add_argument("first", metavar="FIRST", help="the first day, e.g. 2024-01-01")
     parser.add_argument("last", metavar="LAST", help="the last day, included")
@@ -39,7 +40,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument(
         "--fresh",
         action="store_true",
-        help="extract every day again, also what an interrupted run has committed",
+        help="extract every day again, including those that an interrupted run has committed",
     )
     parser.add_argument("--demo", type=Path, help="use the demo's data in this folder, even if there is a .env")
     parser.set_defaults(run=_run)
@@ -48,12 +49,12 @@ def add_commands(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> int:
     workspace = choose_workspace(options.demo)
     window = _window(options.first, options.last, workspace.settings())
-    # Set even where a shell started us with SIGINT ignored. SIGTERM too: the run has to end with this process.
+    # A shell may have started this process with SIGINT ignored. SIGTERM too: the run must end with this process.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
-    # they take seconds to import: after the arguments are known to be right
-    from mdp_dagster.cli.backfill_runs import Backfill, UnderWay
+    # imported after the arguments are checked, because it takes seconds
+    from mdp_dagster.cli.backfill_runs import Backfill, BackfillRunning
     from mdp_dagster.cli.run_progress import RunError, terminal
 
     console = terminal()
@@ -61,7 +62,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         prepare_dagster_home(workspace.dagster_home)
         return _backfill(backfill, workspace, options.fresh, console)
-    except (DemoError, RunError, UnderWay) as error:
+    except (DemoError, RunError, BackfillRunning) as error:
         raise BackfillError(str(error)) from error
     except KeyboardInterrupt:
         console.print(f"[yellow]Interrupted[/]: {_how_to_continue(backfill)}", highlight=False)
@@ -69,34 +70,37 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _backfill(backfill: Backfill, workspace: Workspace | UserWorkspace, fresh: bool, console: Console) -> int:
-    from mdp_dagster.cli.backfill_runs import claimed, unfinished_run
-    from mdp_dagster.cli.job_run import Order
-    from mdp_dagster.cli.run_progress import Start, follow_run
+    from mdp_dagster.cli.backfill_runs import locked_backfill, unfinished_run
+    from mdp_dagster.cli.job_run import RunRequest
+    from mdp_dagster.cli.run_progress import RunProcess, follow_run
     from mdp_dagster.cli.run_report import print_checks
 
-    began = time.monotonic()
-    with claimed(workspace.dagster_home, backfill) as lock, dagster_instance(workspace.dagster_home) as instance:
+    started = time.monotonic()
+    with (
+        locked_backfill(workspace.dagster_home, backfill) as lock,
+        dagster_instance(workspace.dagster_home) as instance,
+    ):
         unfinished = unfinished_run(instance, backfill)
         continues = None if fresh else unfinished
-        whose = (
+        accounts = (
             "your settings"
             if isinstance(workspace, UserWorkspace)
-            else "the demo's data; no .env: the sandbox is started for it"
+            else "no .env, so the demo's data with its own sandbox"
         )
         days = f"{backfill.window} ({len(backfill.window)} days)"
-        console.print(f"[bold]Backfill[/] {days}, {backfill.select}: {whose}", highlight=False)
+        console.print(f"[bold]Backfill[/] {days}, {backfill.select}: {accounts}", highlight=False)
         if continues:
-            console.print(f"Continuing run {continues}: what it committed isn't pulled again (--fresh pulls all anew)")
-        order = Order(str(uuid4()), backfill.tags(continues), backfill.select)
-        console.print(f"Run {order.run_id} in {workspace.dagster_home}", highlight=False)
+            console.print(f"Continuing run {continues}: it skips committed days (--fresh extracts all days again)")
+        request = RunRequest(str(uuid4()), backfill.tags(continues), backfill.select)
+        console.print(f"Run {request.run_id} in {workspace.dagster_home}", highlight=False)
         with workspace.running("sandbox-backfill") as environment:
-            start = Start(workspace.folder, environment, backfill.log(workspace.dagster_home), [lock])
-            succeeded = follow_run(instance, order, start, console)
-        print_checks(console, instance, order.run_id)
+            process = RunProcess(workspace.folder, environment, backfill.log(workspace.dagster_home), [lock])
+            succeeded = follow_run(instance, request, process, console)
+        print_checks(console, instance, request.run_id)
     if succeeded:
-        console.print(f"Done in {time.monotonic() - began:.0f} s.")
+        console.print(f"Done in {time.monotonic() - started:.0f} s.")
         return 0
-    console.print(f"[red]The run failed[/] → all that it said is in {start.log}")
+    console.print(f"[red]The run failed[/] → see its log: {process.log}")
     console.print(_how_to_continue(backfill), highlight=False)
     return 1
 
@@ -104,7 +108,7 @@ def _backfill(backfill: Backfill, workspace: Workspace | UserWorkspace, fresh: b
 def _how_to_continue(backfill: Backfill) -> str:
     select = "" if backfill.select == "*" else f" SELECT={shlex.quote(backfill.select)}"
     command = f"make backfill FROM={backfill.window.start} TO={backfill.window.last}{select}"
-    return f"to continue, the same again: {command}; what is committed isn't pulled again"
+    return f"to continue, run the same command again: {command}; it skips committed days"
 
 
 def _window(first: str, last: str, settings: Settings) -> DateWindow:
@@ -113,10 +117,12 @@ def _window(first: str, last: str, settings: Settings) -> DateWindow:
     try:
         window = DateWindow.of_days(date.fromisoformat(first), date.fromisoformat(last))
     except ValueError as error:
-        raise BackfillError(f"from {first!r} to {last!r}: {error} → two days, e.g. 2024-01-01 2024-12-31") from error
+        raise BackfillError(
+            f"from {first!r} to {last!r}: {error} → give two days, for example 2024-01-01 2024-12-31"
+        ) from error
     if window.start < settings.start_date:
         raise BackfillError(
-            f"{window.start} is before the first partition → begin at {settings.start_date}, or set "
+            f"{window.start} is before the first partition → start at {settings.start_date}, or set "
             f"MDP_START_DATE={window.start}"
         )
     if window.last > today(settings):

@@ -1,4 +1,4 @@
-"""A command that waits for another process says for which: a lock can be held for half an hour."""
+"""MDP's log on the terminal, so that a command that waits for a lock shows which process holds it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import logging
 import sys
 
 
-def say_what_is_waited_for() -> None:
-    """MDP's log on standard error, for commands that aren't Dagster's runs."""
+def log_to_stderr() -> None:
+    """Send MDP's log to standard error, for commands that don't start a Dagster run."""
     log = logging.getLogger("mdp_dagster")
     if not log.handlers:
         handler = logging.StreamHandler(sys.stderr)

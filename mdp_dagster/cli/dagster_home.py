@@ -1,4 +1,4 @@
-"""A DAGSTER_HOME of the commands: this repository's dagster.yaml, and what Dagster's processes get with it."""
+"""The DAGSTER_HOME of the commands: its dagster.yaml, and the environment of Dagster's processes."""
 
 from __future__ import annotations
 
@@ -14,26 +14,28 @@ from mdp_dagster.settings import PROJECT_ROOT
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
-_OURS = "# Written by MDP from its own dagster.yaml. A file without this line is yours, and stays as it is.\n"
+_WRITTEN_BY_MDP = "# Written by MDP from its own dagster.yaml. A file without this line is yours, and stays as it is.\n"
 
 
 def environment(home: Path) -> dict[str, str]:
-    """For Dagster's processes. They store the events of a range of days together (mdp_dagster/cli/event_storage.py)."""
+    """Variables for Dagster's processes. Events are stored in batches (mdp_dagster/cli/event_storage.py)."""
     python_path = os.pathsep.join(filter(None, (str(PROJECT_ROOT), os.environ.get("PYTHONPATH"))))
     batch = os.environ.get("DAGSTER_EVENT_BATCH_SIZE", "500")
     return {"DAGSTER_HOME": str(home), "DAGSTER_EVENT_BATCH_SIZE": batch, "PYTHONPATH": python_path}
 
 
 def dagster_instance(home: Path) -> DagsterInstance:
-    """The instance of a home that is prepared; a context manager."""
+    """The Dagster instance of a prepared home, as a context manager."""
     from dagster import DagsterInstance
 
     return DagsterInstance.from_config(str(home))
 
 
 def prepare_dagster_home(home: Path) -> None:
-    """A DAGSTER_HOME with this repository's dagster.yaml, and with Dagster's storage: two processes that both make
-    that at once can end each other."""
+    """Create a DAGSTER_HOME with this repository's dagster.yaml and Dagster's storage.
+
+    The storage is created here, because two processes that create it at the same time can crash each other.
+    """
     home.mkdir(parents=True, exist_ok=True)
     write_dagster_yaml(home)
     with dagster_instance(home) as instance:
@@ -42,8 +44,10 @@ def prepare_dagster_home(home: Path) -> None:
 
 
 def write_dagster_yaml(home: Path) -> None:
-    """Dagster's own storage of events, in Dagster's own place, with a class of ours. Anew for a home that was moved or
-    copied: the place is an absolute path."""
+    """Write the dagster.yaml with MDP's event storage class, unless the user has written an own one.
+
+    The events stay in Dagster's usual folder. Its path is absolute, so a moved or copied home gets a new file.
+    """
     storage = {
         "event_log_storage": {
             "module": "mdp_dagster.cli.event_storage",
@@ -51,11 +55,11 @@ def write_dagster_yaml(home: Path) -> None:
             "config": {"base_dir": str(home / "history" / "runs")},
         }
     }
-    text = _OURS + (PROJECT_ROOT / "dagster.yaml").read_text() + "\n" + yaml.safe_dump(storage)
+    text = _WRITTEN_BY_MDP + (PROJECT_ROOT / "dagster.yaml").read_text() + "\n" + yaml.safe_dump(storage)
     path = home / "dagster.yaml"
     if path.exists() and not path.is_symlink():  # earlier versions linked it
-        there = path.read_text()
-        if there == text or not there.startswith(_OURS):
+        existing = path.read_text()
+        if existing == text or not existing.startswith(_WRITTEN_BY_MDP):
             return
     descriptor, unfinished = tempfile.mkstemp(dir=home, prefix="dagster-", suffix=".yaml")
     with open(descriptor, "w") as file:

@@ -15,6 +15,7 @@ from mdp_dagster.window import DateWindow
 
 
 def add_commands(commands: Any) -> None:
+    """Add the command ``demo``."""
     parser = commands.add_parser("demo", help="extract, model and check the last 60 days of fictional ad accounts")
     parser.add_argument("--days", type=int, default=60, help="how many days (default: 60)")
     parser.add_argument("--folder", type=Path, default=DEMO_FOLDER, help="folder for the warehouse, lake and logs")
@@ -24,8 +25,8 @@ def add_commands(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> int:
     require_the_sandbox()
     # rich and Dagster take a second to import: not at the top, for the commands that need neither
-    from mdp_dagster.cli.job_run import Order
-    from mdp_dagster.cli.run_progress import RunError, Start, follow_run, terminal
+    from mdp_dagster.cli.job_run import RunRequest
+    from mdp_dagster.cli.run_progress import RunError, RunProcess, follow_run, terminal
     from mdp_dagster.cli.run_report import print_report
     from mdp_dagster.defs.ads.platforms import AD_PLATFORMS
     from mdp_dagster.orchestration.partitions import range_tags
@@ -40,12 +41,12 @@ def _run(options: argparse.Namespace) -> int:
         with workspace.running() as environment, dagster_instance(workspace.dagster_home) as instance:
             window = _last_days(options.days)
             console.print(f"[bold]Running[/] the job ads_daily over {window} ({len(window)} days), one run")
-            order = Order(str(uuid4()), range_tags(window))
-            start = Start(workspace.folder, environment, workspace.run_log)
-            succeeded = follow_run(instance, order, start, console)
+            request = RunRequest(str(uuid4()), range_tags(window))
+            process = RunProcess(workspace.folder, environment, workspace.run_log)
+            succeeded = follow_run(instance, request, process, console)
         if not succeeded:
-            console.print(f"[red]The run failed[/] → its whole log is in {workspace.run_log}")
-        print_report(console, workspace, order.run_id, window)
+            console.print(f"[red]The run failed[/] → see its log: {workspace.run_log}")
+        print_report(console, workspace, request.run_id, window)
     except (DemoError, RunError) as error:
         console.print(f"[red]error:[/] {error}")
         return 1

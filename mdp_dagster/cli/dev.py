@@ -1,7 +1,7 @@
 """``make dev``: the Dagster UI and daemon on this machine.
 
-With a .env in the repository: your accounts, your warehouse. Without: the demo's data, and the sandbox running, so that
-everything in the UI can be materialized.
+With a .env in the repository, it uses your accounts and your warehouse. Without one, it uses the demo's data and starts
+the sandbox, so that everything in the UI can be materialized.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ _STOP_SECONDS = 20
 
 
 def add_commands(commands: Any) -> None:
+    """Add the command ``dev``."""
     parser = commands.add_parser("dev", help="start the Dagster UI and daemon on 127.0.0.1")
     parser.add_argument("--port", type=int, default=3000, help="port of the UI (default: 3000)")
     parser.add_argument("--demo", type=Path, help="use the demo's data in this folder, even if there is a .env")
@@ -30,7 +31,7 @@ def add_commands(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    # Ctrl-C and SIGTERM end it alike. Set even where a shell started us with SIGINT ignored: children inherit that.
+    # Ctrl-C and SIGTERM both end it. A shell may have started this process with SIGINT ignored; children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     workspace = choose_workspace(options.demo)
@@ -50,7 +51,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _serve(command: list[str], folder: Path, environment: dict[str, str]) -> int:
-    """Run Dagster until it ends or we are told to; leave none of its processes behind."""
+    """Run Dagster until it ends or this process gets a signal, then end all its processes."""
     process = subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True)
     try:
         return process.wait()

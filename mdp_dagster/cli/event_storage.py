@@ -1,12 +1,12 @@
-"""Dagster's SQLite event log, without its cost per event.
+"""Dagster's SQLite event log with a lower cost per event.
 
-A daily run has five hundred events, a run over a year twelve thousand: one planned and one materialized for each
-asset and day, and what is logged. Dagster's own SQLite storage opens a database for each, two for an asset's, and
-waits for the disk each time. Here connections are kept, WAL's commits leave the waiting to the checkpoint, and events
-that Dagster hands over in batches (``DAGSTER_EVENT_BATCH_SIZE``) are one transaction. A killed process loses nothing;
-a machine that loses its power may lose the last moments of what runs have said, never what they have loaded.
+A daily run has five hundred events, and a run over a year has twelve thousand: one planned and one materialized event
+for each asset and day, and log messages. Dagster's own SQLite storage opens one database per event (two for an asset's
+event), and syncs the disk each time. This class keeps connections open, syncs only at checkpoints of the write-ahead
+log, and stores each of Dagster's batches (``DAGSTER_EVENT_BATCH_SIZE``) in one transaction. A killed process loses
+nothing. A power failure may lose the last seconds of the event log, but never loaded data.
 
-The same tables and files: an instance may change from one to the other.
+The tables and files are those of Dagster, so an instance can switch between the two classes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from watchdog.observers import Observer
 if TYPE_CHECKING:
     from dagster._serdes import ConfigurableClassData
 
-_KEPT_CONNECTIONS = 16  # the index of all runs, and the runs that are being written or looked at
+_MAX_CONNECTIONS = 16  # the index of all runs, and the runs that are being written or shown
 _BUSY_SECONDS = 60
 
 _MATERIALIZATIONS = (DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
@@ -39,7 +39,10 @@ _BATCHED = (*_MATERIALIZATIONS, DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED)
 
 
 class QuickSqliteEventLogStorage(SqliteEventLogStorage):
-    """``base_dir``: as for Dagster's own. (The commands name this class in the dagster.yaml of their DAGSTER_HOME.)"""
+    """Dagster's SQLite event log with open connections and batched writes.
+
+    ``base_dir`` has Dagster's meaning. The commands name this class in the dagster.yaml of their DAGSTER_HOME.
+    """
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: OrderedDict[str, tuple[Engine, tuple[int, int] | None]] = OrderedDict()
@@ -49,18 +52,19 @@ class QuickSqliteEventLogStorage(SqliteEventLogStorage):
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> QuickSqliteEventLogStorage:
+        """Dagster's hook to create the storage."""
         return cls(config_value["base_dir"], inst_data)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
-        """A transaction in one of the databases. One at a time in a process, as with Dagster's own."""
-        with self._db_lock, self._ready(shard).begin() as connection:
+        """A transaction in one of the databases. As in Dagster's class, each process runs one at a time."""
+        with self._db_lock, self._engine(shard).begin() as connection:
             yield connection
 
-    def _ready(self, shard: str) -> Engine:
-        """The database's connection; a new one if its file is another by now: a run or the whole home was deleted."""
+    def _engine(self, shard: str) -> Engine:
+        """The database's connection. It is new if the file was replaced, because a run or the home was deleted."""
         engine, file = self._engines.pop(shard, (None, None))
-        if engine is None or file != _file(self.path_for_shard(shard)):
+        if engine is None or file != _file_identity(self.path_for_shard(shard)):
             if engine is not None:
                 engine.dispose()
             engine = _new_engine(self.conn_string_for_shard(shard))
@@ -69,8 +73,8 @@ class QuickSqliteEventLogStorage(SqliteEventLogStorage):
         if shard not in self._initialized_dbs:
             self._initdb(engine)
             self._initialized_dbs.add(shard)
-        self._engines[shard] = engine, _file(self.path_for_shard(shard))
-        if len(self._engines) > _KEPT_CONNECTIONS:
+        self._engines[shard] = engine, _file_identity(self.path_for_shard(shard))
+        if len(self._engines) > _MAX_CONNECTIONS:
             self._engines.popitem(last=False)[1][0].dispose()
         return engine
 
@@ -80,15 +84,17 @@ class QuickSqliteEventLogStorage(SqliteEventLogStorage):
                 self._engines.popitem()[1][0].dispose()
 
     def wipe(self) -> None:
-        self._close()  # the files are removed
+        """Close all connections, then delete the files."""
+        self._close()
         super().wipe()
 
     def dispose(self) -> None:
+        """Close all connections."""
         super().dispose()
         self._close()
 
     def watch(self, run_id: str, cursor: str | None, callback: EventHandlerFn) -> None:
-        """As Dagster's own, which sees a run's file change when the connection that wrote to it is closed."""
+        """Watch a run's events. Dagster's own watcher only notices them when the writing connection is closed."""
         observer: Any = self._obs
         if observer is None:
             self._obs = observer = Observer()  # type: ignore[assignment]
@@ -97,6 +103,7 @@ class QuickSqliteEventLogStorage(SqliteEventLogStorage):
         self._watchers[run_id][callback] = watchdog, observer.schedule(watchdog, self._base_dir, recursive=True)
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Store events in one transaction per run."""
         by_run: dict[str, list[EventLogEntry]] = defaultdict(list)
         for entry in events:
             if entry.dagster_event_type in _BATCHED:
@@ -107,24 +114,26 @@ class QuickSqliteEventLogStorage(SqliteEventLogStorage):
             self._store_together(run_id, batch)
 
     def _store_together(self, run_id: str, events: Sequence[EventLogEntry]) -> None:
-        """In the run's own database, and in the index of all runs, as ``store_event`` does for one. Both or neither:
-        Dagster stores each event of a batch that failed once more."""
+        """Store the events in the run's database and in the index of all runs, as ``store_event`` does for one event.
+
+        Both transactions succeed or neither does, because Dagster stores each event of a failed batch again.
+        """
         rows = [self._event_to_row(entry) for entry in events]
         insert = SqlEventLogStorageTable.insert()
         with (
             self._db_lock,
-            self._ready(run_id).begin() as run,
-            self._ready(INDEX_SHARD_NAME).begin() as index,
+            self._engine(run_id).begin() as run,
+            self._engine(INDEX_SHARD_NAME).begin() as index,
         ):
             run.execute(insert, rows)
             with_ids = insert.returning(SqlEventLogStorageTable.c.id, sort_by_parameter_order=True)
             stored: list[tuple[EventLogEntry, int]] = list(
                 zip(events, index.execute(with_ids, rows).scalars(), strict=True)
             )
-            made = [(entry, id_) for entry, id_ in stored if entry.dagster_event_type in _MATERIALIZATIONS]
-            self._store_asset_event_tags(index, [entry for entry, _ in made], [id_ for _, id_ in made])
-            # an asset's own record has the last event of each kind
-            last = {(e.get_dagster_event().asset_key, e.dagster_event_type): (e, id_) for e, id_ in made}
+            asset_events = [(entry, id_) for entry, id_ in stored if entry.dagster_event_type in _MATERIALIZATIONS]
+            self._store_asset_event_tags(index, [entry for entry, _ in asset_events], [id_ for _, id_ in asset_events])
+            # An asset's own record contains the last event of each kind.
+            last = {(e.get_dagster_event().asset_key, e.dagster_event_type): (e, id_) for e, id_ in asset_events}
             for entry, id_ in last.values():
                 self._store_asset_event(index, entry, id_)
             for entry, id_ in stored:
@@ -132,7 +141,7 @@ class QuickSqliteEventLogStorage(SqliteEventLogStorage):
                     self._store_planned_check(index, entry, id_)
 
     def _store_planned_check(self, index: Connection, entry: EventLogEntry, id_: int) -> None:
-        """A row for each day, each with the event: written out once, not for each of them."""
+        """Store one row per day. The event is serialized once for all rows."""
         planned = entry.get_dagster_event().asset_check_planned_data
         row = {
             "asset_key": planned.asset_key.to_string(),
@@ -150,7 +159,7 @@ class QuickSqliteEventLogStorage(SqliteEventLogStorage):
 
 
 class _Watchdog(SqliteEventLogStorageWatchdog):
-    """Told of what stands in the write-ahead log, too: with connections that are kept, most of it does."""
+    """Also watches the write-ahead log, which contains most new events while connections stay open."""
 
     def __init__(
         self, storage: QuickSqliteEventLogStorage, run_id: str, callback: EventHandlerFn, cursor: str | None
@@ -159,10 +168,11 @@ class _Watchdog(SqliteEventLogStorageWatchdog):
         self._patterns = [self._log_path, f"{self._log_path}-wal"]
 
     def on_modified(self, event: Any) -> None:
+        """Read the new events."""
         self._process_log()
 
 
-def _file(path: str) -> tuple[int, int] | None:
+def _file_identity(path: str) -> tuple[int, int] | None:
     try:
         found = os.stat(path)
     except FileNotFoundError:
@@ -171,7 +181,7 @@ def _file(path: str) -> tuple[int, int] | None:
 
 
 def _new_engine(address: str) -> Engine:
-    """One connection, kept. It may be used by any thread: the storage's lock lets one at a time."""
+    """An engine with one open connection. Any thread may use it, because the storage's lock admits one at a time."""
     engine = create_engine(
         address, poolclass=StaticPool, connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False}
     )

@@ -1,7 +1,7 @@
 """One run of the main job in this process: ``python -m mdp_dagster.cli.job_run``, which demo and backfill start.
 
-``dagster job execute`` would do, but for two things: it can't select assets, and it doesn't say in which code
-location the job is, without which the UI can't execute the run again. For that, this leans on ``RemoteJobOrigin``.
+``dagster job execute`` can't select assets, and it does not store the code location of the job. The UI needs the code
+location to execute the run again. So this module stores it as a ``RemoteJobOrigin``.
 """
 
 from __future__ import annotations
@@ -24,41 +24,43 @@ _MODULE = "mdp_dagster.definitions"
 
 
 @dataclass(frozen=True)
-class Order:
-    """What is to be run, and under which id. ``select``: Dagster's asset selection; ``*`` is the whole job."""
+class RunRequest:
+    """The run to start. ``select`` is Dagster's asset selection, and ``*`` selects the whole job."""
 
     run_id: str
     tags: dict[str, str]
     select: str = "*"
 
     def dump(self) -> str:
+        """The request as an argument for ``main``."""
         return json.dumps(asdict(self))
 
 
 class SelectionError(Exception):
-    """An asset selection that can't be run. Says why."""
+    """The asset selection can't be run. The message names the reason."""
 
 
 def main(arguments: list[str]) -> int:
-    order = Order(**json.loads(arguments[0]))
+    """Run the request in the first argument, and return the exit code."""
+    request = RunRequest(**json.loads(arguments[0]))
     with capture_interrupts(), dg.DagsterInstance.get() as instance:
         try:
-            return 0 if _execute(instance, order) else 1
+            return 0 if _execute(instance, request) else 1
         except SelectionError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
 
 
-def _execute(instance: dg.DagsterInstance, order: Order) -> bool:
+def _execute(instance: dg.DagsterInstance, request: RunRequest) -> bool:
     repository = ReconstructableRepository.for_module(_MODULE, "defs", str(PROJECT_ROOT))
     definition, job = repository.get_definition(), repository.get_reconstructable_job(JOB_NAME)
     job_definition = job.get_definition()
     location = RegisteredCodeLocationOrigin(_LOCATION)
     run = instance.create_run_for_job(
         job_definition,
-        run_id=order.run_id,
-        tags=order.tags,
-        asset_selection=selected_assets(order.select, definition.asset_graph, job_definition),
+        run_id=request.run_id,
+        tags=request.tags,
+        asset_selection=selected_assets(request.select, definition.asset_graph, job_definition),
         remote_job_origin=RemoteJobOrigin(RemoteRepositoryOrigin(location, definition.name), JOB_NAME),
         job_code_origin=job.get_python_origin(),
     )
@@ -66,18 +68,22 @@ def _execute(instance: dg.DagsterInstance, order: Order) -> bool:
 
 
 def selected_assets(select: str, graph: dg.AssetGraph, job: dg.JobDefinition) -> frozenset[dg.AssetKey] | None:
-    """The assets of the job that are selected; None for all of them. Raises ``SelectionError``."""
+    """The selected assets of the job, or None for all of them.
+
+    Raises:
+        SelectionError: the selection is not valid, or it selects no asset of the job.
+    """
     if select == "*":
         return None
     try:
-        keys = dg.AssetSelection.from_coercible(select.split(",")).resolve(graph)  # as `dagster asset materialize`
-    except Exception as error:  # Dagster's own, several kinds
+        keys = dg.AssetSelection.from_coercible(select.split(",")).resolve(graph)  # like `dagster asset materialize`
+    except Exception as error:  # Dagster raises several types
         raise SelectionError(
-            f"--select {select!r}: {error} → a selection as Dagster writes it, e.g. kind:dbt"
+            f"--select {select!r}: {error} → use Dagster's selection syntax, for example kind:dbt"
         ) from error
     selected = frozenset(keys & set(job.asset_layer.executable_asset_keys))
     if not selected:
-        raise SelectionError(f"--select {select!r} selects no table of the job {JOB_NAME} → see the assets in the UI")
+        raise SelectionError(f"--select {select!r} selects no asset of the job {JOB_NAME} → see the assets in the UI")
     return selected
 
 

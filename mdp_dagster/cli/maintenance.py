@@ -7,13 +7,14 @@ from typing import Any
 
 import duckdb
 
-from mdp_dagster.cli.console_log import say_what_is_waited_for
+from mdp_dagster.cli.console_log import log_to_stderr
 from mdp_dagster.cli.workspace import choose_workspace
 from mdp_dagster.settings import Settings, load_settings
 from mdp_dagster.warehouse.base import WarehouseError
 
 
 def add_commands(commands: Any) -> None:
+    """Add the commands ``rebuild-raw``, ``check-clients``, ``query`` and ``parse-dbt``."""
     rebuild = commands.add_parser("rebuild-raw", help="empty mdp_raw and load it again from the lake")
     rebuild.set_defaults(run=_rebuild_raw)
     clients = commands.add_parser("check-clients", help="check the clients file and list its clients")
@@ -28,16 +29,18 @@ def add_commands(commands: Any) -> None:
 def _rebuild_raw(_: argparse.Namespace) -> int:
     from mdp_dagster.definitions import services
 
-    say_what_is_waited_for()
+    log_to_stderr()
     stores = services(choose_workspace().settings())
     rebuilt = stores.rebuild_raw()
     print(f"mdp_raw in {stores.warehouse.display_name} rebuilt from {stores.lake.uri}: {rebuilt.extracts} extracts")
     if rebuilt.refused:
-        print(f"  {rebuilt.refused} refused extracts gave only their rejected rows (raw__rejects)")
+        print(f"  {rebuilt.refused} refused extracts restored only their rejected rows (raw__rejects)")
     if rebuilt.foreign:
-        print(f"  {rebuilt.foreign} extracts left out: of reports that there are no more")
+        print(f"  {rebuilt.foreign} extracts skipped: their reports no longer exist")
     if rebuilt.forgotten_days:
-        print(f"  {rebuilt.forgotten_days} account days forgotten: their file is gone; the next pull brings them again")
+        print(
+            f"  {rebuilt.forgotten_days} account days dropped: their file is missing; the next run extracts them again"
+        )
     print("Next: materialize the dbt models for the days that the marts should have.")
     return 0
 
@@ -57,7 +60,7 @@ def _query(options: argparse.Namespace) -> int:
         return _query_bigquery(settings, options.sql)
     path = settings.duckdb_path
     if not path.exists():
-        raise WarehouseError(f"{path} is not there yet → run `make demo`, or materialize something")
+        raise WarehouseError(f"{path} does not exist yet → run `make demo`, or materialize something")
     try:
         with duckdb.connect(str(path), read_only=True) as connection:
             answer = connection.sql(options.sql)
@@ -69,7 +72,7 @@ def _query(options: argparse.Namespace) -> int:
 
 
 def _query_bigquery(settings: Settings, sql: str) -> int:
-    """The answer as DuckDB shows one: on a terminal, tables look alike, wherever they come from."""
+    """Print the rows in DuckDB's table format, so that both engines look the same on a terminal."""
     from mdp_dagster.definitions import services
 
     answer = services(settings).warehouse.query(sql)

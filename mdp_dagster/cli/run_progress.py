@@ -1,4 +1,4 @@
-"""A run of the main job, in a process of its own, and what it is doing, on the terminal."""
+"""Runs the main job in its own process, and shows its progress on the terminal."""
 
 from __future__ import annotations
 
@@ -16,76 +16,87 @@ from dagster import DagsterEventType, DagsterRunStatus
 from rich.console import Console
 from rich.markup import escape
 
-from mdp_dagster.cli.job_run import Order
+from mdp_dagster.cli.job_run import RunRequest
 
 _POLL_SECONDS = 0.3
 _STOP_SECONDS = 30
 
 
 class RunError(Exception):
-    """A run that did not begin. Says why, or where to look."""
+    """The run did not start. The message names the reason or the log."""
 
 
 @dataclass(frozen=True)
-class Start:
-    """How a run's process is started. ``log``: where what it says goes. ``inherits``: files that it keeps open."""
+class RunProcess:
+    """The process of a run.
+
+    Attributes:
+        folder: Its working directory.
+        environment: Its environment variables.
+        log: The file for its output.
+        inherited_files: File descriptors that it keeps open.
+    """
 
     folder: Path
     environment: dict[str, str]
     log: Path
-    inherits: Sequence[int] = ()
+    inherited_files: Sequence[int] = ()
 
 
 def terminal() -> Console:
+    """A console that does not wrap lines."""
     return Console(soft_wrap=True) if sys.stdout.isatty() else Console(soft_wrap=True, width=140)
 
 
-def follow_run(instance: dg.DagsterInstance, order: Order, start: Start, console: Console) -> bool:
-    """Start the run, say what it does while it does it, and whether it succeeded.
+def follow_run(instance: dg.DagsterInstance, request: RunRequest, process: RunProcess, console: Console) -> bool:
+    """Start a run, show its progress, and return whether it succeeded.
 
-    A run whose process dies without a word is marked as failed. Ctrl-C ends the run too, then is raised.
-    Raises ``RunError`` when it didn't begin.
+    If the process dies without an error, the run is marked as failed. Ctrl-C ends the run too.
+
+    Raises:
+        RunError: the run did not start.
+        KeyboardInterrupt: after Ctrl-C, when the run has ended.
     """
     try:
-        with _process(order, start) as process, console.status("loading the code location") as status:
-            teller = _Teller(instance, order.run_id, console, status)
-            while process.poll() is None:
-                teller.tell()
+        with _started(request, process) as running, console.status("loading the code location") as status:
+            progress = _ProgressPrinter(instance, request.run_id, console, status)
+            while running.poll() is None:
+                progress.print_new_events()
                 time.sleep(_POLL_SECONDS)
-            teller.tell()
+            progress.print_new_events()
     except KeyboardInterrupt:
-        _settle(instance, order.run_id, "it was interrupted from the terminal")
+        _mark_as_failed(instance, request.run_id, "it was interrupted from the terminal")
         raise
-    said = f"its process ended with code {process.returncode} before the run did (killed, or out of memory)"
-    if _settle(instance, order.run_id, said):
-        console.print(f"  [red]✗[/] the run: {said} → see {start.log}", highlight=False)
-    run = instance.get_run_by_id(order.run_id)
+    reason = f"its process ended with code {running.returncode} before the run did (killed, or out of memory)"
+    if _mark_as_failed(instance, request.run_id, reason):
+        console.print(f"  [red]✗[/] the run: {reason} → see {process.log}", highlight=False)
+    run = instance.get_run_by_id(request.run_id)
     if run is None:
-        raise RunError(_last_words(start.log))
+        raise RunError(_startup_error(process.log))
     return run.status == DagsterRunStatus.SUCCESS
 
 
-def _settle(instance: dg.DagsterInstance, run_id: str, said: str) -> bool:
-    """Mark a run as failed that could not do so itself before its process ended."""
+def _mark_as_failed(instance: dg.DagsterInstance, run_id: str, reason: str) -> bool:
+    """Mark the run as failed if it has not finished. Returns whether it was marked."""
     run = instance.get_run_by_id(run_id)
     if run is None or run.is_finished:
         return False
-    instance.report_run_failed(run, said)
+    instance.report_run_failed(run, reason)
     return True
 
 
 @contextmanager
-def _process(order: Order, start: Start) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "mdp_dagster.cli.job_run", order.dump()]
-    start.log.parent.mkdir(parents=True, exist_ok=True)
-    with start.log.open("w") as log:
+def _started(request: RunRequest, run_process: RunProcess) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "mdp_dagster.cli.job_run", request.dump()]
+    run_process.log.parent.mkdir(parents=True, exist_ok=True)
+    with run_process.log.open("w") as log:
         process = subprocess.Popen(
             command,
-            cwd=start.folder,
-            env=start.environment,
+            cwd=run_process.folder,
+            env=run_process.environment,
             stdout=log,
             stderr=subprocess.STDOUT,
-            pass_fds=start.inherits,
+            pass_fds=run_process.inherited_files,
         )
     try:
         yield process
@@ -99,8 +110,8 @@ def _process(order: Order, start: Start) -> Iterator[subprocess.Popen[bytes]]:
             process.wait()
 
 
-class _Teller:
-    """Reads the run's events as they come, and prints those that people wait for."""
+class _ProgressPrinter:
+    """Reads new events of a run, and prints those that matter to the user."""
 
     def __init__(self, instance: dg.DagsterInstance, run_id: str, console: Console, status: Any) -> None:
         self._instance = instance
@@ -108,10 +119,11 @@ class _Teller:
         self._console = console
         self._status = status
         self._cursor: str | None = None
-        self._began: dict[str, float] = {}
-        self._made: dict[str, str] = {}
+        self._started_at: dict[str, float] = {}
+        self._materialized: dict[str, str] = {}
 
-    def tell(self) -> None:
+    def print_new_events(self) -> None:
+        """Print the events since the last call."""
         more = True
         while more:
             page = self._instance.get_records_for_run(self._run_id, self._cursor, limit=1000)
@@ -119,36 +131,36 @@ class _Teller:
             for record in page.records:
                 entry = record.event_log_entry
                 if entry.dagster_event is not None:
-                    self._event(entry.dagster_event, entry.timestamp)
+                    self._print_event(entry.dagster_event, entry.timestamp)
                 elif entry.step_key:
-                    self._said(entry.step_key, entry.user_message)
+                    self._print_message(entry.step_key, entry.user_message)
 
-    def _said(self, step: str, message: str) -> None:
-        own = message.startswith(f"{step}: ")  # what is for people who follow names its table first
-        self._status.update(escape(message if own else f"{step}: {message}"))
-        if own:
+    def _print_message(self, step: str, message: str) -> None:
+        for_users = message.startswith(f"{step}: ")  # messages for users start with the table's name
+        self._status.update(escape(message if for_users else f"{step}: {message}"))
+        if for_users:
             self._console.print(f"    [dim]{escape(message)}[/]", highlight=False)
 
-    def _event(self, event: dg.DagsterEvent, at: float) -> None:
+    def _print_event(self, event: dg.DagsterEvent, at: float) -> None:
         step, kind = event.step_key or "", event.event_type
         if kind == DagsterEventType.STEP_START:
-            self._began[step] = at
+            self._started_at[step] = at
             self._status.update(step)
         elif kind == DagsterEventType.ASSET_MATERIALIZATION:
-            self._made[step] = _summary(event.materialization.metadata)
+            self._materialized[step] = _summary(event.materialization.metadata)
         elif kind == DagsterEventType.STEP_UP_FOR_RETRY:
-            self._console.print(f"  [yellow]…[/] {step} waits, then tries again: {escape(_reason(event))}")
+            self._console.print(f"  [yellow]…[/] {step} will be retried: {escape(_reason(event))}")
         elif kind == DagsterEventType.STEP_SUCCESS:
-            took = at - self._began.get(step, at)
+            took = at - self._started_at.get(step, at)
             self._console.print(
-                f"  [green]✓[/] {step}  [dim]{took:.1f} s{self._made.get(step, '')}[/]", highlight=False
+                f"  [green]✓[/] {step}  [dim]{took:.1f} s{self._materialized.get(step, '')}[/]", highlight=False
             )
         elif kind in (DagsterEventType.STEP_FAILURE, DagsterEventType.RUN_FAILURE):
             self._console.print(f"  [red]✗[/] {step or 'the run'}: {escape(_reason(event))}", highlight=False)
 
 
 def _summary(metadata: Any) -> str:
-    """Of a raw table: rows, accounts, restated days."""
+    """Rows, accounts and restated days of a raw table. Empty for other tables."""
     if "accounts" not in metadata:
         return ""
     rows, accounts = metadata["rows"].value, metadata["accounts"].value
@@ -160,7 +172,7 @@ def _summary(metadata: Any) -> str:
 
 
 def _reason(event: dg.DagsterEvent) -> str:
-    """The cause of a failure that names a remedy, else its first cause, in its own words."""
+    """The message of the outermost cause that names a remedy, else of the first cause."""
     error = getattr(event.event_specific_data, "error", None)
     if error is None:
         return event.message or "no reason given"
@@ -170,8 +182,8 @@ def _reason(event: dg.DagsterEvent) -> str:
     return str(words if words and " " not in kind else error.message).strip()
 
 
-def _last_words(log: Path) -> str:
-    """Why a process ended before its run began."""
+def _startup_error(log: Path) -> str:
+    """Why the process ended before the run started, from its log."""
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return errors[-1] if errors else f"the run did not begin: {lines[-1] if lines else 'no word'} → see {log}"
+    return errors[-1] if errors else f"the run did not start: {lines[-1] if lines else 'no output'} → see {log}"

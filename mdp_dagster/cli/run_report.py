@@ -1,4 +1,4 @@
-"""What the demo prints at its end: KPIs by client and platform, the checks, where things lie, what to do next."""
+"""The report at the end of a run: KPIs by client and platform, the checks, the paths, and the next steps."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from mdp_dagster.window import DateWindow
 
 
 def print_report(console: Console, workspace: Workspace, run_id: str, window: DateWindow) -> None:
+    """Print the demo's report."""
     if workspace.warehouse.exists():
         console.print(_kpi_table(workspace, window))
     with dagster_instance(workspace.dagster_home) as instance:
@@ -86,6 +87,7 @@ def _number(value: float | None, percent: bool = False) -> str:
 
 
 def print_checks(console: Console, instance: DagsterInstance, run_id: str) -> None:
+    """Print how many checks of a run passed, and each one that failed."""
     events = instance.all_logs(run_id, of_type=DagsterEventType.ASSET_CHECK_EVALUATION)
     checks = [event.get_dagster_event().asset_check_evaluation_data for event in events]
     failed = [check for check in checks if not check.passed]

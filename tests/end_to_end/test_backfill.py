@@ -17,7 +17,7 @@ from dagster import DagsterRunStatus
 
 from mdp_dagster.__main__ import main
 from mdp_dagster.cli import workspace
-from mdp_dagster.cli.backfill_runs import Backfill, UnderWay, claimed, unfinished_run
+from mdp_dagster.cli.backfill_runs import Backfill, BackfillRunning, locked_backfill, unfinished_run
 from mdp_dagster.cli.dagster_home import dagster_instance
 from mdp_dagster.cli.job_run import SelectionError, selected_assets
 from mdp_dagster.definitions import build_definitions
@@ -89,7 +89,7 @@ def test_killed_and_started_again_it_pulls_only_what_is_missing(google: Platform
     second = backfill(*arguments)
     refused, _ = second.communicate(timeout=60)
     assert second.returncode == 1
-    assert f"running already, begun by process {first.pid}" in refused and "→" in refused
+    assert f"already running, started by process {first.pid}" in refused and "→" in refused
 
     os.killpg(first.pid, signal.SIGKILL)
     killed_at = time.monotonic()
@@ -127,7 +127,7 @@ def test_killed_and_started_again_it_pulls_only_what_is_missing(google: Platform
     ("first", "last", "says"),
     [
         ("2026-11-03", "2026-11-01", "ends before it begins"),
-        ("2026-11-31", "2026-12-01", "two days, e.g."),
+        ("2026-11-31", "2026-12-01", "two days, for example"),
         ("2019-01-01", "2026-11-01", "MDP_START_DATE=2019-01-01"),
         ("2024-01-01", "2999-01-01", "is in the future"),
     ],
@@ -200,14 +200,18 @@ def test_a_run_that_dagster_takes_for_running_is_dead_or_the_uis(tmp_path: Path)
         assert run and run.status == DagsterRunStatus.FAILURE
         # executed again in the UI it has the same tags, but the daemon runs it, and holds no lock of ours
         add(DagsterRunStatus.STARTED, name.tags(None), parent=dead)
-        with pytest.raises(UnderWay, match="from the UI.*→"):
+        with pytest.raises(BackfillRunning, match="from the UI.*→"):
             unfinished_run(instance, name)
         add(DagsterRunStatus.SUCCESS, name.tags(None))
         assert unfinished_run(instance, name) is None
 
-    with claimed(tmp_path, name), pytest.raises(UnderWay, match=f"{os.getpid()}.*→"), claimed(tmp_path, name):
+    with (
+        locked_backfill(tmp_path, name),
+        pytest.raises(BackfillRunning, match=f"{os.getpid()}.*→"),
+        locked_backfill(tmp_path, name),
+    ):
         pass
-    with claimed(tmp_path, name), claimed(tmp_path, Backfill(days_ago(3), "kind:dbt")):
+    with locked_backfill(tmp_path, name), locked_backfill(tmp_path, Backfill(days_ago(3), "kind:dbt")):
         pass
 
 

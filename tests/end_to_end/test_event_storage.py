@@ -49,7 +49,7 @@ def run(instance: dg.DagsterInstance, window: DateWindow, **tags: str) -> str:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", environment(tmp_path)["DAGSTER_EVENT_BATCH_SIZE"])
     prepare_dagster_home(tmp_path / "home")
-    yield tmp_path / "home"
+    return tmp_path / "home"
 
 
 def check_rows(instance: dg.DagsterInstance) -> list[tuple[Any, ...]]:
