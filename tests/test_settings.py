@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from datetime import date
@@ -307,7 +308,7 @@ def test_every_setting_is_explained_or_stands_in_a_block_that_is(example: dict[s
     for block in blocks:
         lines = block.splitlines()
         assert lines[0].startswith("#"), f"no word on {lines[0]}"
-        for before, line in zip(lines, lines[1:], strict=False):
+        for before, line in itertools.pairwise(lines):
             if line.startswith("MDP_"):
                 assert before.startswith("# "), f"no word on {line}"
 

@@ -157,7 +157,7 @@ def _files(uri: str, storage_client: Callable[[], storage.Client] | None) -> Fil
         from mdp_dagster.lake.bucket import BucketFiles  # imported lazily: Google's libraries take about a second
 
         return BucketFiles(uri, storage_client)
-    if "://" in uri and not uri.startswith("file://") or uri.startswith("gs:"):
+    if ("://" in uri and not uri.startswith("file://")) or uri.startswith("gs:"):
         raise ValueError("MDP does not support this kind of address")
     return FolderFiles(uri)
 

@@ -18,7 +18,7 @@ def valid_units(units: Iterable[Unit]) -> tuple[list[Unit], BaseException | None
     valid: list[Unit] = []
     try:
         for unit in units:
-            valid.append(replace(unit, appends=[_conforming(append) for append in unit.appends]))
+            valid.append(replace(unit, appends=[_conforming(append) for append in unit.appends]))  # noqa: PERF401
     except BaseException as error:
         return valid, error
     return valid, None

@@ -118,6 +118,7 @@ class DuckDBWarehouse(Warehouse):
             return _columns(connection, f"{dataset}.{name}") is not None
 
     def state(self) -> Hashable | None:
+        """See ``Warehouse.state``."""
         return tuple(map(_stamp, (self.path, self.path.with_name(f"{self.path.name}.wal"))))
 
     def drop_as_of(self, suffix: str) -> list[str]:

@@ -94,8 +94,10 @@ def versions_by_the_rule(ledger: list[Row], report: DayReport) -> list[tuple[str
                 pull
                 for before, pull in zip([None, *pulls], pulls, strict=False)
                 if before is None
-                or effective_run(before) != effective_run(pull)
-                and (pull["content_digest"] is None or before["content_digest"] != pull["content_digest"])
+                or (
+                    effective_run(before) != effective_run(pull)
+                    and (pull["content_digest"] is None or before["content_digest"] != pull["content_digest"])
+                )
             ]
             versions += [(account, day, n, effective_run(pull)) for n, pull in enumerate(starts, 1)]
     return versions

@@ -202,7 +202,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[datetime]]:
     now = [datetime.now(timezone.utc)]
     for module in (pull_module, lateness_module):
         monkeypatch.setattr(module, "utc_now", lambda: now[0])
-    yield now
+    return now
 
 
 def test_a_day_is_pulled_a_last_time_when_it_is_final(

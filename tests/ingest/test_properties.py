@@ -28,7 +28,7 @@ DAYS = [FIRST + timedelta(days=n) for n in range(4)]
 WINDOW = DateWindow(DAYS[0], DAYS[-1] + timedelta(days=1))
 
 day_rows = st.dictionaries(st.sampled_from(["c1", "c2"]), st.sampled_from(["1.00", "2.00"]), max_size=2)
-platform = st.fixed_dictionaries({day: day_rows for day in DAYS})
+platform = st.fixed_dictionaries(dict.fromkeys(DAYS, day_rows))
 windows = st.tuples(st.sampled_from(DAYS), st.sampled_from(DAYS)).map(
     lambda ends: DateWindow(min(ends), max(ends) + timedelta(days=1))
 )

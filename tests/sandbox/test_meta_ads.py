@@ -118,8 +118,6 @@ def test_campaign_rows_are_the_truth(
             row["campaign_name"],
             int(row["impressions"]),
             int(row["clicks"]),
-        )
-        + (
             Decimal(row["spend"]),
             _value(row.get("actions", []), types),
             _value(row.get("action_values", []), types),
@@ -129,8 +127,16 @@ def test_campaign_rows_are_the_truth(
     assert all(row["date_start"] == row["date_stop"] for row in rows) and len(served) == len(rows)
     truth = sandbox.world.truth("meta_ads", first, date.fromordinal(last.toordinal() + 1), account_ids=[account.id])
     assert served == {
-        (str(t["date"]), t["campaign_id"], t["campaign_name"], t["impressions"], t["clicks"])
-        + (t["spend"], t["conversions"], t["conversion_value"])
+        (
+            str(t["date"]),
+            t["campaign_id"],
+            t["campaign_name"],
+            t["impressions"],
+            t["clicks"],
+            t["spend"],
+            t["conversions"],
+            t["conversion_value"],
+        )
         for t in truth
     }
 

@@ -120,8 +120,7 @@ def test_faults_are_counted_once_among_threads() -> None:
     hits: list[object] = []
 
     def work() -> None:
-        for _ in range(40):
-            hits.append(faults.take("google_ads", ("internal",), account_id=None, method="search"))
+        hits.extend(faults.take("google_ads", ("internal",), account_id=None, method="search") for _ in range(40))
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:

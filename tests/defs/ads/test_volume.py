@@ -153,4 +153,4 @@ def test_what_came_before_the_eight_weeks_changes_nothing(rows: Counts) -> None:
     """Once an account has them all: its first day is then not younger."""
     full = rows | {(p, a, HISTORY.start): rows.get((p, a, HISTORY.start), 1) for p, a, _ in rows}
     older = {(p, a, HISTORY.start - timedelta(weeks=3)): 99 for p, a, _ in rows}
-    assert [odd for odd in odd_days(full, DAY)] == [odd for odd in odd_days(full | older, DAY)]
+    assert list(odd_days(full, DAY)) == list(odd_days(full | older, DAY))

@@ -226,7 +226,7 @@ class Handler(server.RequestHandler):
     def _missing(self, request: Request) -> str:
         found = re.search(r"/b/([^/]+)/o/([^/]+)", request.path)
         bucket = re.search(r"/b/([^/]+)", request.path)
-        if bucket and bucket[1] not in self.storage.buckets or not found:
+        if (bucket and bucket[1] not in self.storage.buckets) or not found:
             return "The specified bucket does not exist."
         return f"No such object: {found[1]}/{unquote(found[2])}"
 
