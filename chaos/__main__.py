@@ -19,8 +19,8 @@ from chaos.disk import enter_namespace, small_disk
 from chaos.place import MARK
 from chaos.plan import plan_round, short_plan
 from chaos.processes import kill_marked
+from chaos.round_state import Scene
 from chaos.rounds import Session, run_round
-from chaos.scene import Scene
 from mdp_dagster.settings import STATE_DIR
 from sandbox import Sandbox, World
 from sandbox.world import instant

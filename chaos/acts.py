@@ -7,17 +7,17 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
-from chaos.again import type_again
 from chaos.dagster_runs import dagster_runs
+from chaos.database_holder import Holder
 from chaos.edits import Edits
-from chaos.judge import count_faults, judge, look_at_raw
 from chaos.kills import Strike, row_of
-from chaos.locks import Holder
-from chaos.planned import Act, ClockJump
+from chaos.plan_model import Act, ClockJump
 from chaos.processes import Running
-from chaos.scene import PATIENCE_SECONDS, Scene
+from chaos.repeated_commands import type_again
+from chaos.round_state import PATIENCE_SECONDS, Scene
+from chaos.run_outcomes import count_faults, judge, look_at_raw
+from chaos.run_starts import start
 from chaos.stages import Watch
-from chaos.starts import start
 
 _POLL_SECONDS = 0.0005
 _OPENED_IN_SECONDS = 30

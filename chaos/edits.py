@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from chaos.planned import AccountDay, Edit, Rows
-from chaos.scene import Scene
+from chaos.plan_model import AccountDay, Edit, Rows
+from chaos.round_state import Scene
 from sandbox import World
 from sandbox.behaviour import Metrics
 

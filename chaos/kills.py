@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from chaos.planned import Act
+from chaos.plan_model import Act
 from chaos.processes import Running
-from chaos.scene import Scene
+from chaos.round_state import Scene
 from chaos.stages import Watch
 
 _TRIES = 50  # to catch a run in a stage that lasts for milliseconds

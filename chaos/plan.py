@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from chaos.api_faults import ACCOUNTS, RECIPES, ApiFault, Recipe, draw
 from chaos.clock import in_zone
-from chaos.planned import Act, ClockJump, Edit, RoundPlan
-from chaos.tally import KILL_STAGES
+from chaos.fault_counts import KILL_STAGES
+from chaos.plan_model import Act, ClockJump, Edit, RoundPlan
 
 Card = TypeVar("Card")
 

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from chaos.child import PRELOADED, Setting
+from chaos.child_process import PRELOADED, Setting
 from chaos.place import MARK, Place
 
 _LOOK_SECONDS = 0.2  # between looks for the process that a command starts

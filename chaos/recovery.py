@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from chaos import child
+from chaos import child_process
+from chaos.comparison import all_problems
 from chaos.dagster_runs import without_end
 from chaos.edits import days_as_they_were_before
-from chaos.history import lost_problems, pulls
-from chaos.leaks import leaks, secrets_of
 from chaos.processes import Running, left_behind, start_warm
-from chaos.scene import PATIENCE_SECONDS, Scene
-from chaos.starts import run_window
-from chaos.verify import all_problems
+from chaos.raw_contents import lost_problems, pulls
+from chaos.round_state import PATIENCE_SECONDS, Scene
+from chaos.run_starts import run_window
+from chaos.secret_leaks import leaks, secrets_of
 from mdp_dagster.window import join_days
 
 # A run that was killed keeps its days for so long, as far as the sensors know (docs/late_data.md).
@@ -29,7 +29,7 @@ def recover(scene: Scene) -> None:
     if by_probe:
         scene.time_passes(_DEAD_RUNS_COUNT_SECONDS)
         name = scene.name("late-days")
-        _finish(scene, start_warm(child.reload_late_days, scene.place, name, clock=scene.now.timestamp()))
+        _finish(scene, start_warm(child_process.reload_late_days, scene.place, name, clock=scene.now.timestamp()))
 
 
 def _finish(scene: Scene, run: Running) -> None:

@@ -9,17 +9,17 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from chaos import child
+from chaos import child_process
 from chaos.acts import play
 from chaos.disk import Disk
-from chaos.leaks import Spy, secrets_of
+from chaos.fault_counts import Tally
 from chaos.place import Place, make_place
 from chaos.plan import DAYS_BEFORE
-from chaos.planned import Act, RoundPlan
+from chaos.plan_model import Act, RoundPlan
 from chaos.processes import marked, start_warm
 from chaos.recovery import compare, recover
-from chaos.scene import Scene, new_scene
-from chaos.tally import Tally
+from chaos.round_state import Scene, new_scene
+from chaos.secret_leaks import Spy, secrets_of
 from sandbox import Sandbox
 
 
@@ -53,7 +53,7 @@ class Session:
         (logs / "home").mkdir(parents=True)
         home.mkdir()
         place = Place(home, logs / "home", {"DAGSTER_HOME": str(home), "PATH": "/usr/bin:/bin"})
-        run = start_warm(child.make_home, place, "make")
+        run = start_warm(child_process.make_home, place, "make")
         if run.wait(120) != 0:
             raise RuntimeError(f"no DAGSTER_HOME could be made: {run.said()[-2000:]}")
         return cls(sandbox, disk, logs, home, mark, Tally(), list(marked(mark, ())), now)

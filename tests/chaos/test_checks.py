@@ -23,19 +23,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from chaos.api_faults import ACCOUNTS, EVERY_KIND, RECIPES
+from chaos.comparison import expected_rows, mart_problems
 from chaos.dagster_runs import dagster_runs, overlapped, without_end
 from chaos.edits import change as change_world
-from chaos.history import lost_problems, pulls, rebuild_problems
-from chaos.leaks import leaks, secrets_of
+from chaos.fault_counts import HOPED_FOR, KILL_STAGES, REQUIRED, Tally
+from chaos.ledger_agreement import current_problems, lake_problems, raw_problems, unfinished_problems
 from chaos.place import MARK, Place
 from chaos.plan import plan_round
-from chaos.planned import Edit
+from chaos.plan_model import Edit
 from chaos.processes import Running, kill_marked, left_behind
-from chaos.raw import current_problems, lake_problems, raw_problems, unfinished_problems
+from chaos.raw_contents import lost_problems, pulls, rebuild_problems
 from chaos.recovery import left_folders
+from chaos.secret_leaks import leaks, secrets_of
 from chaos.stages import Watch
-from chaos.tally import HOPED_FOR, KILL_STAGES, REQUIRED, Tally
-from chaos.verify import expected_rows, mart_problems
 from mdp_dagster.defs.ads.platforms import REPORTS
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse

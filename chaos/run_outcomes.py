@@ -7,14 +7,14 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from chaos.api_faults import ApiFault
+from chaos.comparison import problems_now
 from chaos.dagster_runs import dagster_runs, overlapped, without_end
-from chaos.history import lost_problems, pulls
-from chaos.locks import Holder
-from chaos.planned import AccountDay, Act
+from chaos.database_holder import Holder
+from chaos.ledger_agreement import raw_problems
+from chaos.plan_model import AccountDay, Act
 from chaos.processes import Running
-from chaos.raw import raw_problems
-from chaos.scene import Scene
-from chaos.verify import problems_now
+from chaos.raw_contents import lost_problems, pulls
+from chaos.round_state import Scene
 from mdp_dagster.ingest.tables import EXTRACTS
 from mdp_dagster.warehouse.base import Warehouse, WarehouseError
 from mdp_dagster.window import DateWindow

@@ -8,10 +8,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from chaos.history import rebuild_problems
-from chaos.marts import consistency_problems
-from chaos.planned import AccountDay
-from chaos.raw import current_problems, lake_problems, raw_problems, unfinished_problems
+from chaos.ledger_agreement import current_problems, lake_problems, raw_problems, unfinished_problems
+from chaos.mart_agreement import consistency_problems
+from chaos.plan_model import AccountDay
+from chaos.raw_contents import rebuild_problems
 from mdp_dagster.warehouse.base import Warehouse, WarehouseError
 from mdp_dagster.window import DateWindow
 from sandbox import World

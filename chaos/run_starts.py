@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from chaos import child
+from chaos import child_process
 from chaos.plan import OVERLAPPING
-from chaos.planned import Act
+from chaos.plan_model import Act
 from chaos.processes import Running, start_command, start_warm
-from chaos.scene import Scene
+from chaos.round_state import Scene
 from mdp_dagster.cli.backfill_runs import Backfill
 from mdp_dagster.cli.job_run import RunRequest
 from mdp_dagster.orchestration.partitions import range_tags
@@ -46,7 +46,7 @@ def command(scene: Scene, act: Act) -> Running:
 def run_window(scene: Scene, window: DateWindow, name: str, **special: object) -> Running:
     """A run of the main job."""
     order = RunRequest(scene.new_run_id(), range_tags(window))
-    run = start_warm(child.materialize, scene.place, scene.name(name), order.dump(), **special)
+    run = start_warm(child_process.materialize, scene.place, scene.name(name), order.dump(), **special)
     run.run_id = order.run_id
     return run
 
@@ -54,13 +54,13 @@ def run_window(scene: Scene, window: DateWindow, name: str, **special: object) -
 def _backfill(scene: Scene, window: DateWindow) -> Running:
     """As ``make backfill`` starts it."""
     order = RunRequest(scene.new_run_id(), Backfill(window, "*").tags(None))
-    run = start_warm(child.materialize, scene.place, scene.name("backfill"), order.dump(), clock=scene.clock)
+    run = start_warm(child_process.materialize, scene.place, scene.name("backfill"), order.dump(), clock=scene.clock)
     run.run_id = order.run_id
     return run
 
 
 def _daily(scene: Scene) -> Running:
     run_id = scene.new_run_id()
-    run = start_warm(child.run_daily, scene.place, scene.name("daily"), run_id, clock=scene.clock)
+    run = start_warm(child_process.run_daily, scene.place, scene.name("daily"), run_id, clock=scene.clock)
     run.run_id = run_id
     return run

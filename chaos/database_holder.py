@@ -7,7 +7,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
-from chaos import child
+from chaos import child_process
 from chaos.place import Place
 from chaos.processes import Running, start_holder
 from chaos.stages import Watch
@@ -30,7 +30,7 @@ class Holder:
 
     def begin(self) -> bool:
         self._place.warehouse_file.parent.mkdir(parents=True, exist_ok=True)
-        self._process, self._orders = start_holder(child.hold_database, str(self._place.warehouse_file))
+        self._process, self._orders = start_holder(child_process.hold_database, str(self._place.warehouse_file))
         return True
 
     def is_open(self, patience: float = 0) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from chaos.dagster_runs import SUCCESS, dagster_runs, end_of
-from chaos.judge import has_succeeded
-from chaos.planned import Act
+from chaos.plan_model import Act
 from chaos.processes import Running
-from chaos.scene import PATIENCE_SECONDS, Scene
-from chaos.starts import command
+from chaos.round_state import PATIENCE_SECONDS, Scene
+from chaos.run_outcomes import has_succeeded
+from chaos.run_starts import command
 
 _CONTINUES = "Continuing run"
 _UNDER_WAY = "is already running"

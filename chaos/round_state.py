@@ -11,12 +11,12 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from chaos.disk import Disk
-from chaos.history import Content, Pull
+from chaos.fault_counts import Tally
 from chaos.place import Place
 from chaos.plan import DAYS_BEFORE
-from chaos.planned import AccountDay, RoundPlan, Rows
+from chaos.plan_model import AccountDay, RoundPlan, Rows
 from chaos.processes import Running
-from chaos.tally import Tally
+from chaos.raw_contents import Content, Pull
 from mdp_dagster.window import DateWindow
 from sandbox import Sandbox
 

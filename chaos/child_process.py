@@ -19,7 +19,7 @@ from typing import Any
 from chaos.sabotage import SABOTAGES, VARIABLE
 
 PRELOADED = [
-    "chaos.child",
+    "chaos.child_process",
     "mdp_dagster.cli.job_run",
     "mdp_dagster.definitions",
     "dbt.cli.main",
