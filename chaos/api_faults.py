@@ -1,4 +1,4 @@
-"""The sandbox's faults as chaos uses them: bounded, so that a run ends, and sorted by what they may cost."""
+"""The sandbox's faults for chaos: limited in number, so that a run ends, and sorted by their cost."""
 
 from __future__ import annotations
 
@@ -20,9 +20,19 @@ Cost = Literal["nothing", "rows", "time"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a kind is put on. ``choices``: values to draw from, by parameter. ``costs``: nothing, for what a run gets
-    over by itself; rows, where it fails, or goes on without an account or a row; time, where it would wait for longer
-    than a round lasts, and is killed while it waits. ``calls``: how many requests in a row it may hit."""
+    """How to apply a kind of fault.
+
+    Attributes:
+        platform: The platform that has the fault.
+        kind: The sandbox's name of the fault.
+        costs: ``nothing`` if a run must survive the fault. ``rows`` if the run may fail or skip an account or a row.
+            ``time`` if the run would wait longer than a round lasts, so it is killed while it waits.
+        choices: Values to draw from, by parameter.
+        calls: The maximum number of consecutive requests that it hits.
+        one_account: Whether it hits requests for one account only.
+        report_runs: Whether the run must use Meta's asynchronous reports.
+        method: The API method that it hits. None for any.
+    """
 
     platform: str
     kind: str
@@ -40,7 +50,7 @@ RECIPES = (
     Recipe("google_ads", "broken_stream", choices={"after_rows": (1, 5)}),
     Recipe("google_ads", "rate_limited_short", choices={"delay_s": (0.2, 1)}),
     Recipe("google_ads", "slow", choices={"delay_s": (0.3, 1)}),
-    # 4 s are longer than what a run sleeps through here (child.py): Dagster is asked for another try of the step
+    # 4 s are longer than a run may sleep here (child_process.py), so Dagster retries the step.
     Recipe("google_ads", "quota", choices={"delay_s": (1, 4)}, calls=1),
     Recipe("google_ads", "expired_token", "rows", calls=1),
     Recipe("google_ads", "bad_developer_token", "rows", calls=1),
@@ -70,7 +80,7 @@ EVERY_KIND = tuple(sorted((platform, kind) for platform, declared in platforms()
 
 @dataclass(frozen=True)
 class ApiFault:
-    """A fault of a plan, with all its numbers."""
+    """A fault in a plan, with all its numbers."""
 
     recipe: Recipe
     times: int
@@ -80,10 +90,11 @@ class ApiFault:
 
     def __str__(self) -> str:
         params = "".join(f" {name}={value}" for name, value in self.params)
-        whose = f" of {self.account_id}" if self.account_id else ""
-        return f"{self.recipe.platform} {self.recipe.kind}{params} ×{self.times} after {self.after}{whose}"
+        account = f" of {self.account_id}" if self.account_id else ""
+        return f"{self.recipe.platform} {self.recipe.kind}{params} ×{self.times} after {self.after}{account}"
 
     def switch_on(self, sandbox: Sandbox) -> Fault:
+        """Apply the fault to the sandbox."""
         return sandbox.faults.add(
             self.recipe.platform,
             self.recipe.kind,
@@ -96,10 +107,10 @@ class ApiFault:
 
 
 def draw(recipe: Recipe, chance: random.Random) -> ApiFault:
-    """A fault of this recipe, with numbers drawn."""
+    """Draw a fault for this recipe."""
     account = chance.choice(ACCOUNTS[recipe.platform]) if recipe.one_account else None
-    # most runs make some seven requests for each report: a fault that waits for long would never come. What makes a
-    # run wait for good comes after the others.
+    # Most runs make about seven requests per report, so a fault that waits longer would never occur. A fault that makes
+    # a run wait forever comes after the others.
     after = chance.randint(16, 20) if recipe.costs == "time" else chance.randint(0, 1 if account else 4)
     return ApiFault(
         recipe,

@@ -1,4 +1,4 @@
-"""What MDP's warm processes do: the same code as its commands run, in a process that has its imports behind it."""
+"""The entry points of MDP's warm processes. They run the same code as the commands, but with imports already loaded."""
 
 from __future__ import annotations
 
@@ -34,9 +34,18 @@ _HELD_AT_MOST_SECONDS = 120
 
 
 @dataclass(frozen=True)
-class Setting:
-    """A process's surroundings. ``clock``: the time that it takes it to be; None for the real one. ``file_bytes``: no
-    file can be longer. ``report_runs``: Meta's reports are asked for as report runs, as those of large accounts are."""
+class ProcessSettings:
+    """The settings of a process.
+
+    Attributes:
+        environment: Its environment variables.
+        folder: Its working directory.
+        log: The file for its output.
+        clock: The time that it starts with. None for the real time.
+        file_bytes: The maximum size of its files. None for no limit.
+        report_runs: Whether Meta's reports are requested asynchronously, as for large accounts.
+        extra: More environment variables.
+    """
 
     environment: dict[str, str]
     folder: Path
@@ -47,17 +56,17 @@ class Setting:
     extra: dict[str, str] = field(default_factory=dict)
 
 
-def materialize(setting: Setting, jumps: Connection, order: str) -> None:
+def materialize(setting: ProcessSettings, jumps: Connection, order: str) -> None:
     """A run of the main job, as ``make backfill`` and ``make demo`` start it."""
-    _settle_in(setting, jumps)
+    _apply_settings(setting, jumps)
     from mdp_dagster.cli.job_run import main
 
     sys.exit(main([order]))
 
 
-def run_daily(setting: Setting, jumps: Connection, run_id: str) -> None:
-    """What the schedule asks for in the morning."""
-    _settle_in(setting, jumps)
+def run_daily(setting: ProcessSettings, jumps: Connection, run_id: str) -> None:
+    """The run that the daily schedule requests."""
+    _apply_settings(setting, jumps)
     import dagster as dg
 
     from mdp_dagster.cli.job_run import RunRequest, main
@@ -72,9 +81,9 @@ def run_daily(setting: Setting, jumps: Connection, run_id: str) -> None:
     sys.exit(main([RunRequest(run_id, tags).dump()]))
 
 
-def reload_late_days(setting: Setting, jumps: Connection) -> None:
-    """The probe, and the runs that the sensors ask for, until nothing is late any more: MDP's own recovery."""
-    _settle_in(setting, jumps)
+def reload_late_days(setting: ProcessSettings, jumps: Connection) -> None:
+    """Run the probe and the sensors' runs until no day is late: MDP's own recovery."""
+    _apply_settings(setting, jumps)
     import dagster as dg
 
     from mdp_dagster.definitions import build_definitions
@@ -93,22 +102,22 @@ def reload_late_days(setting: Setting, jumps: Connection) -> None:
 
         for _ in range(_PROBES_AT_MOST):
             run(PROBE_JOB_NAME, {})
-            asked = 0
+            requested = 0
             for source in PLATFORM_NAMES:
                 sensor = definitions.resolve_sensor_def(f"{source}_late_data_sensor")
                 answer = sensor.evaluate_tick(dg.build_sensor_context(instance, cursor=cursors.get(source)))
                 cursors[source] = answer.cursor
                 print(f"{source}: {answer.skip_message or len(answer.run_requests or [])}")
                 for request in answer.run_requests or []:
-                    asked += 1
+                    requested += 1
                     run(f"{source}_late_data", dict(request.tags))
-            if not asked:
+            if not requested:
                 sys.exit(0)
-    sys.exit("error: days stay late although they were reloaded")
+    sys.exit("error: days are still late after their reload")
 
 
 def hold_database(path: str, orders: Connection) -> None:
-    """Another program that has the warehouse open. Says so when it has it, and closes it when it is told to."""
+    """Keep the warehouse open like another program. Sends "open" when it is open, and closes it on any message."""
     import duckdb
 
     deadline = time.monotonic() + 30
@@ -122,15 +131,15 @@ def hold_database(path: str, orders: Connection) -> None:
             time.sleep(0.01)
 
 
-def make_home(setting: Setting, jumps: Connection) -> None:
-    """A DAGSTER_HOME with its storage."""
-    _settle_in(setting, jumps)
+def make_home(setting: ProcessSettings, jumps: Connection) -> None:
+    """Create a DAGSTER_HOME with its storage."""
+    _apply_settings(setting, jumps)
     from mdp_dagster.cli.dagster_home import prepare_dagster_home
 
     prepare_dagster_home(Path(setting.environment["DAGSTER_HOME"]))
 
 
-def _settle_in(setting: Setting, jumps: Connection) -> None:
+def _apply_settings(setting: ProcessSettings, jumps: Connection) -> None:
     sabotage = os.environ.get(VARIABLE)
     os.environ.clear()
     os.environ.update({**setting.environment, **setting.extra})
@@ -139,9 +148,9 @@ def _settle_in(setting: Setting, jumps: Connection) -> None:
     log = os.open(setting.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)  # stays open
     os.dup2(log, 1)
     os.dup2(log, 2)
-    # where it stands, if it should hang; in a file of its own, since Dagster redirects what a step prints
+    # Prints the stacks of a process that hangs. To the log's own descriptor, because Dagster redirects a step's output.
     faulthandler.register(signal.SIGUSR1, log, all_threads=True)
-    _hasten(setting.report_runs)
+    _shorten_waits(setting.report_runs)
     if sabotage:
         SABOTAGES[sabotage]()
     if setting.file_bytes is not None:
@@ -152,8 +161,8 @@ def _settle_in(setting: Setting, jumps: Connection) -> None:
         set_clock(setting.clock, jumps)
 
 
-def _hasten(report_runs: bool) -> None:
-    """The connectors' patience in seconds instead of minutes. The waits are the same ones, in the same places."""
+def _shorten_waits(report_runs: bool) -> None:
+    """Shorten the connectors' waits from minutes to seconds. They still occur in the same places."""
     from mdp_dagster import definitions
     from mdp_dagster.connectors.google_ads import GoogleAdsConnector
     from mdp_dagster.connectors.meta_ads import MetaAdsConnector
@@ -164,13 +173,13 @@ def _hasten(report_runs: bool) -> None:
     runs: dict[str, Any] = {"above_rows": 0} if report_runs else {}
     asynchronous = AsyncPolicy(first_poll_seconds=0.1, longest_poll_seconds=0.5, longest_run_seconds=2, **runs)
 
-    class HastyGoogleAds(GoogleAdsConnector):
+    class FastGoogleAds(GoogleAdsConnector):
         def __init__(self) -> None:
             super().__init__(retry=retry)
 
-    class HastyMetaAds(MetaAdsConnector):
+    class FastMetaAds(MetaAdsConnector):
         def __init__(self) -> None:
             super().__init__(retry=retry, asynchronous=asynchronous, pause_seconds=0.2)
 
-    hasty: dict[str, Any] = {kind.source: kind for kind in (HastyGoogleAds, HastyMetaAds)}
-    definitions.SOURCES = tuple(replace(source, new_connector=hasty[source.name]) for source in definitions.SOURCES)
+    fast: dict[str, Any] = {kind.source: kind for kind in (FastGoogleAds, FastMetaAds)}
+    definitions.SOURCES = tuple(replace(source, new_connector=fast[source.name]) for source in definitions.SOURCES)

@@ -1,4 +1,4 @@
-"""The clock of one process of MDP: set to an instant, and set again while it runs."""
+"""The clock of one MDP process: starts at a given time, and can jump while the process runs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from multiprocessing.connection import Connection
 
 
 def set_clock(timestamp: float, jumps: Connection) -> None:
-    """This process's time of day is ``timestamp`` from now on, and jumps by the seconds that arrive on the pipe,
-    which is answered when it has.
+    """Set this process's time of day. It jumps by each number of seconds from the pipe, and confirms each jump.
 
-    The monotonic clock goes on as it was, as on a machine whose clock is set.
+    The monotonic clock does not change, as on a machine with a corrected clock.
     """
     import time_machine
     from google.auth import _helpers
@@ -21,12 +20,12 @@ def set_clock(timestamp: float, jumps: Connection) -> None:
     def deadline(timeout: float | None) -> float | None:
         return None if timeout is None else escape_hatch.time.time() + timeout
 
-    # gRPC's core is below Python and has the machine's clock, so a deadline must be a time of that clock.
+    # gRPC's core is below Python and uses the machine's clock, so a deadline must be a time of that clock.
     _channel._deadline = deadline
     right_time = datetime.now(timezone.utc)
     clock = time_machine.travel(timestamp, tick=True).start()
-    # A machine with a clock that is hours wrong does not get a token from Google, so there would not be a pull to
-    # look at. So tokens have the time that this process had before. In the tests, that is not the machine's either.
+    # Google refuses a token if the clock is hours off, and there would be no extract to check. So tokens are requested
+    # with the time that this process had before. In the tests, that is not the machine's time either.
     ahead = right_time - escape_hatch.datetime.datetime.now(timezone.utc)
     _helpers.utcnow = lambda: (escape_hatch.datetime.datetime.now(timezone.utc) + ahead).replace(tzinfo=None)
 
@@ -42,7 +41,7 @@ def set_clock(timestamp: float, jumps: Connection) -> None:
 
 
 def in_zone(text: str, zone: str) -> datetime:
-    """A local time of a zone, as an instant."""
+    """The instant of a local time in a zone."""
     from zoneinfo import ZoneInfo
 
     return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).astimezone(timezone.utc)

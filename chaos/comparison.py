@@ -1,9 +1,9 @@
-"""Is it all there, once and up to date? The campaigns' mart beside the platforms' truth; and all the other comparisons,
-in the end and right after a run."""
+"""Compares the mart of campaigns with the platforms' data, and runs all other comparisons."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,13 @@ Row = dict[str, Any]
 Key = tuple[date, str, str]
 
 
-def key_of(row: Row) -> Key:
+def row_key(row: Row) -> Key:
+    """The key of a mart row."""
     return row["date"], row["platform"], row["campaign_id"]
 
 
 def expected_rows(world: World, window: DateWindow) -> list[Row]:
-    """What the mart has to show, as far as the platforms and the clients file say it."""
+    """The rows that the mart must show, from the platforms and the clients file."""
     rows = world.truth(None, window.start, window.end)
     accounts = {row["account_id"]: world.account(row["platform"], row["account_id"]) for row in rows}
     return [row | {"client_id": getattr(accounts[row["account_id"]], "client_id", None)} for row in rows]
@@ -41,8 +42,17 @@ def expected_rows(world: World, window: DateWindow) -> list[Row]:
 def mart_problems(
     warehouse: Warehouse, world: World, window: DateWindow, apart: Collection[AccountDay] | None = None
 ) -> tuple[int, list[str]]:
-    """How many rows were compared, and what is lost, doubled or stale. The mart's rows outside the window are wrong,
-    unless ``apart`` is given: then it is about the window alone, without these account-days."""
+    """Compare the mart with the platforms: find rows that are lost, duplicated or stale.
+
+    Args:
+        warehouse: The warehouse.
+        world: The platforms.
+        window: The days to compare.
+        apart: Account-days to ignore. If given, rows outside the window are ignored too. Otherwise they are problems.
+
+    Returns:
+        The number of compared rows, and the problems.
+    """
 
     def matters(row: Row) -> bool:
         return apart is None or (
@@ -53,47 +63,67 @@ def mart_problems(
     problems: list[str] = []
     mart: dict[Key, Row] = {}
     for row in shown:
-        if key_of(row) in mart:
-            problems.append(f"doubled in the mart: {key_of(row)}")
-        mart[key_of(row)] = row
-    expected = {key_of(row): row for row in expected_rows(world, window) if matters(row)}
+        if row_key(row) in mart:
+            problems.append(f"duplicated in the mart: {row_key(row)}")
+        mart[row_key(row)] = row
+    expected = {row_key(row): row for row in expected_rows(world, window) if matters(row)}
     problems += [f"lost: {key} {expected[key]}" for key in sorted(expected.keys() - mart.keys())]
-    problems += [f"not the platform's (any more): {key} {mart[key]}" for key in sorted(mart.keys() - expected.keys())]
+    problems += [
+        f"not (or no longer) on the platform: {key} {mart[key]}" for key in sorted(mart.keys() - expected.keys())
+    ]
     for key in sorted(expected.keys() & mart.keys()):
         differing = {
             name: (mart[key][name], value) for name, value in expected[key].items() if mart[key][name] != value
         }
         if differing:
             account = mart[key]["account_id"]
-            problems.append(f"stale: {key} of {account}, the mart and the platform: {differing}")
+            problems.append(f"stale: {key} of {account}, in the mart and on the platform: {differing}")
     if not expected:
-        problems.append(f"{window}: the platforms have no row, so nothing was compared")
+        problems.append(f"{window}: the platforms have no rows, so nothing was compared")
     return len(expected), _first(problems)
 
 
 def problems_now(
     warehouse: Warehouse, world: World, window: DateWindow, apart: Collection[AccountDay]
 ) -> tuple[int, list[str]]:
-    """Right after a run of the window that succeeded, before another one can mend anything. ``apart``: what changed
-    while it was at work."""
+    """Compare right after a successful run of the window, before another run can repair anything.
+
+    ``apart``: account-days that changed during the run.
+    """
     compared, problems = mart_problems(warehouse, world, window, apart)
     return compared, problems + _first(current_problems(warehouse, window))
 
 
-def all_problems(
-    warehouse: Warehouse, world: World, window: DateWindow, lake: Path, explained: set[Path], unsettled: set[date]
-) -> tuple[int, list[str]]:
-    """The number of rows that were compared with the platforms, and all that is wrong in the end. ``explained``: what
-    kills have left; ``unsettled``: see ``rebuild_problems``."""
+@dataclass(frozen=True)
+class FinalState:
+    """The expected state at the end of a round.
+
+    Attributes:
+        world: The platforms.
+        window: All days.
+        lake: The lake's folder.
+        explained: Paths that kills explain.
+        unsettled: See ``rebuild_problems``.
+    """
+
+    world: World
+    window: DateWindow
+    lake: Path
+    explained: set[Path]
+    unsettled: set[date]
+
+
+def all_problems(warehouse: Warehouse, expected: FinalState) -> tuple[int, list[str]]:
+    """The number of rows that were compared with the platforms, and all problems at the end of a round."""
     try:
-        compared, problems = mart_problems(warehouse, world, window)
+        compared, problems = mart_problems(warehouse, expected.world, expected.window)
         for found in (
             consistency_problems(warehouse),
             raw_problems(warehouse),
-            current_problems(warehouse, window),
+            current_problems(warehouse, expected.window),
             lake_problems(warehouse),
-            unfinished_problems(lake, explained),
-            rebuild_problems(warehouse, lake, unsettled),
+            unfinished_problems(expected.lake, expected.explained),
+            rebuild_problems(warehouse, expected.lake, expected.unsettled),
         ):
             problems += _first(list(found))
         return compared, problems

@@ -1,4 +1,4 @@
-"""What Dagster's storage says of a round's runs, read as a file: which have no end, and which went on at once."""
+"""Reads a round's runs from Dagster's storage file: which have not ended, and which overlapped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ENDED = (SUCCESS, "FAILURE", "CANCELED")
 
 @dataclass(frozen=True)
 class DagsterRun:
-    """``start``, ``end``: by the clock of the run's process; None for what it didn't come to tell."""
+    """A run in Dagster's storage. ``start`` and ``end`` follow the clock of the run's process, and may be missing."""
 
     run_id: str
     status: str
@@ -25,27 +25,30 @@ class DagsterRun:
 
     @property
     def has_ended(self) -> bool:
+        """Whether the run has ended."""
         return self.status in _ENDED
 
 
 def dagster_runs(home: Path) -> dict[str, DagsterRun]:
+    """All runs, by id."""
     with closing(sqlite3.connect(home / "history" / "runs.db", timeout=30)) as connection:
         rows = connection.execute("select run_id, status, start_time, end_time from runs").fetchall()
     return {row[0]: DagsterRun(*row) for row in rows}
 
 
 def without_end(home: Path) -> set[str]:
+    """The ids of the runs that have not ended."""
     return {run.run_id for run in dagster_runs(home).values() if not run.has_ended}
 
 
 def overlapped(runs: Iterable[DagsterRun], now: float) -> bool:
-    """Whether two of them went on at once. ``now``: when those without an end were over at the latest."""
+    """Whether two of the runs overlapped. ``now``: runs without an end ended at this time at the latest."""
     times = [(run.start, run.end or now) for run in runs if run.start is not None]
     return any(one[0] < other[1] and other[0] < one[1] for one, other in combinations(times, 2))
 
 
 def end_of(home: Path, run_id: str, patience: float) -> str:
-    """Its status, when it has ended or time is up."""
+    """The run's status, once it has ended or ``patience`` seconds are over."""
     deadline = time.monotonic() + patience
     while (run := dagster_runs(home).get(run_id)) is None or not run.has_ended:
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""Another program that has the warehouse open while a run wants it."""
+"""Another program that has the warehouse open while a run needs it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from chaos.processes import Running, start_holder
 from chaos.stages import Watch
 
 
-class Holder:
-    """Once it has begun, it opens the file as soon as it can, says so, and has it open until it is let go."""
+class DatabaseHolder:
+    """A process that opens the database as soon as possible, and keeps it open until ``release``."""
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -25,30 +25,33 @@ class Holder:
 
     @property
     def contended(self) -> bool:
-        """Whether a run wanted the file while this program had it open."""
+        """Whether a run needed the file while this program had it open."""
         return self._contended_at is not None
 
     def begin(self) -> bool:
+        """Start the process."""
         self._place.warehouse_file.parent.mkdir(parents=True, exist_ok=True)
         self._process, self._orders = start_holder(child_process.hold_database, str(self._place.warehouse_file))
         return True
 
     def is_open(self, patience: float = 0) -> bool:
+        """Whether the process has the database open. Waits up to ``patience`` seconds."""
         with suppress(EOFError, OSError):
             if self._orders is not None and not self._open and self._orders.poll(patience):
                 self._open = self._orders.recv() == "open"
         return self._open
 
     def look(self, watch: Watch, run: Running) -> None:
-        """Who has MDP's own lock is about to open the file, and can't."""
+        """Notice that a run needs the file: a run with MDP's own lock is about to open it, and can't."""
         if not self.contended and self.is_open() and watch.holds_lock(run):
             self._contended_at = time.monotonic()
 
     def has_held_for(self, seconds: float) -> bool:
-        """Since a run began to wait for it."""
+        """Whether a run has been waiting for the file for this time."""
         return self._contended_at is not None and time.monotonic() > self._contended_at + seconds
 
-    def let_go(self) -> bool:
+    def release(self) -> bool:
+        """Close the database, and end the process."""
         if self._orders is not None:
             with suppress(OSError):
                 self._orders.send("close")

@@ -1,5 +1,4 @@
-"""A small disk for the rounds to fill: a tmpfs of our own where the system lets us mount one, else a limit on the size
-of files."""
+"""A small disk that rounds can fill: a tmpfs if the system allows it, else a limit on the size of files."""
 
 from __future__ import annotations
 
@@ -19,28 +18,29 @@ _NAMESPACE = ("unshare", "--map-root-user", "--mount")
 
 @dataclass(frozen=True)
 class Disk:
-    """``mounted``: it is a file system of its own, which can be full."""
+    """A folder for the rounds. ``mounted``: whether it is its own file system, which can be full."""
 
     folder: Path
     mounted: bool
 
     @property
     def how(self) -> str:
+        """How a full disk is simulated."""
         if self.mounted:
             return f"a tmpfs of {SIZE_MIB} MiB, filled to the last KiB"
-        return "RLIMIT_FSIZE on a run's process: this system doesn't let us mount a small disk"
+        return "RLIMIT_FSIZE on a run's process: this system does not allow mounting a small disk"
 
-    def let_go(self) -> None:
-        """So that the folder can be removed."""
+    def unmount(self) -> None:
+        """Unmount the disk, so that the folder can be removed."""
         if self.mounted:
             subprocess.run(["umount", "--lazy", str(self.folder)], check=False)
 
     @contextmanager
     def filled(self, left_kib: int) -> Iterator[None]:
-        """Full, but for ``left_kib``."""
+        """Fill the disk except for ``left_kib``."""
         ballast = self.folder / "ballast"
         try:
-            # unbuffered, and others are writing meanwhile: it may be full before we are through
+            # Unbuffered, because other processes write at the same time, and the disk may become full earlier.
             with suppress(OSError), ballast.open("wb", buffering=0) as file:
                 while (free := shutil.disk_usage(self.folder).free - left_kib * 1024) > 0:
                     file.write(bytes(min(free, 4 << 20)))
@@ -50,7 +50,7 @@ class Disk:
 
 
 def enter_namespace(module: str, arguments: list[str]) -> None:
-    """Begin this program anew where it may mount; returns where that isn't possible, or has happened already."""
+    """Restart this program in a namespace where it may mount. Returns if that is impossible or has already happened."""
     if os.environ.get(_INSIDE) or shutil.which(_NAMESPACE[0]) is None:
         return
     if subprocess.run([*_NAMESPACE, "true"], capture_output=True).returncode == 0:
@@ -59,7 +59,7 @@ def enter_namespace(module: str, arguments: list[str]) -> None:
 
 
 def small_disk(folder: Path) -> Disk:
-    """A disk at the folder, which goes with this process."""
+    """Mount a small disk at the folder. It disappears when this process ends."""
     folder.mkdir(parents=True)
     if not os.environ.get(_INSIDE):
         return Disk(folder, mounted=False)

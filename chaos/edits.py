@@ -1,11 +1,11 @@
-"""What the platforms change about their days while a round goes on. What changes nothing doesn't count."""
+"""Changes to the platforms' data while a round runs. An edit that changes nothing does not count."""
 
 from __future__ import annotations
 
 from datetime import date, timedelta
 
 from chaos.plan_model import AccountDay, Edit, Rows
-from chaos.round_state import Scene
+from chaos.round_state import RoundState
 from sandbox import World
 from sandbox.behaviour import Metrics
 
@@ -13,51 +13,55 @@ _METRICS = ("impressions", "clicks", "spend", "conversions", "conversion_value")
 
 
 class Edits:
-    """The edits of one act, each in its turn. ``during``: account-days that changed while the run was at work, so that
-    it may have pulled them before."""
+    """The edits of one act, each at its time.
 
-    def __init__(self, scene: Scene, edits: tuple[Edit, ...]) -> None:
-        self._scene = scene
+    Attributes:
+        during: Account-days that changed while the run worked, so that it may have extracted them earlier.
+    """
+
+    def __init__(self, round_state: RoundState, edits: tuple[Edit, ...]) -> None:
+        self._round_state = round_state
         self._waiting = list(edits)
         self.during: set[AccountDay] = set()
         for edit in edits:
-            scene.tally.plan("restated", edit.kind)
+            round_state.counts.count_planned("restated", edit.kind)
 
     def before_the_run(self) -> None:
+        """Apply the edits for the time before the run."""
         self._change([edit for edit in self._waiting if edit.after == 0], "before the run")
 
     def while_it_runs(self, requests: int) -> None:
-        """It has made so many."""
+        """Apply the edits that are due after this number of requests."""
         due = [edit for edit in self._waiting if edit.after <= requests]
         self.during |= self._change(due, "")
 
     def after_the_run(self) -> None:
-        """For what it was over too soon for."""
+        """Apply the edits that the run was too short for."""
         self._change(list(self._waiting), "after the run")
 
     def _change(self, due: list[Edit], when: str) -> set[AccountDay]:
         changed: set[AccountDay] = set()
         for edit in due:
             self._waiting.remove(edit)
-            key = edit.platform, edit.account_id, self._scene.day(edit.days_ago)
-            before = told(self._scene.sandbox.world, key)
-            if change(self._scene.sandbox.world, edit, key):
-                self._scene.tally.met("restated", f"{edit.kind}, {when}" if when else edit.kind)
-                self._scene.stale.add(key[2])
-                self._scene.versions.setdefault(key, []).append(before)
+            key = edit.platform, edit.account_id, self._round_state.day(edit.days_ago)
+            before = source_rows(self._round_state.sandbox.world, key)
+            if change(self._round_state.sandbox.world, edit, key):
+                self._round_state.counts.count_hit("restated", f"{edit.kind}, {when}" if when else edit.kind)
+                self._round_state.stale.add(key[2])
+                self._round_state.versions.setdefault(key, []).append(before)
                 changed.add(key)
         return changed
 
 
-def told(world: World, key: AccountDay) -> Rows:
-    """What the platform says of an account's day."""
+def source_rows(world: World, key: AccountDay) -> Rows:
+    """The platform's rows of an account-day."""
     platform, account_id, day = key
     return world.truth(platform, day, day + timedelta(days=1), account_ids=[account_id])
 
 
 def change(world: World, edit: Edit, key: AccountDay) -> bool:
-    """The platform says something else of the day from now on. Whether it is something else."""
-    before = told(world, key)
+    """Apply an edit to the platform's data. Returns whether the rows changed."""
+    before = source_rows(world, key)
     if edit.kind == "restate":
         world.restate(*key, factor=edit.factor, metrics=_METRICS)
     elif edit.kind == "empty":
@@ -65,14 +69,14 @@ def change(world: World, edit: Edit, key: AccountDay) -> bool:
     elif before:
         world.add_rows(*key, _one_more(world, edit, before))
     else:
-        world.add_rows(*key)  # filled again
-    return told(world, key) != before
+        world.add_rows(*key)  # restores an empty day
+    return source_rows(world, key) != before
 
 
-def days_as_they_were_before(scene: Scene) -> set[date]:
-    """Days that have changed, and are again what they were once."""
-    world = scene.sandbox.world
-    return {key[2] for key, versions in scene.versions.items() if told(world, key) in versions}
+def days_changed_back(round_state: RoundState) -> set[date]:
+    """Days that have changed and now have the rows of an earlier version."""
+    world = round_state.sandbox.world
+    return {key[2] for key, versions in round_state.versions.items() if source_rows(world, key) in versions}
 
 
 def _one_more(world: World, edit: Edit, before: Rows) -> dict[int, Metrics]:

@@ -1,4 +1,4 @@
-"""What was survived: how many faults of which kind hit, and how much was compared."""
+"""Counts the faults that were planned and that occurred, by kind, and the amount of compared data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 KILL_STAGES = ("extract", "landing", "load", "commit", "dbt")
 GROUPS = ("kill", "command", "disk", "locked", "api", "overlap", "clock", "restated")
 
-# What two rounds plan, so that five minutes have met it even on two slow cores, at least once by group and kind.
+# Two rounds plan each of these at least once, so that five minutes are enough even on two slow cores.
 REQUIRED: dict[str, tuple[str, ...]] = {
     "kill": KILL_STAGES,
     "command": ("backfill killed", "backfill's terminal killed"),
@@ -18,9 +18,9 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "restated": ("restate", "empty", "add"),
 }
 REQUIRED_GROUPS = ("api", "clock")
-"""Of these, one kind or another."""
-# What comes in later rounds, or depends on the moment.
-HOPED_FOR: dict[str, tuple[str, ...]] = {
+"""At least one kind of each of these groups."""
+# These occur in later rounds, or by chance.
+OPTIONAL: dict[str, tuple[str, ...]] = {
     "kill": ("waiting for a quota",),
     "command": ("materialize killed", "backfill continues"),
     "clock": ("midnight", "daylight saving", "set back", "ahead"),
@@ -28,34 +28,42 @@ HOPED_FOR: dict[str, tuple[str, ...]] = {
 
 
 @dataclass
-class Tally:
-    """Counts over all rounds. ``planned``: what was tried. ``hit``: what really happened, to a living run or, where the
-    kind says so, beside one. ``work``: what it took."""
+class FaultCounts:
+    """The counts of all rounds.
+
+    Attributes:
+        planned: Planned faults by group and kind.
+        hit: Faults that occurred in a living run, or next to one where the kind says so.
+        work: Amounts of work, by name.
+    """
 
     planned: Counter[tuple[str, str]] = field(default_factory=Counter)
     hit: Counter[tuple[str, str]] = field(default_factory=Counter)
     work: Counter[str] = field(default_factory=Counter)
 
-    def plan(self, group: str, kind: str) -> None:
+    def count_planned(self, group: str, kind: str) -> None:
+        """Count a planned fault."""
         self.planned[group, kind] += 1
 
-    def met(self, group: str, kind: str, times: int = 1) -> None:
+    def count_hit(self, group: str, kind: str, times: int = 1) -> None:
+        """Count a fault that occurred."""
         self.hit[group, kind] += times
 
     def required_and_missing(self) -> list[str]:
-        """Without them, a whole run has not tried what it is for."""
+        """The required kinds that did not occur. A full run fails without them."""
         groups = {group for (group, _), hits in self.hit.items() if hits}
         return self._missing(REQUIRED) + [f"{group}: any" for group in REQUIRED_GROUPS if group not in groups]
 
     def missing(self, api_kinds: tuple[tuple[str, str], ...]) -> list[str]:
-        """The other kinds that never hit."""
-        return self._missing(HOPED_FOR | {"api": tuple(f"{platform} {kind}" for platform, kind in api_kinds)})
+        """The other kinds that did not occur."""
+        return self._missing(OPTIONAL | {"api": tuple(f"{platform} {kind}" for platform, kind in api_kinds)})
 
     def _missing(self, kinds_by_group: dict[str, tuple[str, ...]]) -> list[str]:
         wanted = [(group, kind) for group, kinds in kinds_by_group.items() for kind in kinds]
         return [f"{group}: {kind}" for group, kind in wanted if not self.hit[group, kind]]
 
     def table(self) -> str:
+        """The counts as a text table."""
         rows = [f"{'fault':<58}{'planned':>9}{'hit':>9}"]
         for group in GROUPS:
             names = sorted({name for where, name in (*self.planned, *self.hit) if where == group})

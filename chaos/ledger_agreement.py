@@ -1,4 +1,4 @@
-"""Raw beside its ledger, and the ledger beside the lake."""
+"""Compares raw with its ledger, and the ledger with the lake."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from mdp_dagster.window import DateWindow
 
 
 def raw_problems(warehouse: Warehouse) -> list[str]:
-    """What raw and its ledger don't agree about, whatever has been killed: each pull was committed whole, or not. A
-    first run may have been killed before it came to a report."""
+    """The disagreements between raw and its ledger. Each extract must be committed completely or not at all.
+
+    The first run may have been killed before it reached some reports, so missing tables are allowed.
+    """
     there = warehouse.tables()
     reports = [report for report in REPORTS if (report_table(report).dataset, report.table) in there]
     return [
@@ -33,27 +35,27 @@ def raw_problems(warehouse: Warehouse) -> list[str]:
 
 
 def current_problems(warehouse: Warehouse, window: DateWindow) -> list[str]:
-    """The window's current rows: as many as the newest ledger row says, and each key once."""
+    """Checks the window's current rows: their number must match the newest ledger row, and each key must occur once."""
     return [problem for report in REPORTS for problem in _current_problems(warehouse, report, window)]
 
 
 def _pull_problems(warehouse: Warehouse, report: Any) -> Iterator[str]:
     table = report_table(report).id
     of_report = f"source = '{report.source}' and report = '{report.name}'"
-    # every pull's rows, whether they count still or not: neither without a ledger row, nor more, nor fewer than it says
+    # All extracts, current or not: each must have a ledger row with the right number of rows.
     yield from _rows_of(
         warehouse,
         f"""
         with kept as (
             select account_id, date, extract_run_id, count(*) as row_count from {table} group by all
         ),
-        told as (
+        ledger as (
             select account_id, date, extract_run_id, row_count from {EXTRACTS.id}
             where {of_report} and status = 'loaded'
         )
-        select account_id, date, extract_run_id, coalesce(kept.row_count, 0) as in_raw, told.row_count as in_ledger
-        from kept full join told using (account_id, date, extract_run_id)
-        where coalesce(kept.row_count, 0) is distinct from told.row_count
+        select account_id, date, extract_run_id, coalesce(kept.row_count, 0) as in_raw, ledger.row_count as in_ledger
+        from kept full join ledger using (account_id, date, extract_run_id)
+        where coalesce(kept.row_count, 0) is distinct from ledger.row_count
         """,
         f"{table} and its ledger differ",
     )
@@ -74,7 +76,7 @@ def _current_problems(warehouse: Warehouse, report: Any, window: DateWindow) -> 
             ) = 1
         ),
         current as (
-            select newest.account_id, newest.date, any_value(newest.row_count) as told,
+            select newest.account_id, newest.date, any_value(newest.row_count) as expected,
                 count(raw.account_id) as kept,
                 count(distinct case when raw.account_id is not null then ({key}) end) as keys
             from newest left join {table} as raw
@@ -82,27 +84,27 @@ def _current_problems(warehouse: Warehouse, report: Any, window: DateWindow) -> 
                 and raw.extract_run_id = newest.effective_run_id
             group by all
         )
-        select * from current where told <> kept or keys <> kept
+        select * from current where expected <> kept or keys <> kept
         """,
         f"current rows of {table}",
     )
 
 
-def _rows_of(warehouse: Warehouse, sql: str, said: str) -> Iterator[str]:
+def _rows_of(warehouse: Warehouse, sql: str, title: str) -> Iterator[str]:
     for row in warehouse.query(sql).to_pylist():
-        yield f"{said}: {row}"
+        yield f"{title}: {row}"
 
 
 def lake_problems(warehouse: Warehouse) -> Iterator[str]:
-    """Files that the ledger names and that aren't there or can't be read."""
+    """Files in the ledger that are missing or can't be read."""
     for row in warehouse.query(f"select distinct landing_uri from {EXTRACTS.id}").to_pylist():
         try:
             pq.read_metadata(row["landing_uri"])
-        except Exception as error:  # Arrow's and the system's, several kinds
-            yield f"the ledger names {row['landing_uri']}, which can't be read: {error}"
+        except Exception as error:  # Arrow and the system raise several types
+            yield f"the ledger names a file that can't be read, {row['landing_uri']}: {error}"
 
 
 def unfinished_problems(lake: Path, explained: set[Path]) -> Iterator[str]:
-    """Files that were never finished, and that no kill has left."""
+    """Unfinished files that no kill explains."""
     for path in sorted(set(lake.rglob("*.unfinished")) - explained):
-        yield f"unfinished, and no run was killed while it wrote it: {path}"
+        yield f"an unfinished file that no killed run explains: {path}"

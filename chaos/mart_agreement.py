@@ -1,4 +1,4 @@
-"""The marts beside each other and beside raw: what the platforms' truth of campaigns doesn't tell."""
+"""Compares the marts with each other and with raw, beyond the comparison of campaigns with the platforms."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mdp_dagster.defs.ads.platforms import REPORTS
 from mdp_dagster.ingest.tables import EXTRACTS, report_table
 from mdp_dagster.warehouse.base import Warehouse
 
-_SUMMED = """
+_CAMPAIGN_SUMS = """
     select
         client_id, date, platform, max(client_name) as client_name,
         count(distinct account_id) as accounts, count(distinct campaign_id) as campaigns,
@@ -45,24 +45,24 @@ _PROVENANCE = f"""
 
 
 def consistency_problems(warehouse: Warehouse) -> Iterator[str]:
-    """What the marts don't agree about, with each other and with raw."""
-    yield from _both_ways(warehouse, _SUMMED, _CLIENTS, "mart_client__daily and its campaigns differ")
+    """The disagreements between the marts, and between the marts and raw."""
+    yield from _differences(warehouse, _CAMPAIGN_SUMS, _CLIENTS, "mart_client__daily and its campaigns differ")
     for row in warehouse.query(_PROVENANCE).to_pylist():
-        yield f"a row of mart_campaign__daily isn't of its day's newest pull, or is converted wrongly: {row}"
+        yield f"a row of mart_campaign__daily is not from its day's newest extract, or has a wrong conversion: {row}"
     restated = """
         select platform, account_id, date, version, cast(sum(difference) as bigint) as difference
         from mdp_marts.mart_campaign__restatements where metric = 'impressions' group by all
     """
-    # where a row came twice, the two can't be told apart
+    # Duplicate rows can't be distinguished.
     versions, restated = (
-        f"select * from ({each}) as found anti join ({_doubled()}) as doubled using (platform, account_id, date)"
+        f"select * from ({each}) as found anti join ({_duplicate_days()}) as doubled using (platform, account_id, date)"
         for each in (_versions(), restated)
     )
-    yield from _both_ways(warehouse, versions, restated, "mart_campaign__restatements and raw's versions differ")
+    yield from _differences(warehouse, versions, restated, "mart_campaign__restatements and raw's versions differ")
 
 
 def _raw() -> str:
-    """Every campaign row of every pull."""
+    """Every campaign row of every extract."""
     return " union all ".join(
         f"select '{report.source}' as platform, account_id, date, extract_run_id, campaign_id::varchar as campaign_id, "
         f"coalesce(cast({column.name} as bigint), 0) as impressions from {report_table(report).id}"
@@ -73,8 +73,8 @@ def _raw() -> str:
     )
 
 
-def _doubled() -> str:
-    """The account-days of which a pull brought a campaign twice."""
+def _duplicate_days() -> str:
+    """The account-days with an extract that contains a campaign twice."""
     return f"""
         select distinct platform, account_id, date from (
             select platform, account_id, date from ({_raw()})
@@ -84,7 +84,7 @@ def _doubled() -> str:
 
 
 def _versions() -> str:
-    """By how many impressions each version of an account's day differs from the one before it, as raw has them."""
+    """The change in impressions from each version of an account-day to the next, according to raw."""
     return f"""
         select platform, account_id, date, version, difference from (
             select
@@ -115,8 +115,8 @@ def _versions() -> str:
     """
 
 
-def _both_ways(warehouse: Warehouse, one: str, other: str, said: str) -> Iterator[str]:
-    """Rows that only one of two queries gives; of differences, only those that are some."""
+def _differences(warehouse: Warehouse, one: str, other: str, title: str) -> Iterator[str]:
+    """Rows that only one of two queries returns. Rows with a ``difference`` of 0 are ignored."""
     for row in warehouse.query(f"(({one}) except all ({other})) union all (({other}) except all ({one}))").to_pylist():
         if row.get("difference") != 0:
-            yield f"{said}: {row}"
+            yield f"{title}: {row}"

@@ -1,4 +1,4 @@
-"""What a plan is made of: a round, its acts, and what happens in them. All print themselves."""
+"""The parts of a plan: a round, its acts, and their events. All can be printed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Edit:
-    """What the platform changes about a day. ``after``: so many requests of the run, in the middle of the pull; 0 is
-    before the run begins, and whatever a run was too short for happens after it."""
+    """A change to a platform's day.
+
+    ``after`` is a number of the run's requests, so that the change happens during the extract. 0 means before the run.
+    If the run makes fewer requests, the change happens after it.
+    """
 
     kind: str
     platform: str
@@ -30,8 +33,15 @@ class Edit:
 
 @dataclass(frozen=True)
 class ClockJump:
-    """``skew_seconds``: how wrong the process's clock is when it begins. ``jump_seconds``: by how much it is set while
-    it runs, after so many requests. ``time_passes``: it isn't set: so much time has passed, for the platforms too."""
+    """A change to the clock of a process.
+
+    Attributes:
+        kind: Names the jump in the result.
+        skew_seconds: How wrong the clock is at the start of the process.
+        jump_seconds: How far the clock jumps during the run.
+        after: The number of requests before the jump.
+        time_passes: Whether time really passes, also for the platforms. Otherwise somebody sets the clock.
+    """
 
     kind: str
     skew_seconds: float = 0
@@ -42,8 +52,20 @@ class ClockJump:
 
 @dataclass(frozen=True)
 class Act:
-    """One thing that goes wrong, in a run of its own. ``window``: the first and the last day, in days ago. ``stage``:
-    where it is to happen; ``times``: when that comes up so often; ``seconds``: so much later."""
+    """One fault scenario with its own run.
+
+    Attributes:
+        kind: The kind of fault.
+        window: The first and the last day, in days ago.
+        way: How the run is started.
+        stage: Where the fault happens.
+        times: The fault happens when the stage occurs for this time.
+        seconds: How long after that the fault happens.
+        left_kib: The free space on a full disk.
+        faults: Faults of the platforms.
+        edits: Changes to the platforms' data.
+        clock: A change to the clock.
+    """
 
     kind: str
     window: tuple[int, int]
@@ -71,8 +93,15 @@ class Act:
 
 @dataclass(frozen=True)
 class RoundPlan:
-    """``base``: the time when it begins; None for the real one. ``recovery``: ``runs``, the same commands again, or
-    ``probe``, what MDP finds late by itself."""
+    """The plan of a round.
+
+    Attributes:
+        number: The number of the round.
+        zone: MDP_TIMEZONE.
+        base: The time when the round starts. None for the current time.
+        acts: The acts.
+        recovery: ``runs`` repeats the commands. ``probe`` lets MDP find and reload late days.
+    """
 
     number: int
     zone: str

@@ -1,5 +1,4 @@
-"""Real processes of MDP: warm ones, forked from a server that has its imports behind it, and commands. All can be
-killed, and what they leave behind is found."""
+"""Real MDP processes that can be killed: commands, and warm processes, forked from a server with loaded imports."""
 
 from __future__ import annotations
 
@@ -16,10 +15,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from chaos.child_process import PRELOADED, Setting
+from chaos.child_process import PRELOADED, ProcessSettings
 from chaos.place import MARK, Place
 
-_LOOK_SECONDS = 0.2  # between looks for the process that a command starts
+_LOOK_SECONDS = 0.2  # between searches for the process that a command starts
 
 _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload(PRELOADED)
@@ -27,8 +26,17 @@ _server.set_forkserver_preload(PRELOADED)
 
 @dataclass
 class Running:
-    """A process of MDP. ``killed``: whoever ran the job was there, and got SIGKILL. ``left_alone``: the process that
-    runs the job, of a command that was killed without it. ``run_id``: Dagster's; of commands, nobody knows it."""
+    """A process of MDP.
+
+    Attributes:
+        name: The name of its log.
+        log: The file with its output.
+        process: The process.
+        jumps: The pipe for clock jumps of a warm process.
+        run_id: Dagster's run id. It is not known for a command.
+        killed: Whether the process that ran the job got SIGKILL.
+        orphan: The process that runs the job, after the command that started it was killed.
+    """
 
     name: str
     log: Path
@@ -36,33 +44,36 @@ class Running:
     jumps: Connection | None = None
     run_id: str = ""
     killed: bool = False
-    left_alone: int | None = None
+    orphan: int | None = None
     _worker: int | None = None
-    _looked: float = 0.0
+    _last_look: float = 0.0
 
     @property
     def pid(self) -> int:
+        """The process id."""
         return int(self.process.pid)
 
     @property
     def code(self) -> int | None:
+        """The exit code, or None while it runs."""
         code: int | None
         code = self.process.poll() if isinstance(self.process, subprocess.Popen) else self.process.exitcode
         return code
 
     @property
     def alive(self) -> bool:
+        """Whether the process is running."""
         return self.code is None
 
     def worker(self) -> int:
-        """The process that runs the job: of a command that starts one for it, that one."""
-        if self._worker is None and self.jumps is None and time.monotonic() > self._looked + _LOOK_SECONDS:
-            self._looked = time.monotonic()
+        """The process that runs the job. A command starts a separate one."""
+        if self._worker is None and self.jumps is None and time.monotonic() > self._last_look + _LOOK_SECONDS:
+            self._last_look = time.monotonic()
             self._worker = next((pid for pid in children_of(self.pid) if b"job_run" in command_of(pid)), None)
         return self.pid if self._worker is None else self._worker
 
     def stop(self) -> bool:
-        """Have it stand still, with whoever runs its job. Whether the latter does, and so hadn't ended before."""
+        """Pause the process and its worker. Returns whether the worker is paused, so that it had not ended before."""
         for pid in {self.pid, self.worker()}:
             _signal(pid, signal.SIGSTOP)
         deadline = time.monotonic() + 1
@@ -70,46 +81,58 @@ class Running:
             time.sleep(0.0002)
         return state == "T"
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
+        """Resume the process and its worker."""
         for pid in {self.pid, self.worker()}:
             _signal(pid, signal.SIGCONT)
 
     def kill(self, terminal_only: bool = False) -> None:
-        """SIGKILL, to who runs the job and to whoever started that; ``terminal_only``: to the latter alone. What else
-        they had started has to end by itself."""
+        """Kill the worker and the process that started it. ``terminal_only`` kills only the latter.
+
+        Their other children must end on their own.
+        """
         worker = self.worker()
         if terminal_only and worker != self.pid:
-            self.left_alone = worker
+            self.orphan = worker
         else:
             self.killed = _state(worker) not in "ZX"
             _signal(worker, signal.SIGKILL)
         _signal(self.pid, signal.SIGKILL)
         self.wait(10)
-        if self.left_alone is not None:
-            _signal(self.left_alone, signal.SIGCONT)
+        if self.orphan is not None:
+            _signal(self.orphan, signal.SIGCONT)
 
-    def say_where_it_stands(self) -> None:
-        """Have a warm process print the stacks of its threads."""
+    def dump_stacks(self) -> None:
+        """Print the stacks of a warm process's threads to its log."""
         if self.jumps is not None and self.alive:
             os.kill(self.pid, signal.SIGUSR1)
             time.sleep(1)
 
     def wait(self, seconds: float) -> int | None:
-        """Its exit code, or None if it doesn't end in time."""
+        """The exit code, or None if the process does not end in time."""
         with suppress(subprocess.TimeoutExpired):
             waiting = self.process.wait if isinstance(self.process, subprocess.Popen) else self.process.join
             waiting(seconds)
         return self.code
 
-    def said(self) -> str:
+    def output(self) -> str:
+        """The text that the process printed."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
 
 def start_warm(target: Callable[..., None], place: Place, name: str, *arguments: Any, **setting: Any) -> Running:
-    """``arguments``: what the function takes after its setting and its pipe; ``setting``: what is special about it."""
+    """Start a warm process.
+
+    Args:
+        target: The function to run.
+        place: The folders and the environment.
+        name: The name of its log.
+        arguments: The arguments of the function after its settings and its pipe.
+        setting: Special values for ``ProcessSettings``.
+    """
     ours, theirs = _server.Pipe()
     log = place.logs / f"{name}.log"
-    surroundings = Setting(place.environment, place.folder, log, **setting)
+    surroundings = ProcessSettings(place.environment, place.folder, log, **setting)
     process = _server.Process(target=target, args=(surroundings, theirs, *arguments))
     process.start()
     theirs.close()
@@ -117,7 +140,7 @@ def start_warm(target: Callable[..., None], place: Place, name: str, *arguments:
 
 
 def start_holder(target: Callable[..., None], *arguments: Any) -> tuple[Any, Connection]:
-    """A process that isn't MDP's."""
+    """Start a process that is not part of MDP."""
     ours, theirs = _server.Pipe()
     process = _server.Process(target=target, args=(*arguments, theirs))
     process.start()
@@ -126,7 +149,7 @@ def start_holder(target: Callable[..., None], *arguments: Any) -> tuple[Any, Con
 
 
 def start_command(place: Place, name: str, *arguments: str) -> Running:
-    """``python -m ...``, as people type it."""
+    """Start ``python -m ...``, as a user would."""
     log = place.logs / f"{name}.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -145,13 +168,14 @@ def _signal(pid: int, number: int) -> None:
 
 
 def command_of(pid: int) -> bytes:
+    """The command line of a process."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     return b""
 
 
 def _stat(pid: int) -> list[str]:
-    """What the kernel says of a process, from its state on: the name before that may hold anything."""
+    """The kernel's fields of a process from its state on. The name before it can contain any character."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return ["X", "0"]
@@ -170,8 +194,8 @@ def children_of(pid: int) -> list[int]:
     return [child for child in _all_processes() if _stat(child)[1] == str(pid)]
 
 
-def marked(mark: str, known: Sequence[int]) -> dict[int, str]:
-    """The living processes of this chaos, by their environment: command lines by process id."""
+def marked_processes(mark: str, known: Sequence[int]) -> dict[int, str]:
+    """The living processes of this chaos run, found by their environment: command lines by process id."""
     found = {}
     for pid in _all_processes():
         if pid in known:
@@ -184,15 +208,15 @@ def marked(mark: str, known: Sequence[int]) -> dict[int, str]:
 
 
 def kill_marked(mark: str) -> None:
-    """Whatever of this chaos still lives, but for this process."""
-    for pid in marked(mark, [os.getpid()]):
+    """Kill all processes of this chaos run except this one."""
+    for pid in marked_processes(mark, [os.getpid()]):
         _signal(pid, signal.SIGKILL)
 
 
-def left_behind(mark: str, known: Sequence[int], patience: float = 10) -> dict[int, str]:
-    """What is still there after a while: processes end a moment after those who wait for them."""
+def leftover_processes(mark: str, known: Sequence[int], patience: float = 10) -> dict[int, str]:
+    """The processes that are still there after ``patience`` seconds, because some end slightly later than expected."""
     deadline = time.monotonic() + patience
-    while found := marked(mark, known):
+    while found := marked_processes(mark, known):
         if time.monotonic() > deadline:
             break
         time.sleep(0.1)

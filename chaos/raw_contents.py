@@ -1,4 +1,4 @@
-"""Raw only grows, and the lake alone gives all of it again."""
+"""Checks that raw only grows, and that the lake alone can restore it."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from mdp_dagster.lake import Lake, LakeError
 from mdp_dagster.warehouse.base import Warehouse, WarehouseError
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 
-Pull = tuple[str, str, str]
-"""A table, an extract_run_id, an account."""
+ExtractKey = tuple[str, str, str]
+"""A table, an extract_run_id and an account."""
 Content = tuple[int, str]
-"""How many rows, and a digest of them."""
+"""The number of rows, and their digest."""
 
 
-def pulls(warehouse: Warehouse) -> dict[Pull, Content]:
-    """What raw holds, by the pull that brought it."""
+def raw_contents(warehouse: Warehouse) -> dict[ExtractKey, Content]:
+    """The rows in raw, by table, extract and account."""
     there = warehouse.tables()
-    found: dict[Pull, Content] = {}
+    found: dict[ExtractKey, Content] = {}
     for table in (*SHARED_TABLES, *map(report_table, REPORTS)):
         if (table.dataset, table.name) in there:
             rows = warehouse.query(
@@ -37,34 +37,39 @@ def pulls(warehouse: Warehouse) -> dict[Pull, Content]:
     return found
 
 
-def lost_problems(before: Mapping[Pull, Content], after: Mapping[Pull, Content], where: str) -> Iterator[str]:
-    """What was there before, and isn't any more as it was."""
+def changed_rows(
+    before: Mapping[ExtractKey, Content], after: Mapping[ExtractKey, Content], where: str
+) -> Iterator[str]:
+    """The extracts that are missing or different now."""
     for pull, content in before.items():
         if after.get(pull) != content:
-            yield f"{where}: {pull} had {content}, and has {after.get(pull)}"
+            yield f"{where}: {pull} had {content}, but now has {after.get(pull)}"
 
 
 def rebuild_problems(warehouse: Warehouse, lake: Path, unsettled: set[date]) -> list[str]:
-    """Whether the lake alone gives all that the warehouse has. A pull that landed and was never committed is there
-    too; on ``unsettled`` days it may count, and hold what a platform had spoilt, or has restated since."""
+    """The differences between the warehouse and a rebuild from the lake.
+
+    The lake also contains extracts that were never committed. On ``unsettled`` days they may be the newest ones, and
+    may contain faulty rows or rows that the platform has restated since.
+    """
     with tempfile.TemporaryDirectory(dir=lake.parent) as folder:
         rebuilt = DuckDBWarehouse(Path(folder, "rebuilt.duckdb"))
         try:
             rebuild_raw(Lake(str(lake)), rebuilt, REPORTS)
         except (LakeError, WarehouseError) as error:
             return [f"raw can't be rebuilt from the lake: {error}"]
-        # of accounts, a rebuild keeps what the landed extracts say
-        had = {pull: content for pull, content in pulls(warehouse).items() if pull[0] != ACCOUNTS.id}
-        counts, counts_again = _what_counts(warehouse), _what_counts(rebuilt)
+        # A rebuild restores accounts only from the landed extracts.
+        had = {pull: content for pull, content in raw_contents(warehouse).items() if pull[0] != ACCOUNTS.id}
+        counts, counts_again = _current_digests(warehouse), _current_digests(rebuilt)
         differing = [key for key in counts if counts_again.get(key) != counts[key] and key[3] not in unsettled]
         return [
-            *lost_problems(had, pulls(rebuilt), "rebuilt from the lake"),
-            *(f"after a rebuild, other rows count: {key}" for key in differing),
+            *changed_rows(had, raw_contents(rebuilt), "rebuilt from the lake"),
+            *(f"after a rebuild, other rows are current: {key}" for key in differing),
         ]
 
 
-def _what_counts(warehouse: Warehouse) -> dict[tuple[str, str, str, date], str]:
-    """The digest of each day's newest pull."""
+def _current_digests(warehouse: Warehouse) -> dict[tuple[str, str, str, date], str]:
+    """The digest of each day's newest extract."""
     rows = warehouse.query(
         f"""
         select source, report, account_id, date, content_digest from {EXTRACTS.id}

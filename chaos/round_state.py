@@ -1,4 +1,4 @@
-"""A round while it goes on: what time it is, which days are known to need another run, what went wrong."""
+"""The state of a round: its time, the days that need another run, and the problems."""
 
 from __future__ import annotations
 
@@ -11,39 +11,56 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from chaos.disk import Disk
-from chaos.fault_counts import Tally
+from chaos.fault_counts import FaultCounts
 from chaos.place import Place
 from chaos.plan import DAYS_BEFORE
 from chaos.plan_model import AccountDay, RoundPlan, Rows
 from chaos.processes import Running
-from chaos.raw_contents import Content, Pull
+from chaos.raw_contents import Content, ExtractKey
 from mdp_dagster.window import DateWindow
 from sandbox import Sandbox
 
 PATIENCE_SECONDS = 90
-"""For the end of a run. What waits longer hangs."""
+"""How long a run may take. A run that takes longer hangs."""
 
 
 @dataclass
-class Scene:
-    """``began``: what time it was then, on a machine whose clock is right; ``began_monotonic``: on the clock that
-    nobody sets; ``passed_seconds``: those that were skipped since. ``sets_clocks``: it isn't the real time, and
-    processes have to be told.
+class RoundState:
+    """The state of a round.
 
-    ``stale``: days that somebody who watches knows to be missing or out of date; ``rejected``: days of runs in which
-    rows were spoilt; ``versions``: what the platforms said of account-days before they changed; ``unsettled``: see
-    ``history.rebuild_problems``. ``left_by_kills``, ``without_end``: files and folders, and runs, that kills explain.
-    ``kept``: what raw held after the last act. ``told``: where its run was killed, for the act's line."""
+    Attributes:
+        plan: The plan.
+        place: The folders of the round.
+        sandbox: The platforms.
+        disk: The disk.
+        counts: The counts of all rounds.
+        began: The correct time at the start.
+        first_day: The first day that is compared.
+        sets_clocks: Whether the round has another time than the real one, so that processes must be given it.
+        chance: The random numbers of the round.
+        began_monotonic: The start on the monotonic clock.
+        passed_seconds: Seconds that were skipped since the start.
+        stale: Days that are known to be missing or stale. At the start, these are all days.
+        rejected: Days of runs with faulty rows.
+        versions: The earlier rows of account-days that have changed.
+        unsettled: See ``raw_contents.rebuild_problems``.
+        left_by_kills: Files and folders that kills explain.
+        without_end: Runs without an end that kills explain.
+        kept: The content of raw after the last act.
+        killed_in: The stage in which the act's run was killed.
+        problems: The problems so far.
+        runs: The number of processes so far.
+    """
 
     plan: RoundPlan
     place: Place
     sandbox: Sandbox
     disk: Disk
-    tally: Tally
-    chance: random.Random
+    counts: FaultCounts
     began: datetime
     first_day: date
     sets_clocks: bool
+    chance: random.Random = field(init=False)
     began_monotonic: float = field(default_factory=time.monotonic)
     passed_seconds: float = 0
     stale: set[date] = field(default_factory=set)
@@ -52,71 +69,62 @@ class Scene:
     unsettled: set[date] = field(default_factory=set)
     left_by_kills: set[Path] = field(default_factory=set)
     without_end: set[str] = field(default_factory=set)
-    kept: dict[Pull, Content] = field(default_factory=dict)
-    told: str = ""
+    kept: dict[ExtractKey, Content] = field(default_factory=dict)
+    killed_in: str = ""
     problems: list[str] = field(default_factory=list)
     runs: int = 0
 
+    def __post_init__(self) -> None:
+        self.chance = random.Random(f"{self.plan}")
+        self.stale.update(self.days.days())  # nothing is loaded yet
+
     @property
     def now(self) -> datetime:
-        """What a right clock shows."""
+        """The correct time."""
         return self.began + timedelta(seconds=self.passed_seconds + time.monotonic() - self.began_monotonic)
 
     @property
     def today(self) -> date:
-        """The platforms' today: they stand still, until time passes."""
+        """The platforms' today. It stays the same until ``pass_time`` is called."""
         return self.sandbox.world.now.astimezone(ZoneInfo(self.plan.zone)).date()
 
     @property
     def days(self) -> DateWindow:
-        """What is compared in the end."""
+        """The days that are compared at the end."""
         return DateWindow.of_days(self.first_day, self.today)
 
     @property
     def clock(self) -> float | None:
-        """The clock of a process; None for the real one."""
+        """The start time for a process. None for the real time."""
         return self.now.timestamp() if self.sets_clocks else None
 
     def window(self, days_ago: tuple[int, int]) -> DateWindow:
-        """Counted from the day on which the round began."""
+        """The window between two days, in days before the round started."""
         return DateWindow.of_days(self.day(days_ago[0]), self.day(days_ago[1]))
 
     def day(self, days_ago: int) -> date:
+        """The day that was this number of days before the round started."""
         return self.first_day + timedelta(days=DAYS_BEFORE - days_ago)
 
-    def time_passes(self, seconds: float) -> None:
-        """For the platforms too: what they say of every day is another thing now."""
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass, also for the platforms. This changes their numbers of every day."""
         self.passed_seconds += seconds
         self.sandbox.world.now = self.now
         self.stale.update(self.days.days())
 
     def new_run_id(self) -> str:
+        """A new run id from the round's random numbers."""
         return str(uuid.UUID(int=self.chance.getrandbits(128), version=4))
 
     def name(self, what: str) -> str:
-        """Of a process, and of its log."""
+        """The name of a process and its log."""
         self.runs += 1
-        self.tally.work["runs"] += 1
+        self.counts.work["runs"] += 1
         return f"{self.runs:02d}-{what}"
 
-    def has_failed(self, run: Running, why: str) -> None:
+    def report_failure(self, run: Running, why: str) -> None:
+        """Record a problem with the end of the run's log."""
         self.problems.append(f"{run.name}: {why}\n{_tail(run.log)}")
-
-
-def new_scene(
-    plan: RoundPlan,
-    place: Place,
-    sandbox: Sandbox,
-    disk: Disk,
-    tally: Tally,
-    now: datetime,
-    first_day: date,
-    sets_clocks: bool,
-) -> Scene:
-    """The round as it begins: nothing is loaded, so every day is missing."""
-    scene = Scene(plan, place, sandbox, disk, tally, random.Random(f"{plan}"), now, first_day, sets_clocks)
-    scene.stale.update(scene.days.days())
-    return scene
 
 
 def _tail(log: Path, characters: int = 1500) -> str:

@@ -1,4 +1,4 @@
-"""A round from its plan to the comparison."""
+"""A round, from its plan to the comparison."""
 
 from __future__ import annotations
 
@@ -12,56 +12,69 @@ from zoneinfo import ZoneInfo
 from chaos import child_process
 from chaos.acts import play
 from chaos.disk import Disk
-from chaos.fault_counts import Tally
+from chaos.fault_counts import FaultCounts
 from chaos.place import Place, make_place
 from chaos.plan import DAYS_BEFORE
 from chaos.plan_model import Act, RoundPlan
-from chaos.processes import marked, start_warm
+from chaos.processes import marked_processes, start_warm
 from chaos.recovery import compare, recover
-from chaos.round_state import Scene, new_scene
-from chaos.secret_leaks import Spy, secrets_of
+from chaos.round_state import RoundState
+from chaos.secret_leaks import CommandLineWatch, secrets_of
 from sandbox import Sandbox
 
 
 @dataclass
 class Session:
-    """What all rounds have in common. ``known``: processes of the tool itself. ``now``: when rounds begin that have no
-    time of their own; None for the real one. ``recovery_seconds``, ``act_seconds``: the longest that it took to bring a
-    round to its end, and to play an act, by its kind and way."""
+    """The common part of all rounds.
+
+    Attributes:
+        sandbox: The platforms.
+        disk: The disk for the rounds.
+        logs: The folder for logs.
+        home: A DAGSTER_HOME that each round copies.
+        mark: Marks the processes of this session.
+        counts: The counts of all rounds.
+        known: The session's own processes.
+        now: The start of rounds without their own time. None for the current time.
+        recovery_seconds: The longest recovery so far.
+        act_seconds: The longest act so far, by kind and way.
+    """
 
     sandbox: Sandbox
     disk: Disk
     logs: Path
     home: Path
     mark: str
-    tally: Tally
+    counts: FaultCounts
     known: list[int]
     now: datetime | None
     recovery_seconds: float = 25
     act_seconds: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def has_time_for(self, act: Act, deadline: float) -> bool:
-        """And for the recovery after it."""
+        """Whether there is time for the act and the recovery after it."""
         likely = 10.0 if act.way == "warm" and act.kind != "overlap" else 30.0
         longest = self.act_seconds.get((act.kind, act.way), likely)
         return time.monotonic() + longest + self.recovery_seconds < deadline
 
     @classmethod
     def prepare(cls, sandbox: Sandbox, disk: Disk, logs: Path, mark: str, now: datetime | None) -> Session:
-        """Start the server of warm processes, and make the DAGSTER_HOME that each round gets a copy of."""
+        """Start the server of warm processes, and create the DAGSTER_HOME that each round copies."""
         home = disk.folder / "home"
         (logs / "home").mkdir(parents=True)
         home.mkdir()
         place = Place(home, logs / "home", {"DAGSTER_HOME": str(home), "PATH": "/usr/bin:/bin"})
         run = start_warm(child_process.make_home, place, "make")
         if run.wait(120) != 0:
-            raise RuntimeError(f"no DAGSTER_HOME could be made: {run.said()[-2000:]}")
-        return cls(sandbox, disk, logs, home, mark, Tally(), list(marked(mark, ())), now)
+            raise RuntimeError(f"the DAGSTER_HOME could not be created: {run.output()[-2000:]}")
+        return cls(sandbox, disk, logs, home, mark, FaultCounts(), list(marked_processes(mark, ())), now)
 
 
-def run_round(session: Session, plan: RoundPlan, deadline: float) -> Scene:
-    """Play the acts while there is time, and one at least; recover, and compare. The first thing that is wrong ends it,
-    and stands in ``problems``."""
+def run_round(session: Session, plan: RoundPlan, deadline: float) -> RoundState:
+    """Play at least one act, and more while there is time; then recover and compare.
+
+    The first problem ends the round. The result contains it in ``problems``.
+    """
     sandbox = session.sandbox
     sandbox.faults.clear()
     sandbox.world.forget_edits()
@@ -76,32 +89,32 @@ def run_round(session: Session, plan: RoundPlan, deadline: float) -> Scene:
     }
     place = make_place(session.disk.folder, session.logs, f"round-{plan.number}", session.home, settings)
     sets_clocks = plan.base is not None or session.now is not None
-    scene = new_scene(plan, place, sandbox, session.disk, session.tally, now, first_day, sets_clocks)
+    round_state = RoundState(plan, place, sandbox, session.disk, session.counts, now, first_day, sets_clocks)
     print(f"  now is {now.isoformat()}", flush=True)
-    spy = Spy(session.mark, secrets_of(sandbox.env))
+    command_lines = CommandLineWatch(session.mark, secrets_of(sandbox.env))
     for number, act in enumerate(plan.acts):
         if number and not session.has_time_for(act, deadline):
-            print(f"  time is nearly up, left out: {act.kind} {act.stage}".rstrip(), flush=True)
+            print(f"  skipped, because time is nearly up: {act.kind} {act.stage}".rstrip(), flush=True)
             continue
-        _play(session, scene, act, spy)
-        if scene.problems:
-            return scene
+        _play(session, round_state, act, command_lines)
+        if round_state.problems:
+            return round_state
     began = time.monotonic()
-    recover(scene)
-    compare(scene, session.mark, session.known)
+    recover(round_state)
+    compare(round_state, session.mark, session.known)
     took = time.monotonic() - began
     session.recovery_seconds = max(session.recovery_seconds, took)
-    session.tally.work["rounds"] += 1
+    session.counts.work["rounds"] += 1
     print(f"  {took:5.1f} s  recovered by {plan.recovery}, and compared", flush=True)
-    return scene
+    return round_state
 
 
-def _play(session: Session, scene: Scene, act: Act, spy: Spy) -> None:
-    began, before = time.monotonic(), session.tally.hit.copy()
-    ends = play(scene, act, spy.look)
-    scene.problems += sorted(spy.found)
-    hits = ", ".join(f"{group} {kind}" for group, kind in session.tally.hit - before) or "nothing hit"
-    about = f"{act.kind} {act.stage}".rstrip() + (f" ({scene.told})" if scene.told else "")
+def _play(session: Session, round_state: RoundState, act: Act, command_lines: CommandLineWatch) -> None:
+    began, before = time.monotonic(), session.counts.hit.copy()
+    ends = play(round_state, act, command_lines.look)
+    round_state.problems += sorted(command_lines.found)
+    hits = ", ".join(f"{group} {kind}" for group, kind in session.counts.hit - before) or "nothing hit"
+    about = f"{act.kind} {act.stage}".rstrip() + (f" ({round_state.killed_in})" if round_state.killed_in else "")
     took = time.monotonic() - began
     session.act_seconds[act.kind, act.way] = max(session.act_seconds.get((act.kind, act.way), 0), took)
     print(f"  {took:5.1f} s  {about}: {hits}; ended with {ends}", flush=True)

@@ -1,4 +1,4 @@
-"""Mistakes put into MDP itself, by name in the environment: chaos has to notice them, in its test or by hand."""
+"""Bugs that can be put into MDP by an environment variable. Chaos must notice them, in its test or by hand."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ VARIABLE = "CHAOS_SABOTAGE"
 
 
 def lose_a_row_after_a_retry() -> None:
-    """Once something was tried again, each pull of Google's campaigns is short of a row."""
+    """After any retry, each extract of Google's campaigns lacks a row."""
     from mdp_dagster.connectors.google_ads.connector import GoogleAdsConnector
     from mdp_dagster.connectors.retry import RetryPolicy
 
@@ -38,7 +38,7 @@ def lose_a_row_after_a_retry() -> None:
 
 
 def lock_nothing() -> None:
-    """MDP's lock on the warehouse is no lock; DuckDB's own is still there."""
+    """MDP's lock on the warehouse does not lock. DuckDB's own lock still works."""
     from types import SimpleNamespace
 
     from mdp_dagster.warehouse import lock

@@ -1,5 +1,4 @@
-"""Where a run is, noticed from outside: by the requests it makes, the files it leaves, the lock it holds. Nothing in
-the product helps."""
+"""Determines a run's stage from outside, by its requests, files and lock. The product contains no code for this."""
 
 from __future__ import annotations
 
@@ -17,33 +16,33 @@ from chaos.place import Place
 from chaos.processes import Running
 from sandbox import Sandbox
 
-_LOOK_SECONDS = 0.3  # between looks into Dagster's events
+_LOOK_SECONDS = 0.3  # between reads of Dagster's events
 
 
 class Watch:
-    """Sees in which stage a run is. To be made before the run begins, and to look again and again while it lasts."""
+    """Determines the stage of a run. Create it before the run starts, and call ``look`` repeatedly during the run."""
 
     def __init__(self, place: Place, sandbox: Sandbox, chance: random.Random) -> None:
         self._place = place
         self._sandbox = sandbox
         self._requests_before = sandbox.requests.count()
-        self._some = chance.randint(1, 12)  # a request, a file: which one
-        self._looked = 0.0
-        self._builds_before = self._build_folders()  # of runs that were killed
+        self._threshold = chance.randint(1, 12)  # the number of requests or files to wait for
+        self._last_look = 0.0
+        self._builds_before = self._build_folders()  # folders of killed runs
         self._files_before = self._files_done = self._files_at_lock = self._files()  # done: committed
         self._requests_at_lock = 0
         self._wal = self._wal_bytes()
         self._held = self._commits = self._builds = False
         self._times: Counter[str] = Counter()
         self.has_built = False
-        """dbt has been at work, and may be over."""
+        """Whether dbt has started. It may have ended."""
 
     def requests(self) -> int:
-        """Those since the run began."""
+        """The number of requests since the run started."""
         return self._sandbox.requests.count() - self._requests_before
 
     def look(self, run: Running) -> None:
-        """What one look alone doesn't tell: whether what has landed is committed, and how often that came up."""
+        """Update the state that one look can't show: whether landed files are committed, and how often."""
         held, wal = self.holds_lock(run), self._wal_bytes()
         if held and not self._held:
             self._files_at_lock, self._requests_at_lock = self._files(), self.requests()
@@ -54,18 +53,24 @@ class Watch:
         if self._held and not held and self._commits:
             self._files_done, self._commits = self._files_at_lock, False
         self._held, self._wal = held, wal
-        # dbt works under the lock: a folder that comes meanwhile is another run's otherwise
+        # dbt works under the lock. Without the lock, a new folder is from another run.
         self._builds = held and bool(self._build_folders() - self._builds_before)
         self.has_built |= self._builds
 
     def stage(self, run: Running) -> str:
-        """Where it is now: ``extract``: it has asked since it last had the warehouse; ``landing``: files have come in
-        the lake since then; ``load``: it has the warehouse, and files that aren't committed; ``commit``: it has begun
-        to commit them; ``dbt``: dbt is at work; ``start``, ``between``: none of it."""
-        self.look(run)
-        return self._seen()
+        """The current stage.
 
-    def _seen(self) -> str:
+        - ``extract``: it has sent requests since it last held the warehouse
+        - ``landing``: files have arrived in the lake since then
+        - ``load``: it holds the warehouse, and has files that are not committed
+        - ``commit``: it has started to commit them
+        - ``dbt``: dbt is running
+        - ``start``, ``between``: none of these
+        """
+        self.look(run)
+        return self._current_stage()
+
+    def _current_stage(self) -> str:
         if self._builds:
             return "dbt"
         if self.has_built:
@@ -78,23 +83,25 @@ class Watch:
             return "extract"
         return "between" if self.requests() else "start"
 
-    def sight(self, run: Running, stage: str, times: int = 1) -> Callable[[], bool]:
-        """Tells, each time it is asked, whether the run is in the stage, or was just now; of ``load`` and ``commit``,
-        for so many times. A run that doesn't come to that is seen in dbt."""
+    def sighting(self, run: Running, stage: str, times: int = 1) -> Callable[[], bool]:
+        """A function that returns whether the run is in the stage, or was in it at the last look.
+
+        ``load`` and ``commit`` count when they occur for the given time. A run that never gets there counts in ``dbt``.
+        """
         if stage == "extract":
-            return lambda: (self.requests() >= self._some and self._seen() == "extract") or self._builds
+            return lambda: (self.requests() >= self._threshold and self._current_stage() == "extract") or self._builds
         if stage == "landing":
-            return lambda: (self._landed() >= self._some and self._seen() == "landing") or self._builds
+            return lambda: (self._landed() >= self._threshold and self._current_stage() == "landing") or self._builds
         if stage in ("load", "commit"):
             return lambda: self._times[stage] >= times or self._builds
         if stage == "dbt":
             return lambda: self._builds
         if stage == "waiting":
             return lambda: self._waits_for_a_retry(run)
-        raise ValueError(f"no stage {stage!r}")
+        raise ValueError(f"{stage!r} is not a valid stage → use extract, landing, load, commit, dbt or waiting")
 
     def leftovers(self) -> set[Path]:
-        """What would stay if all died now: files that are being written, dbt's folders."""
+        """The paths that would remain if all processes died now: unfinished files and dbt's folders."""
         folders = {self._place.temporary / name for name in self._build_folders()}
         return folders | set(self._place.lake.rglob("*.unfinished"))
 
@@ -102,7 +109,7 @@ class Watch:
         return self._files() - self._files_before
 
     def _files(self) -> int:
-        """In the lake, with those that are being written."""
+        """The number of files in the lake, including unfinished ones."""
         return sum(len(files) for _, _, files in os.walk(self._place.lake))
 
     def _build_folders(self) -> set[str]:
@@ -116,7 +123,7 @@ class Watch:
         return 0
 
     def holds_lock(self, run: Running) -> bool:
-        """Whether it has the warehouse to itself, among MDP's processes."""
+        """Whether the run holds MDP's lock on the warehouse."""
         with suppress(OSError), open(f"{self._place.warehouse_file}.lock", "rb") as file:
             if file.read(32) != str(run.worker()).encode():
                 return False
@@ -128,9 +135,9 @@ class Watch:
         return False
 
     def _waits_for_a_retry(self, run: Running) -> bool:
-        if time.monotonic() < self._looked + _LOOK_SECONDS:
+        if time.monotonic() < self._last_look + _LOOK_SECONDS:
             return False
-        self._looked = time.monotonic()
+        self._last_look = time.monotonic()
         events = self._place.home / "history" / "runs" / f"{run.run_id}.db"
         with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{events}?mode=ro", uri=True)) as connection:
             found = connection.execute(

@@ -1,4 +1,4 @@
-"""A short round of `make chaos`, as a program of its own: its processes, its folder and its gRPC are nobody else's."""
+"""A short round of `make chaos`, as a separate program with its own processes, folder and gRPC."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _short_round(**environment: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=275,  # after its own end, at the latest
+        timeout=275,  # later than its own time limit
     )
 
 
@@ -35,7 +35,7 @@ def test_a_short_round_is_survived() -> None:
 
 
 @pytest.mark.timeout(280)
-def test_rows_that_are_lost_after_a_retry_are_noticed_before_another_run_brings_them() -> None:
+def test_rows_lost_after_a_retry_are_noticed_before_the_next_run_restores_them() -> None:
     chaos = _short_round(**{VARIABLE: "lose_a_row_after_a_retry"})
     assert chaos.returncode == 1, chaos.stdout[-6000:] + chaos.stderr[-2000:]
     assert "FAILED: seed 20261120, round 0" in chaos.stdout

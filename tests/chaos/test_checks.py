@@ -1,4 +1,4 @@
-"""What chaos looks at: each thing that can be wrong is noticed; and what it plans: every kind comes."""
+"""Chaos notices each kind of problem, and its plans contain every kind of fault."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from chaos.api_faults import ACCOUNTS, EVERY_KIND, RECIPES
 from chaos.comparison import expected_rows, mart_problems
 from chaos.dagster_runs import dagster_runs, overlapped, without_end
 from chaos.edits import change as change_world
-from chaos.fault_counts import HOPED_FOR, KILL_STAGES, REQUIRED, Tally
+from chaos.fault_counts import KILL_STAGES, OPTIONAL, REQUIRED, FaultCounts
 from chaos.ledger_agreement import current_problems, lake_problems, raw_problems, unfinished_problems
 from chaos.place import MARK, Place
 from chaos.plan import plan_round
 from chaos.plan_model import Edit
-from chaos.processes import Running, kill_marked, left_behind
-from chaos.raw_contents import lost_problems, pulls, rebuild_problems
+from chaos.processes import Running, kill_marked, leftover_processes
+from chaos.raw_contents import changed_rows, raw_contents, rebuild_problems
 from chaos.recovery import left_folders
 from chaos.secret_leaks import leaks, secrets_of
 from chaos.stages import Watch
@@ -51,7 +51,7 @@ TABLE = report_table(REPORTS[1]).id
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> DuckDBWarehouse:
-    """A mart with the truth, and raw with one pull of one day: two rows."""
+    """A mart with the truth, and raw with one extract of one day: two rows."""
     warehouse = DuckDBWarehouse(tmp_path / "warehouse.duckdb")
     warehouse.prepare([*SHARED_TABLES, *map(report_table, REPORTS)])
     truth = pa.Table.from_pylist(expected_rows(WORLD, WINDOW))
@@ -88,22 +88,22 @@ def test_a_mart_with_the_truth_has_no_problem(warehouse: DuckDBWarehouse) -> Non
 
 
 @pytest.mark.parametrize(
-    ("sql", "said"),
+    ("sql", "expected"),
     [
         ("delete from {} where rowid = 4", "lost: "),
-        ("insert into {} select * from {} where rowid = 4", "doubled in the mart: "),
+        ("insert into {} select * from {} where rowid = 4", "duplicated in the mart: "),
         ("update {} set spend = spend + 0.01 where rowid = 4", "stale: "),
-        ("update {} set campaign_id = 'x' where rowid = 4", "not the platform's"),
-        ("update {} set date = date '2026-11-01' where rowid = 4", "not the platform's"),
+        ("update {} set campaign_id = 'x' where rowid = 4", "not (or no longer) on the platform"),
+        ("update {} set date = date '2026-11-01' where rowid = 4", "not (or no longer) on the platform"),
         ("update {} set client_id = 'x' where rowid = 4", "stale: "),
     ],
 )
-def test_a_row_that_is_lost_doubled_or_stale_is_told(warehouse: DuckDBWarehouse, sql: str, said: str) -> None:
+def test_a_lost_duplicated_or_stale_row_is_reported(warehouse: DuckDBWarehouse, sql: str, expected: str) -> None:
     change(warehouse, sql.replace("{}", "mdp_marts.mart_campaign__daily"))
-    assert any(said in problem for problem in mart_problems(warehouse, WORLD, WINDOW)[1])
+    assert any(expected in problem for problem in mart_problems(warehouse, WORLD, WINDOW)[1])
 
 
-def test_right_after_a_run_its_window_is_compared_but_for_days_that_changed_meanwhile(
+def test_right_after_a_run_only_days_that_did_not_change_meanwhile_are_compared(
     warehouse: DuckDBWarehouse,
 ) -> None:
     gone = expected_rows(WORLD, WINDOW)[4]
@@ -126,7 +126,7 @@ def test_raw_that_agrees_with_its_ledger_has_no_problem(warehouse: DuckDBWarehou
 
 
 @pytest.mark.parametrize(
-    ("sql", "said"),
+    ("sql", "expected"),
     [
         (f"insert into {TABLE} select * from {TABLE} limit 1", "its ledger differ"),
         (f"delete from {TABLE} where campaign_id = '1'", "its ledger differ"),
@@ -135,10 +135,10 @@ def test_raw_that_agrees_with_its_ledger_has_no_problem(warehouse: DuckDBWarehou
         (f"update {TABLE} set campaign_id = '1'", "current rows"),
     ],
 )
-def test_raw_rows_that_the_ledger_does_not_know_are_told(warehouse: DuckDBWarehouse, sql: str, said: str) -> None:
+def test_rows_that_are_not_in_the_ledger_are_reported(warehouse: DuckDBWarehouse, sql: str, expected: str) -> None:
     change(warehouse, sql)
     found = [*raw_problems(warehouse), *current_problems(warehouse, WINDOW)]
-    assert any(said in problem for problem in found)
+    assert any(expected in problem for problem in found)
 
 
 @pytest.mark.parametrize(
@@ -151,34 +151,34 @@ def test_raw_rows_that_the_ledger_does_not_know_are_told(warehouse: DuckDBWareho
         "delete from mdp_raw.raw__extracts",
     ],
 )
-def test_raw_that_has_not_only_grown_is_told(warehouse: DuckDBWarehouse, sql: str) -> None:
-    before = pulls(warehouse)
+def test_lost_or_changed_raw_rows_are_reported(warehouse: DuckDBWarehouse, sql: str) -> None:
+    before = raw_contents(warehouse)
     with duckdb.connect(str(warehouse.path)) as connection:
         _ledger(connection, "another", 0)
-    assert list(lost_problems(before, pulls(warehouse), "raw")) == []
+    assert list(changed_rows(before, raw_contents(warehouse), "raw")) == []
     change(warehouse, sql)
-    assert len(list(lost_problems(before, pulls(warehouse), "raw"))) == 1
+    assert len(list(changed_rows(before, raw_contents(warehouse), "raw"))) == 1
 
 
-def test_a_lake_that_does_not_give_raw_again_is_told(warehouse: DuckDBWarehouse, tmp_path: Path) -> None:
+def test_a_lake_that_can_not_restore_raw_is_reported(warehouse: DuckDBWarehouse, tmp_path: Path) -> None:
     lake = tmp_path / "lake"
     lake.mkdir()
     [problem] = rebuild_problems(warehouse, lake, set())
     assert "holds no extract" in problem
 
 
-def test_a_landed_file_that_is_gone_is_told(warehouse: DuckDBWarehouse) -> None:
+def test_a_missing_landed_file_is_reported(warehouse: DuckDBWarehouse) -> None:
     assert "/nowhere.parquet" in next(lake_problems(warehouse))
 
 
-def test_unfinished_files_that_no_kill_explains_are_told(tmp_path: Path) -> None:
+def test_unfinished_files_that_no_kill_explains_are_reported(tmp_path: Path) -> None:
     file = tmp_path / "a.parquet.unfinished"
     file.touch()
     assert list(unfinished_problems(tmp_path, {file})) == []
     assert len(list(unfinished_problems(tmp_path, {tmp_path / "b.parquet.unfinished"}))) == 1
 
 
-def test_folders_of_dbt_that_no_kill_explains_are_told(tmp_path: Path) -> None:
+def test_folders_of_dbt_that_no_kill_explains_are_reported(tmp_path: Path) -> None:
     folder = tmp_path / "mdp-dbt-a"
     folder.mkdir()
     place = Mock(temporary=tmp_path)
@@ -186,19 +186,19 @@ def test_folders_of_dbt_that_no_kill_explains_are_told(tmp_path: Path) -> None:
     assert len(left_folders(Mock(place=place, left_by_kills={tmp_path / "mdp-dbt-b"}))) == 1
 
 
-def test_a_process_that_is_left_is_told_and_killed() -> None:
+def test_a_leftover_process_is_reported_and_killed() -> None:
     mark = uuid4().hex
     command = [sys.executable, "-c", "import time; time.sleep(60)"]
     with subprocess.Popen(command, env={**os.environ, MARK: mark}) as process:
         try:
-            assert list(left_behind(mark, (), patience=0.2)) == [process.pid]
-            assert left_behind(mark, [process.pid], patience=0) == {}
+            assert list(leftover_processes(mark, (), patience=0.2)) == [process.pid]
+            assert leftover_processes(mark, [process.pid], patience=0) == {}
         finally:
             kill_marked(mark)
         assert process.wait(10) == -signal.SIGKILL
 
 
-def test_runs_without_an_end_are_known_by_their_ids_and_overlaps_by_their_times(tmp_path: Path) -> None:
+def test_unfinished_and_overlapping_runs_are_found(tmp_path: Path) -> None:
     (tmp_path / "history").mkdir()
     with closing(sqlite3.connect(tmp_path / "history" / "runs.db")) as runs:
         runs.execute("create table runs (run_id text, status text, start_time real, end_time real)")
@@ -211,13 +211,13 @@ def test_runs_without_an_end_are_known_by_their_ids_and_overlaps_by_their_times(
         runs.executemany("insert into runs values (?, ?, ?, ?)", rows)
         runs.commit()
     assert without_end(tmp_path) == {"b", "d"}
-    told = dagster_runs(tmp_path)
-    assert overlapped([told["b"], told["c"]], now=6)
-    assert not overlapped([told["a"], told["b"], told["d"]], now=6)
-    assert not overlapped([told["b"], told["c"]], now=3.5)
+    found = dagster_runs(tmp_path)
+    assert overlapped([found["b"], found["c"]], now=6)
+    assert not overlapped([found["a"], found["b"], found["d"]], now=6)
+    assert not overlapped([found["b"], found["c"]], now=3.5)
 
 
-def test_secrets_are_found_wherever_they_stand(tmp_path: Path) -> None:
+def test_secrets_are_found_in_every_kind_of_file(tmp_path: Path) -> None:
     secret, text = {"token": b"s3cret-t0ken"}, "before s3cret-t0ken after" * 9
     (tmp_path / "log.txt").write_text(text)
     pq.write_table(pa.table({"column": [text] * 99}), tmp_path / "rows.parquet", compression="zstd")
@@ -232,7 +232,7 @@ def test_secrets_are_found_wherever_they_stand(tmp_path: Path) -> None:
     assert found == {"log.txt", "rows.parquet", "warehouse.duckdb", "events.db"}
 
 
-def test_secrets_are_found_in_other_words_too(tmp_path: Path) -> None:
+def test_encoded_secrets_are_found(tmp_path: Path) -> None:
     with Sandbox(WORLD, tmp_path / "sandbox") as sandbox:
         secrets = secrets_of(sandbox.env)
         token = sandbox.env["META_ACCESS_TOKEN"].encode()
@@ -244,18 +244,18 @@ def test_secrets_are_found_in_other_words_too(tmp_path: Path) -> None:
     (folder / "assertion.txt").write_bytes(b"eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJtZHAifQ.c2lnbmF0dXJlLXNpZ25hdHVyZQ")
     (folder / "unreadable.duckdb").write_bytes(b"not a database")
     (folder / "clean.txt").write_bytes(base64.b64encode(b"nothing that anybody would have to hide"))
-    told = leaks([folder], secrets)
-    files = [path.name for path in sorted(folder.iterdir()) if any(str(path) in problem for problem in told)]
+    found = leaks([folder], secrets)
+    files = [path.name for path in sorted(folder.iterdir()) if any(str(path) in problem for problem in found)]
     assert files == ["0.txt", "1.txt", "2.txt", "assertion.txt", "key.txt", "unreadable.duckdb"]
 
 
-def test_the_same_seed_gives_the_same_plan_and_another_another() -> None:
+def test_a_plan_depends_only_on_the_seed() -> None:
     assert [str(plan_round(5, n)) for n in range(4)] == [str(plan_round(5, n)) for n in range(4)]
     assert str(plan_round(5, 0)) != str(plan_round(6, 0))
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_two_rounds_plan_what_is_required_and_four_every_kind(seed: int) -> None:
+def test_two_rounds_plan_all_required_kinds_and_four_rounds_plan_every_kind(seed: int) -> None:
     rounds = [plan_round(seed, number).acts for number in range(4)]
     acts = [*rounds[0], *rounds[1]]
     assert {act.stage for act in acts if act.kind == "kill" and act.way == "warm"} == set(KILL_STAGES)
@@ -265,25 +265,25 @@ def test_two_rounds_plan_what_is_required_and_four_every_kind(seed: int) -> None
     acts += [*rounds[2], *rounds[3]]
     assert {(f.recipe.platform, f.recipe.kind) for act in acts for f in act.faults} == set(EVERY_KIND)
     assert {f"{act.way} killed" for act in acts if act.way != "warm"} >= {"materialize killed"}
-    assert {act.clock.kind for act in acts if act.clock} == set(HOPED_FOR["clock"])
+    assert {act.clock.kind for act in acts if act.clock} == set(OPTIONAL["clock"])
 
 
 def test_every_kind_of_the_sandbox_has_a_recipe() -> None:
     assert {(recipe.platform, recipe.kind) for recipe in RECIPES} == set(EVERY_KIND)
 
 
-def test_what_never_hit_is_told() -> None:
-    tally = Tally()
-    assert {"kill: load", "api: any", "clock: any"} <= set(tally.required_and_missing())
-    assert "clock: ahead" in tally.missing(())
+def test_kinds_that_never_occurred_are_reported() -> None:
+    counts = FaultCounts()
+    assert {"kill: load", "api: any", "clock: any"} <= set(counts.required_and_missing())
+    assert "clock: ahead" in counts.missing(())
     for group, kind in (("kill", "load"), ("api", "meta_ads slow"), ("clock", "ahead")):
-        tally.met(group, kind)
-    assert {"kill: load", "api: any", "clock: any"}.isdisjoint(tally.required_and_missing())
-    assert "clock: ahead" not in tally.missing(())
+        counts.count_hit(group, kind)
+    assert {"kill: load", "api: any", "clock: any"}.isdisjoint(counts.required_and_missing())
+    assert "clock: ahead" not in counts.missing(())
 
 
 @pytest.mark.parametrize("platform", platforms())
-def test_an_edit_counts_when_the_day_is_another_one_after_it(platform: str) -> None:
+def test_an_edit_counts_only_if_it_changes_the_day(platform: str) -> None:
     world, key = World(seed=3, now=WORLD.now), (platform, ACCOUNTS[platform][0], WINDOW.start)
     edit = Edit("restate", platform, key[1], 0, 1.0, 0)
     assert not change_world(world, edit, key)
@@ -294,7 +294,7 @@ def test_an_edit_counts_when_the_day_is_another_one_after_it(platform: str) -> N
     assert change_world(world, replace(edit, kind="add"), key)  # filled again
 
 
-def test_a_kill_is_told_by_where_the_run_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_counts_as_the_stage_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = Place(tmp_path, tmp_path)
     for folder in (place.lake, place.temporary):
         folder.mkdir()
@@ -312,7 +312,7 @@ def test_a_kill_is_told_by_where_the_run_was(tmp_path: Path, monkeypatch: pytest
         Path(f"{place.warehouse_file}.wal").write_text("committed")
         assert watch.stage(run) == "commit"
     assert watch.stage(run) == "between"
-    # a lock that locks nothing: no kill is ever told to be a load's
+    # The lock does not lock, so no kill counts as a load.
     (place.lake / "b.parquet").touch()
     monkeypatch.setattr(fcntl, "flock", lambda *_: None)
     with FileLock(place.warehouse_file.with_name("warehouse.duckdb.lock"), 1).held():

@@ -69,7 +69,7 @@ def test_instants_that_cannot_be_had_are_named_with_a_remedy(
 
     assert "does not exist yet" in error("2026-01-01")
     platform.run(days_ago(2, 2), select="raw_google_ads__account_daily")
-    assert "before the first pull" in error("2020-01-01 06:00")
+    assert "before the first extract" in error("2020-01-01 06:00")
     assert "in the future" in error("2999-01-01")
     assert "is not a valid instant" in error("yesterday")
     assert "a first and a last day" in error((datetime.now(timezone.utc)).isoformat(), "2026-10-31")
