@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo, available_timezones
@@ -68,7 +69,7 @@ def test_any_first_and_last_day_are_a_window_or_a_value_error(first: date | str,
 def test_chunks_have_each_day_once_at_the_ends_of_the_calendar_too(window: DateWindow, max_days: int) -> None:
     chunks = list(window.chunks(max_days))
     assert [day for chunk in chunks for day in chunk.days()] == list(window.days())
-    assert all(before.end == after.start for before, after in zip(chunks, chunks[1:], strict=False))
+    assert all(before.end == after.start for before, after in itertools.pairwise(chunks))
     assert all(len(chunk) <= max_days for chunk in chunks)
 
 
@@ -88,7 +89,7 @@ def test_halving_down_to_days_gives_the_days(window: DateWindow) -> None:
 def test_joined_days_are_those_days_in_as_few_windows_as_can_be(given_days: list[date]) -> None:
     joined = join_days(given_days)
     assert [day for window in joined for day in window.days()] == sorted(set(given_days))
-    assert all(before.end < after.start for before, after in zip(joined, joined[1:], strict=False))
+    assert all(before.end < after.start for before, after in itertools.pairwise(joined))
 
 
 def test_the_last_day_of_the_calendar_is_refused_as_a_day_of_a_window() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
@@ -104,7 +105,7 @@ def test_what_stays_late_is_asked_for_less_and_less_often() -> None:
     """For as long as it is late: a lookback is three months."""
     hours = asked_hours(lambda hour: late((3, "a")), 24 * 90)["a"]
     assert hours[:6] == [0, 1, 3, 7, 15, 31]
-    assert {after - before for before, after in zip(hours[5:], hours[6:], strict=False)} == {24}
+    assert {after - before for before, after in itertools.pairwise(hours)} == {24}
 
 
 def test_news_about_a_day_is_asked_for_at_once() -> None:
@@ -165,7 +166,7 @@ def test_the_event_says_the_late_days_and_can_be_read_back(days: set[tuple[int, 
     moved = ({"spend": 1.25, "conversions": -3.0}, "ab12") if reason is Reason.RESTATED else ()
     found = LateDays(
         tuple(LateDay(a, day(n), reason, *moved) for n, a in sorted(days)),
-        {account: "EUR" for account in {a for _, a in days}},
+        dict.fromkeys({a for _, a in days}, "EUR"),
         MONEY,
     )
     assert LateDays.from_json(json.loads(json.dumps(found.to_json()))) == found
