@@ -85,24 +85,25 @@ def test_the_data_model_has_every_table_as_it_is_declared() -> None:
     assert text == data_model.generated(text), "the declarations changed: run `make docs-tables` and commit the result"
 
 
-def test_every_asset_and_every_check_is_explained(graph: dg.AssetGraph) -> None:
+def test_the_docs_explain_every_asset_and_check(graph: dg.AssetGraph) -> None:
     assets = {key.to_user_string() for key in graph.get_all_asset_keys()}
     assert not [asset for asset in assets if f"`{asset}`" not in DATA_MODEL.read_text()]
-    checks = {key.name for key in graph.asset_check_keys}
-    in_tables = {
-        name for row in re.findall(r"^\|.*$", PIPELINES.read_text(), re.M) for name in re.findall(r"`(\w+)`", row)
-    }
-    assert checks <= in_tables, checks - in_tables
+    assert {key.name for key in graph.asset_check_keys} == set(documented_checks())
 
 
 def test_the_severity_and_blocking_of_every_check_are_correct(graph: dg.AssetGraph) -> None:
-    rows = re.findall(r"^\| (`[^|]+`) \| [^|]* \| (error|warn) \| (yes|no) \|", PIPELINES.read_text(), re.M)
-    said = {name: (how, blocks) for names, how, blocks in rows for name in re.findall(r"`(\w+)`", names)}
-    blocking = {key.name: bool(graph.get_check_spec(key).blocking) for key in graph.asset_check_keys}
-    assert {name: blocks == "yes" for name, (_, blocks) in said.items()} == blocking
+    documented = documented_checks()
+    for key in graph.asset_check_keys:
+        assert (documented[key.name][1] == "yes") == bool(graph.get_check_spec(key).blocking), key
     nodes = parsed_project(Settings()).manifest["nodes"].values()
-    dbt_tests = {node["name"]: node["config"]["severity"].lower() for node in nodes if node["resource_type"] == "test"}
-    assert {name: said[name][0] for name in dbt_tests} == dbt_tests
+    for test in [node for node in nodes if node["resource_type"] == "test"]:
+        assert documented[test["name"]][0] == test["config"]["severity"].lower(), test["unique_id"]
+
+
+def documented_checks() -> dict[str, tuple[str, str]]:
+    """Severity and blocking of each check in the tables of pipelines.md."""
+    rows = re.findall(r"^\| `(\w+)` \|.*?\| (error|warn) \| (yes|no) \|", PIPELINES.read_text(), re.M)
+    return {name: (severity, blocking) for name, severity, blocking in rows}
 
 
 @docs
