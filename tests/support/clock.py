@@ -41,6 +41,6 @@ def python_path(*folders: Path | str) -> str:
 
 
 NOW = _noon()
-"""What the sandbox takes for now."""
+"""The current time of the sandbox."""
 
 TODAY = NOW.date()
