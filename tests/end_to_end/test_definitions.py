@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from datetime import date, datetime, timezone
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from mdp_dagster.defs.ads.jobs import JOB_NAME
 from mdp_dagster.defs.ads.platforms import PLATFORM_NAMES, REPORTS
 from mdp_dagster.ingest.tables import SHARED_TABLES
 from mdp_dagster.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG, daily_partitions, today
-from mdp_dagster.settings import Settings, SettingsError
+from mdp_dagster.settings import PROJECT_ROOT, Settings, SettingsError
 from tests.support import snapshot
 
 # No tables, and not cut by day: what the probe found.
@@ -71,6 +74,16 @@ def test_every_asset_explains_itself(definitions: dg.Definitions) -> None:
         assert all(column.description for column in columns), key
         if graph.get(key).tags["layer"] in ("raw", "marts"):
             assert "rain" in (graph.get(key).description or ""), f"{key} doesn't say its grain"
+
+
+def test_dg_lists_every_asset_and_check(environment: Path) -> None:
+    command = [str(Path(sys.executable).with_name("dg")), "list", "defs", "--json"]
+    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+    listed = json.loads(done.stdout)
+    graph = snapshot.read()
+    assert len(listed["assets"]) == sum(map(len, graph.values()))
+    assert len(listed["asset_checks"]) == snapshot.number_of_checks("ads")
+    assert f"{JOB_NAME}_schedule" in {schedule["name"] for schedule in listed["schedules"]}
 
 
 def test_every_range_of_days_is_one_run(definitions: dg.Definitions) -> None:
