@@ -1,1 +1,1 @@
-"""How fast MDP is, next to what no platform could do without: ``make bench``. docs/bench.md reads the table."""
+"""MDP's speed compared with the minimum that any solution needs: ``make bench``. docs/bench.md explains the table."""

@@ -23,6 +23,7 @@ PARTS: dict[str, Callable[[Path], list[Row]]] = {
 
 
 def main() -> None:
+    """Measure, and print the table. If all parts were measured, write it to results.md."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"some of them: {', '.join(PARTS)} (default: all)")
     parts = parser.parse_args().parts or list(PARTS)

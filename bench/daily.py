@@ -1,4 +1,4 @@
-"""The run of every morning: next to dbt and imports alone, and with a long history behind it."""
+"""The daily run, compared with dbt and imports alone, and after a long history."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import duckdb
 
+from bench.bench_workspace import GOOGLE, META, TODAY, BenchWorkspace, accounts_of, days_ago
 from bench.figures import Figure, Row
-from bench.place import GOOGLE, META, TODAY, Place, accounts_of, days_ago
 from bench.processes import measured
 from bench.raw_tables import add_accounts, add_ledger, prepare
 from bench.server import serving
@@ -29,13 +29,14 @@ YEARS, SHORT = 5, 90
 
 
 def rows(folder: Path) -> list[Row]:
+    """Measure the daily run."""
     with serving(folder / "server", ACCOUNTS, CAMPAIGNS) as sandbox:
         short = _with_history(folder / "short", sandbox, SHORT)
-        short.dbt_build(MORNING)  # its own parsed project is kept, as ours is
+        short.dbt_build(MORNING)  # keeps dbt's parsed project, as MDP does
         long = _with_history(folder / "long", sandbox, 365 * YEARS)
         count = long.count("mdp_marts.mart_campaign__daily")
         imports, loading, builds, mornings, after_years = [], [], [], [], []
-        for _ in range(3):  # in turns, so that what else the machine does meets all of them
+        for _ in range(3):  # in turns, so that other load on the machine affects all of them
             imports.append(_python(short, IMPORTS))
             loading.append(_python(short, LOCATION))
             builds.append(short.dbt_build(MORNING).seconds)
@@ -58,27 +59,30 @@ def rows(folder: Path) -> list[Row]:
     ]  # fmt: skip
 
 
-def _python(place: Place, statements: str) -> float:
-    return measured([sys.executable, "-c", statements], place.env, place.folder / "python.log").seconds
+def _python(workspace: BenchWorkspace, statements: str) -> float:
+    return measured([sys.executable, "-c", statements], workspace.env, workspace.folder / "python.log").seconds
 
 
-def _with_history(folder: Path, sandbox: Mapping[str, str], days: int) -> Place:
-    """A platform with so many days: raw filled by SQL, the models built by Dagster, whose history is as long; and one
-    morning's run, so that the next finds what it usually finds."""
-    place = Place(folder, sandbox, accounts_of(ACCOUNTS), days_ago(days).start)
-    _fill_raw(place, DateWindow(days_ago(days).start, TODAY + timedelta(days=1)))
-    place.run(days_ago(days), select="kind:dbt")
-    place.run(MORNING)
-    return place
+def _with_history(folder: Path, sandbox: Mapping[str, str], days: int) -> BenchWorkspace:
+    """A workspace with this number of days, and one daily run.
+
+    SQL fills raw, and Dagster builds the models, so that its history has the same length. The daily run creates the
+    usual state for the next one.
+    """
+    workspace = BenchWorkspace(folder, sandbox, accounts_of(ACCOUNTS), days_ago(days).start)
+    _fill_raw(workspace, DateWindow(days_ago(days).start, TODAY + timedelta(days=1)))
+    workspace.run(days_ago(days), select="kind:dbt")
+    workspace.run(MORNING)
+    return workspace
 
 
-def _fill_raw(place: Place, window: DateWindow) -> None:
-    """Campaigns of all accounts on every day; the account totals are their sums."""
-    prepare(str(place.warehouse))
-    with duckdb.connect(str(place.warehouse)) as connection:
+def _fill_raw(workspace: BenchWorkspace, window: DateWindow) -> None:
+    """Fill raw with campaigns of all accounts on every day. The account totals are their sums."""
+    prepare(str(workspace.warehouse))
+    with duckdb.connect(str(workspace.warehouse)) as connection:
         connection.begin()
         for source in (GOOGLE, META):
-            add_accounts(connection, source, place.accounts[source])
+            add_accounts(connection, source, workspace.accounts[source])
         for report in ("campaign_daily", "account_daily"):
             connection.execute(_GOOGLE[report], [window.start, window.last])
             connection.execute(_META[report], [window.start, window.last])

@@ -1,4 +1,4 @@
-"""What was measured, next to its floor, as a table."""
+"""Measurements next to their floors, as a table."""
 
 from __future__ import annotations
 
@@ -12,36 +12,48 @@ from datetime import date
 
 @dataclass(frozen=True)
 class Figure:
-    """One row of the table. ``ours`` and ``floor`` in ``unit``; ``ratio`` is between their medians, or of one number to
-    a limit that is no measurement. ``aim`` is an upper limit of the ratio, or a lower one: ``at_least``."""
+    """A row of the table with a floor.
 
-    what: str
+    Attributes:
+        name: The measurement.
+        ours: MDP's values, in ``unit``.
+        floor: The values of the floor, in ``unit``.
+        unit: The unit.
+        target: The limit of the ratio between the medians.
+        at_least: Whether the target is a lower limit. Otherwise it is an upper limit.
+        note: An explanation.
+    """
+
+    name: str
     ours: Sequence[float]
     floor: Sequence[float]
     unit: str
-    aim: float
+    target: float
     at_least: bool = False
     note: str = ""
 
     @property
     def ratio(self) -> float:
+        """The ratio between the medians."""
         return statistics.median(self.ours) / statistics.median(self.floor)
 
     @property
     def is_met(self) -> bool:
-        return self.ratio >= self.aim if self.at_least else self.ratio <= self.aim
+        """Whether the target is met."""
+        return self.ratio >= self.target if self.at_least else self.ratio <= self.target
 
     def row(self) -> list[str]:
-        aim = f"{'≥' if self.at_least else '≤'} {self.aim:g}"
-        said = f"{self.ratio:.2f} {'✓' if self.is_met else '✗'}"
-        return [self.what, _median(self.ours, self.unit), _median(self.floor, self.unit), said, aim, self.note]
+        """The cells of the row."""
+        target = f"{'≥' if self.at_least else '≤'} {self.target:g}"
+        ratio = f"{self.ratio:.2f} {'✓' if self.is_met else '✗'}"
+        return [self.name, _median(self.ours, self.unit), _median(self.floor, self.unit), ratio, target, self.note]
 
 
 @dataclass(frozen=True)
 class Limit:
-    """A row without a floor: a number and its limit."""
+    """A row with a limit instead of a floor."""
 
-    what: str
+    name: str
     ours: Sequence[float]
     unit: str
     limit: float
@@ -49,24 +61,27 @@ class Limit:
 
     @property
     def is_met(self) -> bool:
+        """Whether the median is within the limit."""
         return statistics.median(self.ours) <= self.limit
 
     def row(self) -> list[str]:
+        """The cells of the row."""
         mark = "✓" if self.is_met else "✗"
-        return [self.what, _median(self.ours, self.unit), "–", mark, f"≤ {self.limit:g} {self.unit}", self.note]
+        return [self.name, _median(self.ours, self.unit), "–", mark, f"≤ {self.limit:g} {self.unit}", self.note]
 
 
 Row = Figure | Limit
-HEADINGS = ["what", "MDP", "floor", "ratio", "aim", ""]
+HEADINGS = ["measurement", "MDP", "floor", "ratio", "target", ""]
 
 
-def alternated(times: int, ours: Callable[[], float], floor: Callable[[], float]) -> tuple[list[float], list[float]]:
-    """Both in turns, so that what else the machine does meets both."""
+def in_turns(times: int, ours: Callable[[], float], floor: Callable[[], float]) -> tuple[list[float], list[float]]:
+    """Measure both in turns, so that other load on the machine affects both."""
     pairs = [(floor(), ours()) for _ in range(times)]
     return [pair[1] for pair in pairs], [pair[0] for pair in pairs]
 
 
 def as_markdown(rows: Sequence[Row], seconds: float) -> str:
+    """The table as Markdown."""
     lines = [HEADINGS, ["---"] * len(HEADINGS), *(row.row() for row in rows)]
     table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()} {platform.machine()}"

@@ -1,4 +1,4 @@
-"""The hourly look at the account totals, when nothing has changed."""
+"""The hourly probe of the account totals, when nothing has changed."""
 
 from __future__ import annotations
 
@@ -6,36 +6,37 @@ import json
 import statistics
 from pathlib import Path
 
+from bench.bench_workspace import GOOGLE, META, BenchWorkspace, accounts_of, days_ago
 from bench.figures import Figure, Row
-from bench.place import GOOGLE, META, Place, accounts_of, days_ago
 from bench.server import serving
 
 ACCOUNTS, DAYS = 50, 90
-LATENCY = 0.1  # seconds; what a platform takes at least, on the other side of an ocean or of a busy proxy
+LATENCY = 0.1  # seconds; at least this long for a platform across an ocean or behind a busy proxy
 
 
 def rows(folder: Path) -> list[Row]:
+    """Measure the probe."""
     return [
         _row(folder / "soon", LATENCY, f"answers after {LATENCY:g} s, as from a platform"),
-        _row(folder / "at-once", 0.0, "answers at once: what is left is MDP's own work"),
+        _row(folder / "at-once", 0.0, "answers at once, so the rest is MDP's own work"),
     ]
 
 
-def _row(folder: Path, latency: float, said: str) -> Row:
+def _row(folder: Path, latency: float, note: str) -> Row:
     accounts = {GOOGLE: accounts_of(ACCOUNTS)[GOOGLE], META: []}
     window = days_ago(DAYS)
-    asked = (json.dumps(accounts), str(window.start), str(window.last))
+    arguments = (json.dumps(accounts), str(window.start), str(window.last))
     with serving(folder / "server", ACCOUNTS, 1, latency=latency) as sandbox:
-        place = Place(folder / "place", sandbox, accounts, window.start)
-        place.run(window)
-        told = []
+        workspace = BenchWorkspace(folder / "workspace", sandbox, accounts, window.start)
+        workspace.run(window)
+        outputs = []
         floor: list[float] = []
         for _ in range(2):
-            floor += place.script("bench.bare", "calls", *asked).told["seconds"]
-            told.append(place.script("bench.inside", "probe").told)
-    ours = [seconds for one in told for seconds in one["looks"]]
-    start = statistics.median(seconds for one in told for seconds in one["starts"])
+            floor += workspace.script("bench.bare_sdks", "api_call_seconds", *arguments).output["seconds"]
+            outputs.append(workspace.script("bench.in_process", "probe").output)
+    ours = [seconds for one in outputs for seconds in one["extra_seconds"]]
+    base = statistics.median(seconds for one in outputs for seconds in one["base_seconds"])
     return Figure(
         f"the probe that finds nothing new, {ACCOUNTS} accounts × {DAYS} days", ours, floor, "s", 1.5,
-        note=f"beside the start ({start:.2f} s for a run that looks at nothing); floor: the API calls alone; {said}",
+        note=f"without the start ({base:.2f} s for a run without the probe); floor: the API calls alone; {note}",
     )  # fmt: skip

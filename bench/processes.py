@@ -1,4 +1,4 @@
-"""A process, measured from its start to its end."""
+"""Runs a process, and measures it from its start to its end."""
 
 from __future__ import annotations
 
@@ -16,30 +16,37 @@ ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
-class Ended:
-    """``cpu_seconds``: of the process itself, without what it waits for. ``told``: the JSON of its last line of output,
-    for processes that measure something inside themselves."""
+class FinishedProcess:
+    """The measurements of a process.
+
+    Attributes:
+        seconds: Its duration.
+        cpu_seconds: The CPU time of the process itself.
+        peak_mib: Its peak memory.
+        output: The JSON in its last line of output, or None.
+    """
 
     seconds: float
     cpu_seconds: float
     peak_mib: float
-    told: Any
+    output: Any
 
 
-def measured(command: Sequence[str], env: Mapping[str, str], log: Path) -> Ended:
-    """Run it. Raises ``RuntimeError`` if it fails: a figure of something that didn't work is none."""
+def measured(command: Sequence[str], env: Mapping[str, str], log: Path) -> FinishedProcess:
+    """Run a process, and measure it. Raises ``RuntimeError`` if it fails, because then the numbers mean nothing."""
     with log.open("wb") as output:
-        began = time.perf_counter()
+        started = time.perf_counter()
         process = subprocess.Popen(command, cwd=ROOT, env=dict(env), stdout=output, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - started
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)[:200]} failed → see {log}")
     lines = log.read_text(errors="replace").splitlines()
-    told = json.loads(lines[-1]) if lines and lines[-1].startswith(("{", "[")) else None
-    return Ended(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, told)
+    output = json.loads(lines[-1]) if lines and lines[-1].startswith(("{", "[")) else None
+    return FinishedProcess(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output)
 
 
 def python(module: str, *arguments: str) -> list[str]:
+    """The command for a module."""
     return [sys.executable, "-m", module, *arguments]

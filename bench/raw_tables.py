@@ -1,4 +1,4 @@
-"""Raw's tables filled without MDP's pull: for a floor that has them all the same, and for a history of years."""
+"""Fills raw's tables without MDP's ingest: for a floor with the same tables, and for a history of years."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from bench.place import GOOGLE, META
+from bench.bench_workspace import GOOGLE, META
 from mdp_dagster.connectors.base import Report
 from mdp_dagster.defs.ads.platforms import REPORTS
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
@@ -21,8 +21,11 @@ _META_COLUMNS = "? as source, {day}::date as date, 'bare' as extract_run_id, ?::
 
 
 def insert(database: str, tables: Iterable[tuple[Report, str, pa.Table]], window: DateWindow) -> int:
-    """Rows of accounts, in one insert for each table, and a ledger in which all of them count. Gives the number of
-    campaigns' rows."""
+    """Insert the rows of accounts with one insert per table, and a ledger that makes all of them current.
+
+    Returns:
+        The number of campaign rows.
+    """
     prepare(database)
     accounts: dict[str, set[str]] = {GOOGLE: set(), META: set()}
     received: dict[Report, list[pa.Table]] = {report: [] for report in REPORTS}
@@ -32,9 +35,9 @@ def insert(database: str, tables: Iterable[tuple[Report, str, pa.Table]], window
     count = 0
     with duckdb.connect(database) as connection:
         connection.begin()
-        for report, those in received.items():
+        for report, batches in received.items():
             columns = _META_COLUMNS.format(day=report.day_column)
-            connection.register("received", whole := pa.concat_tables(those))
+            connection.register("received", whole := pa.concat_tables(batches))
             connection.execute(
                 f"insert into {report_table(report).id} by name select {columns}, * from received",
                 [report.source, _NOW],
@@ -48,10 +51,12 @@ def insert(database: str, tables: Iterable[tuple[Report, str, pa.Table]], window
 
 
 def prepare(database: str) -> None:
+    """Create the raw tables."""
     DuckDBWarehouse(Path(database)).prepare([*SHARED_TABLES, *(report_table(report) for report in REPORTS)])
 
 
 def add_accounts(connection: duckdb.DuckDBPyConnection, source: str, ids: list[str]) -> None:
+    """Add accounts to the registry."""
     connection.execute(
         """
         insert into mdp_raw.raw__accounts by name
@@ -65,7 +70,7 @@ def add_accounts(connection: duckdb.DuckDBPyConnection, source: str, ids: list[s
 
 
 def add_ledger(connection: duckdb.DuckDBPyConnection, window: DateWindow) -> None:
-    """One pull of every account and day."""
+    """Add one extract of every account and day to the ledger."""
     for report in REPORTS:
         connection.execute(
             f"""

@@ -1,7 +1,7 @@
-"""The sandbox as a process that answers a question the second time from memory: what is measured is MDP.
+"""The sandbox as a process that caches its answers, so that the bench measures MDP and not the sandbox.
 
-With ``--copies`` every Bench account of Google shows the rows of the first, under campaign ids of its own: millions of
-rows, without making up millions.
+With ``--copies`` every bench account of Google shows the rows of the first one, with its own campaign ids: millions of
+rows, without generating millions.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ ROOT = Path(__file__).parents[1]
 FIRST_BENCH_ACCOUNT = 9_000_000_008  # after the cast's eight; scale.py counts on from there
 
 
-class Remembered:
-    """Answers by question. The first to ask waits for the sandbox; others who ask the same meanwhile, for the first."""
+class AnswerCache:
+    """Answers by question. If several threads ask the same new question, one asks the sandbox and the others wait."""
 
     def __init__(self) -> None:
         self._answers: dict[object, Any] = {}
@@ -35,6 +35,7 @@ class Remembered:
         self._lock = threading.Lock()
 
     def get(self, question: object, ask: Callable[[], Any]) -> Any:
+        """The answer to a question."""
         with self._lock:
             lock = self._locks.setdefault(question, threading.Lock())
         with lock:
@@ -43,9 +44,9 @@ class Remembered:
             return self._answers[question]
 
 
-def remember(sandbox: Sandbox, copies: bool, latency: float) -> None:
-    """Make a sandbox answer from memory, after so many seconds: Google's streams, and what Graph answers to a GET."""
-    google, graph, known = sandbox.servers["google_ads"].grpc, sandbox.servers["meta_ads"].graph, Remembered()
+def cache_answers(sandbox: Sandbox, copies: bool, latency: float) -> None:
+    """Make a sandbox cache Google's streams and Graph's answers to GET, and answer after ``latency`` seconds."""
+    google, graph, known = sandbox.servers["google_ads"].grpc, sandbox.servers["meta_ads"].graph, AnswerCache()
     stream, handle = google.search_stream, graph.handle
 
     def search_stream(version: str, body: bytes, context: Any) -> Iterator[bytes]:
@@ -62,7 +63,7 @@ def remember(sandbox: Sandbox, copies: bool, latency: float) -> None:
         for answer in first:
             yield _copy(protos(version).stream_response, answer, copy)
 
-    def from_memory(request: Request) -> Response:
+    def cached_handle(request: Request) -> Response:
         time.sleep(latency)
         params = {k: v for k, v in request.params.items() if k not in ("access_token", "appsecret_proof")}
         if request.method != "GET" or not request.path.endswith(("/insights", "/campaigns")):
@@ -74,7 +75,7 @@ def remember(sandbox: Sandbox, copies: bool, latency: float) -> None:
         return Response(answer.status, answer.body, dict(answer.headers))
 
     google.search_stream = search_stream  # type: ignore[method-assign]
-    graph.handle = from_memory  # type: ignore[method-assign]
+    graph.handle = cached_handle  # type: ignore[method-assign]
 
 
 def _copy(response: Any, answer: bytes, copy: int) -> bytes:
@@ -89,7 +90,7 @@ def _copy(response: Any, answer: bytes, copy: int) -> bytes:
 def serving(
     folder: Path, accounts: int, campaigns: int, *, copies: bool = False, latency: float = 0.0
 ) -> Iterator[dict[str, str]]:
-    """A server of ``accounts`` Bench accounts per platform; gives the environment that directs the SDKs to it."""
+    """Run a server with ``accounts`` bench accounts per platform. Yields the environment for the SDKs."""
     folder.mkdir(parents=True, exist_ok=True)
     env_file = folder / "server.env"
     env_file.unlink(missing_ok=True)
@@ -112,6 +113,7 @@ def serving(
 
 
 def main() -> None:
+    """Run the server until the process is ended."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("accounts", type=int)
@@ -121,7 +123,7 @@ def main() -> None:
     options = parser.parse_args()
     world = World(accounts=options.accounts, campaigns_per_account=options.campaigns)
     with Sandbox(world, options.folder / "sandbox") as sandbox:
-        remember(sandbox, options.copies, options.latency)
+        cache_answers(sandbox, options.copies, options.latency)
         written = options.folder / "server.env.new"
         written.write_text(json.dumps(sandbox.env))
         os.replace(written, options.folder / "server.env")

@@ -1,4 +1,4 @@
-"""What two months of daily runs leave behind, with days that are restated and days that aren't."""
+"""The storage after two months of daily runs, with and without restated days."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from uuid import uuid4
 
 import duckdb
 
+from bench.bench_workspace import GOOGLE, META, TODAY, accounts_of
 from bench.figures import Figure, Row
-from bench.place import GOOGLE, META, TODAY, accounts_of
 from mdp_dagster.clients.model import Clients
 from mdp_dagster.defs.ads.platforms import AD_PLATFORMS
 from mdp_dagster.ingest.ingestion import Stores, ingest
@@ -25,10 +25,11 @@ from sandbox import Sandbox, World
 ACCOUNTS, CAMPAIGNS = 3, 20  # of each platform
 MORNINGS, LIVELY_MORNINGS, LOOKBACK = 60, 30, 28
 CAMPAIGNS_DAILY = [platform.report("campaign_daily") for platform in AD_PLATFORMS]
-_BEFORE = 400  # days: what is older is settled, on both platforms
+_BEFORE = 400  # days; older days no longer change, on both platforms
 
 
 def rows(folder: Path) -> list[Row]:
+    """Measure the storage."""
     folder.mkdir(parents=True)
     last = TODAY - timedelta(days=_BEFORE)
     settled = World(now=_noon(TODAY), accounts=8 + ACCOUNTS, campaigns_per_account=CAMPAIGNS)
@@ -37,24 +38,27 @@ def rows(folder: Path) -> list[Row]:
     lively = _mornings(folder / "lively", settling, last, LIVELY_MORNINGS, restated=False)
     return [
         Figure(
-            f"{_what(MORNINGS)}, {calm['share']:.1%} of the days looked at restated",
-            [calm["stored"]], [calm["current"]], "rows", 1.3, note=_said(calm),
+            f"{_title(MORNINGS)}, {calm['share']:.1%} of the extracted days restated",
+            [calm["stored"]], [calm["current"]], "rows", 1.3, note=_summary(calm),
         ),
         Figure(
-            f"{_what(LIVELY_MORNINGS)}, the sandbox's accounts: {lively['share']:.0%} restated",
+            f"{_title(LIVELY_MORNINGS)}, the sandbox's accounts: {lively['share']:.0%} restated",
             [lively["stored"]], [lively["appended"]], "rows", 1.0,
-            note=f"floor: the restated days alone; {_said(lively)}",
+            note=f"floor: the restated days alone; {_summary(lively)}",
         ),
     ]  # fmt: skip
 
 
-def _what(mornings: int) -> str:
+def _title(mornings: int) -> str:
     return f"storage after {mornings} daily runs with a lookback of {LOOKBACK} days"
 
 
 def _mornings(folder: Path, world: World, last: date, mornings: int, *, restated: bool) -> dict[str, float]:
-    """Every morning the lookback is pulled. ``restated``: the world has settled, and one day of one account is
-    restated each morning; otherwise its conversions arrive as the days go by."""
+    """Extract the lookback window every morning.
+
+    With ``restated``, one day of one account is restated each morning, and nothing else changes. Otherwise conversions
+    arrive over time.
+    """
     folder.mkdir()
     accounts = accounts_of(ACCOUNTS)
     client = {"id": "bench", "name": "Bench", "reporting_currency": "EUR", "accounts": accounts}
@@ -79,7 +83,7 @@ def _mornings(folder: Path, world: World, last: date, mornings: int, *, restated
 
 
 def _counted(database: Path) -> dict[str, float]:
-    """Rows of campaigns: all, the current ones, those of the days that the ledger calls loaded."""
+    """The number of campaign rows: all, the current ones, and those of days that the ledger marks as loaded."""
     stored, current, appended = 0, 0, 0
     with duckdb.connect(str(database), read_only=True) as connection:
         for report in CAMPAIGNS_DAILY:
@@ -101,7 +105,7 @@ def _counted(database: Path) -> dict[str, float]:
     return {"stored": stored, "current": current, "appended": appended, "share": share, "mebibytes": mebibytes}
 
 
-def _said(counted: Mapping[str, float]) -> str:
+def _summary(counted: Mapping[str, float]) -> str:
     copies = counted["stored"] / counted["current"]
     return f"{copies:.2f} copies of each row, the file has {counted['mebibytes']:.0f} MiB"
 

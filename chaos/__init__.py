@@ -3,5 +3,5 @@
 Modules, imports going down only: ``__main__`` → rounds → acts | recovery → repeated_commands → run_outcomes →
 run_starts | edits | kills | database_holder → round_state | stages | comparison | secret_leaks → plan |
 mart_agreement | ledger_agreement | raw_contents | dagster_runs → plan_model | processes | disk → child_process |
-place → api_faults | clock | sabotage | fault_counts.
+workspace → api_faults | clock | sabotage | fault_counts.
 """

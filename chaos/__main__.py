@@ -16,10 +16,10 @@ from uuid import uuid4
 
 from chaos.api_faults import EVERY_KIND
 from chaos.disk import enter_namespace, small_disk
-from chaos.place import MARK
 from chaos.plan import plan_round, short_plan
 from chaos.processes import kill_marked
 from chaos.round_state import RoundState
+from chaos.round_workspace import MARK
 from chaos.rounds import Session, run_round
 from mdp_dagster.settings import STATE_DIR
 from sandbox import Sandbox, World
@@ -102,7 +102,7 @@ def _rounds(session: Session, options: argparse.Namespace, began: float) -> int:
             kill_marked(session.mark)  # before its files are copied
             _print_failure(round_state, options)
             return 1
-        for path in (round_state.place.folder, round_state.place.logs):
+        for path in (round_state.workspace.folder, round_state.workspace.logs):
             shutil.rmtree(path, ignore_errors=True)
     limited = options.short or options.round is not None or options.rounds < _NO_LIMIT
     whole = not limited and options.seconds >= _FULL_RUN_SECONDS
@@ -111,7 +111,7 @@ def _rounds(session: Session, options: argparse.Namespace, began: float) -> int:
 
 def _print_failure(round_state: RoundState, options: argparse.Namespace) -> None:
     number, short = round_state.plan.number, " --short" if options.short else ""
-    kept = round_state.place.keep(STATE_DIR / "chaos" / f"seed-{options.seed}-round-{number}")
+    kept = round_state.workspace.keep(STATE_DIR / "chaos" / f"seed-{options.seed}-round-{number}")
     print(f"\nFAILED: seed {options.seed}, round {number}")
     for problem in round_state.problems:
         print(f"- {problem}")

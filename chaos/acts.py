@@ -44,10 +44,10 @@ def play(round_state: RoundState, act: Act, command_lines: Callable[[], None]) -
         The exit codes of the runs.
     """
     round_state.killed_in = ""
-    watch = Watch(round_state.place, round_state.sandbox, round_state.chance)
+    watch = Watch(round_state.workspace, round_state.sandbox, round_state.chance)
     edits = Edits(round_state, act.edits)
-    holder = DatabaseHolder(round_state.place) if act.kind in ("waited", "refused") else None
-    before = set(dagster_runs(round_state.place.home))
+    holder = DatabaseHolder(round_state.workspace) if act.kind in ("waited", "refused") else None
+    before = set(dagster_runs(round_state.workspace.home))
     faults = [(fault, fault.switch_on(round_state.sandbox)) for fault in act.faults]
     with ExitStack() as obstacles:
         edits.before_the_run()

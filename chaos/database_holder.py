@@ -8,16 +8,16 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from chaos import child_process
-from chaos.place import Place
 from chaos.processes import Running, start_holder
+from chaos.round_workspace import RoundWorkspace
 from chaos.stages import Watch
 
 
 class DatabaseHolder:
     """A process that opens the database as soon as possible, and keeps it open until ``release``."""
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
+    def __init__(self, workspace: RoundWorkspace) -> None:
+        self._workspace = workspace
         self._process: Any = None
         self._orders: Connection | None = None
         self._open = False
@@ -30,8 +30,8 @@ class DatabaseHolder:
 
     def begin(self) -> bool:
         """Start the process."""
-        self._place.warehouse_file.parent.mkdir(parents=True, exist_ok=True)
-        self._process, self._orders = start_holder(child_process.hold_database, str(self._place.warehouse_file))
+        self._workspace.warehouse_file.parent.mkdir(parents=True, exist_ok=True)
+        self._process, self._orders = start_holder(child_process.hold_database, str(self._workspace.warehouse_file))
         return True
 
     def is_open(self, patience: float = 0) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from chaos.child_process import PRELOADED, ProcessSettings
-from chaos.place import MARK, Place
+from chaos.round_workspace import MARK, RoundWorkspace
 
 _LOOK_SECONDS = 0.2  # between searches for the process that a command starts
 
@@ -120,19 +120,21 @@ class Running:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
 
-def start_warm(target: Callable[..., None], place: Place, name: str, *arguments: Any, **setting: Any) -> Running:
+def start_warm(
+    target: Callable[..., None], workspace: RoundWorkspace, name: str, *arguments: Any, **setting: Any
+) -> Running:
     """Start a warm process.
 
     Args:
         target: The function to run.
-        place: The folders and the environment.
+        workspace: The folders and the environment.
         name: The name of its log.
         arguments: The arguments of the function after its settings and its pipe.
         setting: Special values for ``ProcessSettings``.
     """
     ours, theirs = _server.Pipe()
-    log = place.logs / f"{name}.log"
-    surroundings = ProcessSettings(place.environment, place.folder, log, **setting)
+    log = workspace.logs / f"{name}.log"
+    surroundings = ProcessSettings(workspace.environment, workspace.folder, log, **setting)
     process = _server.Process(target=target, args=(surroundings, theirs, *arguments))
     process.start()
     theirs.close()
@@ -148,14 +150,14 @@ def start_holder(target: Callable[..., None], *arguments: Any) -> tuple[Any, Con
     return process, ours
 
 
-def start_command(place: Place, name: str, *arguments: str) -> Running:
+def start_command(workspace: RoundWorkspace, name: str, *arguments: str) -> Running:
     """Start ``python -m ...``, as a user would."""
-    log = place.logs / f"{name}.log"
+    log = workspace.logs / f"{name}.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", *arguments],
-            cwd=place.folder,
-            env=place.environment,
+            cwd=workspace.folder,
+            env=workspace.environment,
             stdout=output,
             stderr=subprocess.STDOUT,
         )

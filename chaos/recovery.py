@@ -31,7 +31,7 @@ def recover(round_state: RoundState) -> None:
         name = round_state.name("late-days")
         _finish(
             round_state,
-            start_warm(child_process.reload_late_days, round_state.place, name, clock=round_state.now.timestamp()),
+            start_warm(child_process.reload_late_days, round_state.workspace, name, clock=round_state.now.timestamp()),
         )
 
 
@@ -46,26 +46,26 @@ def _finish(round_state: RoundState, run: Running) -> None:
 
 def compare(round_state: RoundState, mark: str, known: list[int]) -> None:
     """Compare everything, and record the problems."""
-    place = round_state.place
+    workspace = round_state.workspace
     round_state.problems += [
         f"a process is left: {pid} {command}" for pid, command in leftover_processes(mark, known).items()
     ]
-    warehouse = place.warehouse()
+    warehouse = workspace.warehouse()
     world, days = round_state.sandbox.world, round_state.days
-    expected = FinalState(world, days, place.lake, round_state.left_by_kills, round_state.unsettled)
+    expected = FinalState(world, days, workspace.lake, round_state.left_by_kills, round_state.unsettled)
     rows, problems = all_problems(warehouse, expected)
     round_state.counts.work["rows compared"] += rows
     round_state.counts.work["days compared"] += len(round_state.days)
     round_state.problems += problems
     if not problems:
         round_state.problems += list(changed_rows(round_state.kept, raw_contents(warehouse), "raw has changed"))[:5]
-    round_state.problems += leaks([place.folder, place.logs], secrets_of(round_state.sandbox.env))
+    round_state.problems += leaks([workspace.folder, workspace.logs], secrets_of(round_state.sandbox.env))
     round_state.problems += left_folders(round_state)
-    if unexplained := without_end(place.home) - round_state.without_end:
+    if unexplained := without_end(workspace.home) - round_state.without_end:
         round_state.problems.append(f"runs that have not ended, although they were not killed: {sorted(unexplained)}")
 
 
 def left_folders(round_state: RoundState) -> list[str]:
     """The folders of dbt that no killed run explains."""
-    left = set(round_state.place.temporary.glob("mdp-dbt-*")) - round_state.left_by_kills
+    left = set(round_state.workspace.temporary.glob("mdp-dbt-*")) - round_state.left_by_kills
     return [f"a folder that no killed run explains: {folder}" for folder in sorted(left)]

@@ -15,7 +15,7 @@ _REFUSED_TEXT = "is already running"
 
 def repeat_command(round_state: RoundState, act: Act, killed: Running, before: set[str]) -> None:
     """Repeat the act's command, and check that it continues or is refused. ``before``: Dagster's runs until the act."""
-    begun = dagster_runs(round_state.place.home).keys() - before
+    begun = dagster_runs(round_state.workspace.home).keys() - before
     again = command(round_state, act)
     if again.wait(PATIENCE_SECONDS) is None:
         again.kill()
@@ -43,6 +43,6 @@ def _check_orphaned_run(round_state: RoundState, again: Running, begun: set[str]
         "command", "backfill again, refused" if again.code else "backfill again, after its end"
     )
     for run_id in begun:
-        if (status := end_of(round_state.place.home, run_id, PATIENCE_SECONDS)) != SUCCESS:
+        if (status := end_of(round_state.workspace.home, run_id, PATIENCE_SECONDS)) != SUCCESS:
             round_state.problems.append(f"run {run_id} ended with {status} after its terminal was killed")
     round_state.without_end -= begun

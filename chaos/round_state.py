@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 
 from chaos.disk import Disk
 from chaos.fault_counts import FaultCounts
-from chaos.place import Place
 from chaos.plan import DAYS_BEFORE
 from chaos.plan_model import AccountDay, RoundPlan, Rows
 from chaos.processes import Running
 from chaos.raw_contents import Content, ExtractKey
+from chaos.round_workspace import RoundWorkspace
 from mdp_dagster.window import DateWindow
 from sandbox import Sandbox
 
@@ -30,7 +30,7 @@ class RoundState:
 
     Attributes:
         plan: The plan.
-        place: The folders of the round.
+        workspace: The folders of the round.
         sandbox: The platforms.
         disk: The disk.
         counts: The counts of all rounds.
@@ -53,7 +53,7 @@ class RoundState:
     """
 
     plan: RoundPlan
-    place: Place
+    workspace: RoundWorkspace
     sandbox: Sandbox
     disk: Disk
     counts: FaultCounts

@@ -13,12 +13,12 @@ from chaos import child_process
 from chaos.acts import play
 from chaos.disk import Disk
 from chaos.fault_counts import FaultCounts
-from chaos.place import Place, make_place
 from chaos.plan import DAYS_BEFORE
 from chaos.plan_model import Act, RoundPlan
 from chaos.processes import marked_processes, start_warm
 from chaos.recovery import compare, recover
 from chaos.round_state import RoundState
+from chaos.round_workspace import RoundWorkspace, make_workspace
 from chaos.secret_leaks import CommandLineWatch, secrets_of
 from sandbox import Sandbox
 
@@ -63,8 +63,8 @@ class Session:
         home = disk.folder / "home"
         (logs / "home").mkdir(parents=True)
         home.mkdir()
-        place = Place(home, logs / "home", {"DAGSTER_HOME": str(home), "PATH": "/usr/bin:/bin"})
-        run = start_warm(child_process.make_home, place, "make")
+        workspace = RoundWorkspace(home, logs / "home", {"DAGSTER_HOME": str(home), "PATH": "/usr/bin:/bin"})
+        run = start_warm(child_process.make_home, workspace, "make")
         if run.wait(120) != 0:
             raise RuntimeError(f"the DAGSTER_HOME could not be created: {run.output()[-2000:]}")
         return cls(sandbox, disk, logs, home, mark, FaultCounts(), list(marked_processes(mark, ())), now)
@@ -87,9 +87,9 @@ def run_round(session: Session, plan: RoundPlan, deadline: float) -> RoundState:
         "MDP_START_DATE": str(first_day),
         "MDP_TIMEZONE": plan.zone,
     }
-    place = make_place(session.disk.folder, session.logs, f"round-{plan.number}", session.home, settings)
+    workspace = make_workspace(session.disk.folder, session.logs, f"round-{plan.number}", session.home, settings)
     sets_clocks = plan.base is not None or session.now is not None
-    round_state = RoundState(plan, place, sandbox, session.disk, session.counts, now, first_day, sets_clocks)
+    round_state = RoundState(plan, workspace, sandbox, session.disk, session.counts, now, first_day, sets_clocks)
     print(f"  now is {now.isoformat()}", flush=True)
     command_lines = CommandLineWatch(session.mark, secrets_of(sandbox.env))
     for number, act in enumerate(plan.acts):

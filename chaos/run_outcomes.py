@@ -83,7 +83,7 @@ def check_success(round_state: RoundState, act: Act, during: Collection[AccountD
     window = round_state.window(act.window)
     round_state.stale.difference_update(set(window.days()) - {day for _, _, day in during})
     try:
-        with round_state.place.snapshot() as warehouse:
+        with round_state.workspace.snapshot() as warehouse:
             compared, problems = problems_now(warehouse, round_state.sandbox.world, window, during)
     except WarehouseError as error:
         compared, problems = 0, [f"the warehouse can't be read: {error}"]
@@ -95,7 +95,7 @@ def check_success(round_state: RoundState, act: Act, during: Collection[AccountD
 def check_raw(round_state: RoundState, act: Act) -> None:
     """Check that raw still has all its earlier rows and agrees with its ledger. This must be true after any act."""
     try:
-        with round_state.place.snapshot() as warehouse:
+        with round_state.workspace.snapshot() as warehouse:
             kept = raw_contents(warehouse)
             round_state.problems += list(changed_rows(round_state.kept, kept, "raw has changed"))[:5]
             if kept:
@@ -117,7 +117,7 @@ def _has_future_extract(warehouse: Warehouse, now: datetime, seconds: float) -> 
 
 def check_unfinished_runs(round_state: RoundState, runs: list[Running], cut_off: bool = False) -> None:
     """Check the runs that Dagster shows as running: only runs that were killed or had a full disk may be among them."""
-    new = without_end(round_state.place.home) - round_state.without_end
+    new = without_end(round_state.workspace.home) - round_state.without_end
     for run in runs:
         if run.orphan or (run.killed and not run.run_id):
             round_state.without_end |= set(sorted(new)[:1])  # a command has only one run
@@ -141,7 +141,7 @@ def _count_obstacles(round_state: RoundState, act: Act, runs: list[Running], hol
         elif act.kind == "refused" and not any(word in run.output() for word in _LOCK_WORDS):
             round_state.report_failure(run, "failed on a locked database, but does not say so")
     if act.kind == "overlap":
-        told = dagster_runs(round_state.place.home)
+        told = dagster_runs(round_state.workspace.home)
         mine = [told[each.run_id] for each in runs if each.run_id in told]
         if overlapped(mine, round_state.clock or time.time()):
             round_state.counts.count_hit("overlap", "two backfills and the daily run")

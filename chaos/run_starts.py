@@ -25,7 +25,7 @@ def start(round_state: RoundState, act: Act) -> list[Running]:
     if act.kind in ("waited", "refused"):
         special["extra"] = {"MDP_LOCK_TIMEOUT_SECONDS": _LOCK_SECONDS}
     if act.kind == "disk" and not round_state.disk.mounted:
-        file = round_state.place.warehouse_file
+        file = round_state.workspace.warehouse_file
         special["file_bytes"] = (file.stat().st_size if file.exists() else 0) + 1024 * (64 + act.left_kib)
     special["report_runs"] = any(fault.recipe.report_runs for fault in act.faults)
     if round_state.clock is not None:
@@ -39,15 +39,15 @@ def command(round_state: RoundState, act: Act) -> Running:
     if act.way == "materialize":
         selection = ("--select", "*", "--partition-range", f"{window.start}...{window.last}")
         words = ("dagster", "asset", "materialize", "-m", "mdp_dagster.definitions", *selection)
-        return start_command(round_state.place, round_state.name("materialize"), *words)
+        return start_command(round_state.workspace, round_state.name("materialize"), *words)
     days = str(window.start), str(window.last)
-    return start_command(round_state.place, round_state.name("backfill"), "mdp_dagster", "backfill", *days)
+    return start_command(round_state.workspace, round_state.name("backfill"), "mdp_dagster", "backfill", *days)
 
 
 def run_window(round_state: RoundState, window: DateWindow, name: str, **special: object) -> Running:
     """Start a run of the main job."""
     order = RunRequest(round_state.new_run_id(), range_tags(window))
-    run = start_warm(child_process.materialize, round_state.place, round_state.name(name), order.dump(), **special)
+    run = start_warm(child_process.materialize, round_state.workspace, round_state.name(name), order.dump(), **special)
     run.run_id = order.run_id
     return run
 
@@ -57,7 +57,7 @@ def _backfill(round_state: RoundState, window: DateWindow) -> Running:
     order = RunRequest(round_state.new_run_id(), Backfill(window, "*").tags(None))
     run = start_warm(
         child_process.materialize,
-        round_state.place,
+        round_state.workspace,
         round_state.name("backfill"),
         order.dump(),
         clock=round_state.clock,
@@ -69,7 +69,7 @@ def _backfill(round_state: RoundState, window: DateWindow) -> Running:
 def _daily(round_state: RoundState) -> Running:
     run_id = round_state.new_run_id()
     run = start_warm(
-        child_process.run_daily, round_state.place, round_state.name("daily"), run_id, clock=round_state.clock
+        child_process.run_daily, round_state.workspace, round_state.name("daily"), run_id, clock=round_state.clock
     )
     run.run_id = run_id
     return run

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
-from chaos.place import Place
 from chaos.processes import Running
+from chaos.round_workspace import RoundWorkspace
 from sandbox import Sandbox
 
 _LOOK_SECONDS = 0.3  # between reads of Dagster's events
@@ -22,8 +22,8 @@ _LOOK_SECONDS = 0.3  # between reads of Dagster's events
 class Watch:
     """Determines the stage of a run. Create it before the run starts, and call ``look`` repeatedly during the run."""
 
-    def __init__(self, place: Place, sandbox: Sandbox, chance: random.Random) -> None:
-        self._place = place
+    def __init__(self, workspace: RoundWorkspace, sandbox: Sandbox, chance: random.Random) -> None:
+        self._workspace = workspace
         self._sandbox = sandbox
         self._requests_before = sandbox.requests.count()
         self._threshold = chance.randint(1, 12)  # the number of requests or files to wait for
@@ -102,29 +102,29 @@ class Watch:
 
     def leftovers(self) -> set[Path]:
         """The paths that would remain if all processes died now: unfinished files and dbt's folders."""
-        folders = {self._place.temporary / name for name in self._build_folders()}
-        return folders | set(self._place.lake.rglob("*.unfinished"))
+        folders = {self._workspace.temporary / name for name in self._build_folders()}
+        return folders | set(self._workspace.lake.rglob("*.unfinished"))
 
     def _landed(self) -> int:
         return self._files() - self._files_before
 
     def _files(self) -> int:
         """The number of files in the lake, including unfinished ones."""
-        return sum(len(files) for _, _, files in os.walk(self._place.lake))
+        return sum(len(files) for _, _, files in os.walk(self._workspace.lake))
 
     def _build_folders(self) -> set[str]:
         with suppress(OSError):
-            return {name for name in os.listdir(self._place.temporary) if name.startswith("mdp-dbt-")}
+            return {name for name in os.listdir(self._workspace.temporary) if name.startswith("mdp-dbt-")}
         return set()
 
     def _wal_bytes(self) -> int:
         with suppress(OSError):
-            return os.stat(f"{self._place.warehouse_file}.wal").st_size
+            return os.stat(f"{self._workspace.warehouse_file}.wal").st_size
         return 0
 
     def holds_lock(self, run: Running) -> bool:
         """Whether the run holds MDP's lock on the warehouse."""
-        with suppress(OSError), open(f"{self._place.warehouse_file}.lock", "rb") as file:
+        with suppress(OSError), open(f"{self._workspace.warehouse_file}.lock", "rb") as file:
             if file.read(32) != str(run.worker()).encode():
                 return False
             try:
@@ -138,7 +138,7 @@ class Watch:
         if time.monotonic() < self._last_look + _LOOK_SECONDS:
             return False
         self._last_look = time.monotonic()
-        events = self._place.home / "history" / "runs" / f"{run.run_id}.db"
+        events = self._workspace.home / "history" / "runs" / f"{run.run_id}.db"
         with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{events}?mode=ro", uri=True)) as connection:
             found = connection.execute(
                 "select 1 from event_logs where dagster_event_type = 'STEP_UP_FOR_RETRY' limit 1"

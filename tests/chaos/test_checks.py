@@ -28,12 +28,12 @@ from chaos.dagster_runs import dagster_runs, overlapped, without_end
 from chaos.edits import change as change_world
 from chaos.fault_counts import KILL_STAGES, OPTIONAL, REQUIRED, FaultCounts
 from chaos.ledger_agreement import current_problems, lake_problems, raw_problems, unfinished_problems
-from chaos.place import MARK, Place
 from chaos.plan import plan_round
 from chaos.plan_model import Edit
 from chaos.processes import Running, kill_marked, leftover_processes
 from chaos.raw_contents import changed_rows, raw_contents, rebuild_problems
 from chaos.recovery import left_folders
+from chaos.round_workspace import MARK, RoundWorkspace
 from chaos.secret_leaks import leaks, secrets_of
 from chaos.stages import Watch
 from mdp_dagster.defs.ads.platforms import REPORTS
@@ -181,9 +181,9 @@ def test_unfinished_files_that_no_kill_explains_are_reported(tmp_path: Path) -> 
 def test_folders_of_dbt_that_no_kill_explains_are_reported(tmp_path: Path) -> None:
     folder = tmp_path / "mdp-dbt-a"
     folder.mkdir()
-    place = Mock(temporary=tmp_path)
-    assert left_folders(Mock(place=place, left_by_kills={folder})) == []
-    assert len(left_folders(Mock(place=place, left_by_kills={tmp_path / "mdp-dbt-b"}))) == 1
+    workspace = Mock(temporary=tmp_path)
+    assert left_folders(Mock(workspace=workspace, left_by_kills={folder})) == []
+    assert len(left_folders(Mock(workspace=workspace, left_by_kills={tmp_path / "mdp-dbt-b"}))) == 1
 
 
 def test_a_leftover_process_is_reported_and_killed() -> None:
@@ -295,25 +295,25 @@ def test_an_edit_counts_only_if_it_changes_the_day(platform: str) -> None:
 
 
 def test_a_kill_counts_as_the_stage_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = Place(tmp_path, tmp_path)
-    for folder in (place.lake, place.temporary):
+    workspace = RoundWorkspace(tmp_path, tmp_path)
+    for folder in (workspace.lake, workspace.temporary):
         folder.mkdir()
     run = Running("me", tmp_path / "log", Mock(pid=os.getpid()), jumps=Mock())
     sandbox = Mock()
     sandbox.requests.count.return_value = 0
-    watch = Watch(place, sandbox, random.Random(1))
+    watch = Watch(workspace, sandbox, random.Random(1))
     assert watch.stage(run) == "start"
     sandbox.requests.count.return_value = 3
     assert watch.stage(run) == "extract"
-    (place.lake / "a.parquet").touch()
+    (workspace.lake / "a.parquet").touch()
     assert watch.stage(run) == "landing"
-    with FileLock(place.warehouse_file.with_name("warehouse.duckdb.lock"), 1).held():
+    with FileLock(workspace.warehouse_file.with_name("warehouse.duckdb.lock"), 1).held():
         assert watch.stage(run) == "load"
-        Path(f"{place.warehouse_file}.wal").write_text("committed")
+        Path(f"{workspace.warehouse_file}.wal").write_text("committed")
         assert watch.stage(run) == "commit"
     assert watch.stage(run) == "between"
     # The lock does not lock, so no kill counts as a load.
-    (place.lake / "b.parquet").touch()
+    (workspace.lake / "b.parquet").touch()
     monkeypatch.setattr(fcntl, "flock", lambda *_: None)
-    with FileLock(place.warehouse_file.with_name("warehouse.duckdb.lock"), 1).held():
+    with FileLock(workspace.warehouse_file.with_name("warehouse.duckdb.lock"), 1).held():
         assert watch.stage(run) == "landing"

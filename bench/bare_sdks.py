@@ -1,5 +1,7 @@
-"""What no platform could do without, with the vendors' SDKs alone: the floors. ``python -m bench.bare <what> …``, in a
-place's environment; prints what it measured."""
+"""The floors: the work that no solution can avoid, with the vendors' SDKs alone.
+
+``python -m bench.bare_sdks <measurement> …`` runs in a workspace's environment, and prints its result as JSON.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from bench.place import GOOGLE, META
+from bench.bench_workspace import GOOGLE, META
 from mdp_dagster.connectors.base import PlatformAccount, Report
 from mdp_dagster.connectors.google_ads.reports import ACCOUNT_DAILY as GOOGLE_TOTALS
 from mdp_dagster.connectors.google_ads.reports import CAMPAIGN_DAILY as GOOGLE_CAMPAIGNS
@@ -28,7 +30,7 @@ DAYS_PER_REQUEST = 31
 
 
 class BareGoogle:
-    """google-ads with raw protobuf, as its guide to performance has it."""
+    """google-ads with raw protobuf messages, as its performance guide recommends."""
 
     def __init__(self) -> None:
         from google.ads.googleads.client import GoogleAdsClient
@@ -36,10 +38,12 @@ class BareGoogle:
         self.service = GoogleAdsClient.load_from_env().get_service("GoogleAdsService")
 
     def messages(self, report: Report, account: str, window: DateWindow) -> Iterator[Any]:
+        """Stream the messages of a report."""
         for message in self.service.search_stream(customer_id=account, query=gaql(report, window)):
             yield message.results
 
     def rows(self, report: Report, account: str, window: DateWindow) -> pa.Table:
+        """The rows of a report."""
         columns: dict[str, list[Any]] = {column.name: [] for column in report.columns}
         for results in self.messages(report, account, window):
             for row in results:
@@ -51,7 +55,7 @@ class BareGoogle:
 
 
 class BareMeta:
-    """facebook-business, page by page. (Its own cursor makes an object of every row: several times slower.)"""
+    """facebook-business, page by page. Its own cursor makes an object of every row, which is several times slower."""
 
     def __init__(self) -> None:
         from facebook_business.api import FacebookAdsApi
@@ -64,6 +68,7 @@ class BareMeta:
         self.api = FacebookAdsApi(session)
 
     def pages(self, report: Report, account: str, window: DateWindow) -> Iterator[list[dict[str, Any]]]:
+        """The pages of a report."""
         days = len(window) if report is META_TOTALS else DAYS_PER_REQUEST
         for chunk in window.chunks(days):
             params = {**insights_params(report, chunk), "limit": PAGE_ROWS}
@@ -75,6 +80,7 @@ class BareMeta:
                 params["after"] = answer["paging"]["cursors"]["after"]
 
     def rows(self, report: Report, account: str, window: DateWindow) -> pa.Table:
+        """The rows of a report."""
         columns: dict[str, list[Any]] = {column.name: [] for column in report.columns}
         for page in self.pages(report, account, window):
             for row in page:
@@ -84,8 +90,8 @@ class BareMeta:
         return pa.table(columns, schema=report.schema)
 
 
-def received(accounts: dict[str, list[str]], window: DateWindow) -> dict[str, float]:
-    """Rows a second of each platform's campaigns, received and thrown away."""
+def download_speeds(accounts: dict[str, list[str]], window: DateWindow) -> dict[str, float]:
+    """Rows per second of each platform's campaigns, downloaded and discarded."""
     google, meta = BareGoogle(), BareMeta()
     return {
         GOOGLE: _speed(lambda a: sum(len(m) for m in google.messages(GOOGLE_CAMPAIGNS, a, window)), accounts[GOOGLE]),
@@ -93,8 +99,8 @@ def received(accounts: dict[str, list[str]], window: DateWindow) -> dict[str, fl
     }
 
 
-def extracted(accounts: dict[str, list[str]], window: DateWindow) -> dict[str, float]:
-    """Rows a second by MDP's connectors, one account after the other, into Arrow."""
+def extract_speeds(accounts: dict[str, list[str]], window: DateWindow) -> dict[str, float]:
+    """Rows per second of MDP's connectors into Arrow, one account after the other."""
     from mdp_dagster.defs.ads.platforms import AD_PLATFORMS
 
     speeds = {}
@@ -110,28 +116,28 @@ def extracted(accounts: dict[str, list[str]], window: DateWindow) -> dict[str, f
 
 
 def _speed(count: Any, accounts: list[str]) -> float:
-    count(accounts[0])  # imports, credentials, the first channel; and the server knows the answers then
-    began = time.perf_counter()
+    count(accounts[0])  # imports, credentials and the first channel; and then the server has cached its answers
+    started = time.perf_counter()
     rows = sum(count(account) for account in accounts)
-    return rows / (time.perf_counter() - began)
+    return rows / (time.perf_counter() - started)
 
 
-def calls(accounts: dict[str, list[str]], window: DateWindow) -> dict[str, list[float]]:
-    """The account totals of all accounts, four at a time, by a client of their own, twice: seconds."""
+def api_call_seconds(accounts: dict[str, list[str]], window: DateWindow) -> dict[str, list[float]]:
+    """The seconds to download the totals of all accounts, four at a time with a new client, measured twice."""
     BareGoogle().rows(GOOGLE_TOTALS, accounts[GOOGLE][0], window)  # imports
-    return {"seconds": [_called(accounts[GOOGLE], window) for _ in range(2)]}
+    return {"seconds": [_seconds_for_totals(accounts[GOOGLE], window) for _ in range(2)]}
 
 
-def _called(accounts: list[str], window: DateWindow) -> float:
-    began = time.perf_counter()
+def _seconds_for_totals(accounts: list[str], window: DateWindow) -> float:
+    started = time.perf_counter()
     google = BareGoogle()
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda a: google.rows(GOOGLE_TOTALS, a, window), accounts))
-    return time.perf_counter() - began
+    return time.perf_counter() - started
 
 
-def pulled(accounts: dict[str, list[str]], window: DateWindow) -> dict[str, float]:
-    """All reports into Arrow, then into DuckDB with what dbt needs beside them: one insert for each table."""
+def load_all(accounts: dict[str, list[str]], window: DateWindow) -> dict[str, float]:
+    """Load all reports into Arrow, then into DuckDB with the tables that dbt needs: one insert per table."""
     from bench.raw_tables import insert
 
     google, meta = BareGoogle(), BareMeta()
@@ -150,9 +156,10 @@ def pulled(accounts: dict[str, list[str]], window: DateWindow) -> dict[str, floa
 
 
 def main() -> None:
-    what, accounts, first, last = sys.argv[1:]
+    """Run the measurement in the arguments."""
+    name, accounts, first, last = sys.argv[1:]
     window = DateWindow.of_days(first, last)
-    measure = {"received": received, "extracted": extracted, "calls": calls, "pulled": pulled}[what]
+    measure = {each.__name__: each for each in (download_speeds, extract_speeds, api_call_seconds, load_all)}[name]
     print(json.dumps(measure(json.loads(accounts), window)))
 
 

@@ -1,5 +1,7 @@
-"""What is measured inside a process that has loaded everything: ``python -m bench.inside <what>``, in a place's
-environment; prints the seconds."""
+"""Measurements inside a process that has loaded everything.
+
+``python -m bench.in_process <measurement>`` runs in a workspace's environment, and prints the seconds as JSON.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from unittest.mock import patch
 
 import dagster as dg
 
-from bench.place import TODAY
+from bench.bench_workspace import TODAY
 from mdp_dagster.connectors.base import DataSourceConnector, DayReport
 from mdp_dagster.definitions import build_definitions
 from mdp_dagster.defs.ads.jobs import PROBE_JOB_NAME, reload_job, reload_sensor
@@ -27,22 +29,22 @@ from mdp_dagster.window import DateWindow
 
 
 def probe(instance: dg.DagsterInstance) -> dict[str, list[float]]:
-    """``starts``: seconds of a run that looks at nothing. ``looks``: how many more one takes that looks."""
+    """The seconds of a run without the probe (``base_seconds``), and those that the probe adds (``extra_seconds``)."""
     job = build_definitions(load_settings()).resolve_job_def(PROBE_JOB_NAME)
 
     def run() -> float:
         return _timed(lambda: job.execute_in_process(instance=instance))
 
     run()  # imports the SDKs
-    looks, starts = [], []
+    extra_seconds, base_seconds = [], []
     for _ in range(2):
-        with patch.object(late_days, "probe", _look_at_nothing):
-            starts.append(run())
-        looks.append(run() - starts[-1])
-    return {"looks": looks, "starts": starts}
+        with patch.object(late_days, "probe", _skip_probe):
+            base_seconds.append(run())
+        extra_seconds.append(run() - base_seconds[-1])
+    return {"extra_seconds": extra_seconds, "base_seconds": base_seconds}
 
 
-def _look_at_nothing(
+def _skip_probe(
     connector: DataSourceConnector, totals: DayReport, report: DayReport, days: DateWindow, *_: Any
 ) -> Probed:
     return Probed(IngestResult(totals, days, ""), [])
@@ -71,12 +73,13 @@ def tick(instance: dg.DagsterInstance) -> dict[str, list[float]]:
 
 
 def _timed(do: Any) -> float:
-    began = time.perf_counter()
+    started = time.perf_counter()
     do()
-    return time.perf_counter() - began
+    return time.perf_counter() - started
 
 
 def main() -> None:
+    """Run the measurement in the argument."""
     measure: Any = {"probe": probe, "tick": tick}[sys.argv[1]]
     with dg.DagsterInstance.get() as instance:
         print(json.dumps(measure(instance)))
