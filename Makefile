@@ -17,7 +17,7 @@ EMULATORS := .venv-emulators
 EMULATORS_INSTALLED := $(EMULATORS)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev backfill as-of test test-bigquery bench chaos check fix query rebuild-raw docs-tables lock clean emulators
+.PHONY: help setup demo dev backfill as-of test test-bigquery bench chaos check fix query rebuild-raw docs-tables new-source lock clean emulators
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -94,6 +94,9 @@ query: setup  ## run SQL="..." on the warehouse
 
 rebuild-raw: setup  ## empty mdp_raw and load it again from the lake
 	@$(MDP) rebuild-raw
+
+new-source: setup  ## write the skeleton of an ad platform: NAME=tiktok_ads
+	@$(MDP) new-source "$(NAME)"
 
 docs-tables: setup  ## write the tables of columns in docs/data_model.md from the declarations
 	@$(RUN) -m tests.support.data_model

@@ -7,9 +7,10 @@ import os
 import sys
 from pathlib import Path
 
-from mdp_dagster.cli import as_of, backfill, demo, dev, maintenance
+from mdp_dagster.cli import as_of, backfill, demo, dev, maintenance, new_source
 from mdp_dagster.cli.as_of import AsOfError
 from mdp_dagster.cli.backfill import BackfillError
+from mdp_dagster.cli.new_source import NewSourceError
 from mdp_dagster.cli.workspace import DemoError
 from mdp_dagster.clients.file import ClientsFileError
 from mdp_dagster.connectors.sources import SourceError
@@ -25,6 +26,7 @@ _EXPECTED = (
     DbtError,
     DemoError,
     LakeError,
+    NewSourceError,
     SettingsError,
     SourceError,
     WarehouseError,
@@ -40,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=20, width=100),
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for module in (demo, dev, backfill, as_of, maintenance):
+    for module in (demo, dev, backfill, as_of, maintenance, new_source):
         module.add_commands(commands)
     options = parser.parse_args(arguments)
     if not hasattr(options, "run"):

@@ -22,6 +22,7 @@ from google.ads.googleads.client import GoogleAdsClient
 from sandbox import Faults, Sandbox, World
 from sandbox.certificates import server_certificate
 from sandbox.google_ads.query import clients_of
+from sandbox.platforms import platforms
 from sandbox.world import normal_id
 from tests.support.clock import python_path
 
@@ -244,7 +245,7 @@ def test_the_clients_file_lists_exactly_this_world() -> None:
                         listed[platform, one.id] = client["id"]
     assert listed == {
         (account.platform, account.id): account.client_id
-        for platform in ("google_ads", "meta_ads")
+        for platform in platforms()
         for account in world.accounts(platform)
         if account.serves_ads
     }

@@ -1,0 +1,30 @@
+{#-
+    The columns that both reports of Example Ads have, from the raw rows of `relation`: names, measures, provenance.
+    Measures are converted from text; null means that a value is missing or can't be read. `columns`: further columns of
+    one report, unchanged.
+-#}
+{% macro example_ads_measured(relation, columns=[]) -%}
+    select
+        date,
+        account_id,
+        {%- for column in columns %}
+        {{ column }},
+        {%- endfor %}
+
+        -- names and settings
+        account_name,
+        nullif(account_currency, '') as currency,
+        account_time_zone as time_zone,
+
+        -- measures
+        {{ text_to_integer('impressions') }} as impressions,
+        {{ text_to_integer('clicks') }} as clicks,
+        {{ text_to_numeric('spend') }} as spend,
+        {{ text_to_numeric('conversions') }} as conversions,
+        {{ text_to_numeric('conversion_value') }} as conversion_value,
+
+        -- provenance
+        extract_run_id,
+        ingested_at
+    from {{ relation }}
+{%- endmacro %}

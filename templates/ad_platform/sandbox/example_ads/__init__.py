@@ -1,0 +1,1 @@
+"""Example Ads in the sandbox."""
