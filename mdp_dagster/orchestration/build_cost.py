@@ -1,4 +1,4 @@
-"""What a run would be billed for reading, told before it reads, and refused if it is too much."""
+"""The estimate of what BigQuery bills a run for reading, made before the run reads, and the limit on it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mdp_dagster.window import DateWindow
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bytes by statement of a build; None for one that can't be told before the tables that it reads are made."""
+    """The bytes that each statement of a build reads. None: unknown until the tables that it reads exist."""
 
     by_statement: Mapping[str, int | None]
 
@@ -25,11 +25,15 @@ class Estimate:
 
     def __str__(self) -> str:
         unknown = sum(found is None for found in self.by_statement.values())
-        without = f", without {unknown} that can't be told yet" if unknown else ""
+        without = f", without {unknown} that can't be known yet" if unknown else ""
         return f"{in_units(self.total)} in {len(self.by_statement)} statements{without}"
 
     def require_within(self, limit: int | None, window: DateWindow) -> None:
-        """Raises ``dagster.Failure``, before anything is read, for a build that would be billed more than ``limit``."""
+        """Checks the estimate before anything is read.
+
+        Raises:
+            dagster.Failure: The build would be billed more than ``limit``.
+        """
         if limit is None or self.total <= limit:
             return
         worst = sorted(self.by_statement.items(), key=lambda item: item[1] or 0, reverse=True)[:5]
@@ -43,12 +47,12 @@ class Estimate:
 
 
 def _name(statement: str) -> str:
-    """Of `model.mdp.mart_client__daily (replaced)` what people know it by."""
+    """Returns the short name of a statement: `mart_client__daily` of `model.mdp.mart_client__daily (replaced)`."""
     return statement.split(".")[2]
 
 
 def in_units(count: int) -> str:
-    """In binary units, as Google bills."""
+    """Returns the number of bytes in binary units, as Google bills."""
     size = float(count)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if size < 1024:
@@ -60,27 +64,34 @@ def in_units(count: int) -> str:
 def costs(
     project: ParsedProject, estimated: Estimate | None, responses: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, dict[str, dg.MetadataValue]]:
-    """By model: what it and its tests were expected to be billed, if that could be told of all of them, and what they
-    were billed, as dbt says (``responses``)."""
+    """Returns, for each model, the estimated and the billed bytes of the model and its tests.
+
+    The estimate is left out if it is unknown for one of its statements.
+
+    Args:
+        project: The parsed dbt project.
+        estimated: The estimate; None if reading is free.
+        responses: The engine's answer for each node, from dbt.
+    """
     if estimated is None:
         return {}
     nodes = project.manifest["nodes"]
     counted: dict[str, Counter[str]] = defaultdict(Counter)
-    untold = set()
+    unknown = set()
     for statement, read in estimated.by_statement.items():
         node = statement.split(" ")[0]
-        # a test's reading is on the account of the model that it tests
+        # A test's bytes count for the model that it tests.
         model = nodes[nodes[node].get("attached_node") or node]["name"]
         counted[model]["estimated_bytes"] += read or 0
         if read is None:
-            untold.add(model)
+            unknown.add(model)
         if statement == node:
             counted[model]["billed_bytes"] += int(responses.get(node, {}).get("bytes_billed") or 0)
     return {
         model: {
             name: dg.MetadataValue.int(bytes_)
             for name, bytes_ in counts.items()
-            if name != "estimated_bytes" or model not in untold
+            if name != "estimated_bytes" or model not in unknown
         }
         for model, counts in counted.items()
     }

@@ -1,4 +1,4 @@
-"""Failures of accounts that a run is not about: a reload of one account must not turn the morning's warning green."""
+"""Failures of accounts outside a run: a reload of one account must not hide the failures of other accounts."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from mdp_dagster.connectors.base import Report
 from mdp_dagster.ingest.result import AccountResult
 from mdp_dagster.orchestration.raw_checks import ALL_ACCOUNTS
 
-_LOOKED_AT = 10  # the newest of them may be planned, by this very run
+_LIMIT = 10  # the newest records may be planned ones, of this run
 
 
 def others_failures(instance: dg.DagsterInstance, report: Report, only: Collection[str] | None) -> list[AccountResult]:
-    """The accounts beside ``only`` that the check's newest verdict says could not be pulled."""
+    """Returns the accounts outside ``only`` that failed in the newest evaluation of the check."""
     if only is None:
         return []
     key = dg.AssetCheckKey(dg.AssetKey(report.table), ALL_ACCOUNTS)
-    for record in instance.event_log_storage.get_asset_check_execution_history(key, limit=_LOOKED_AT):
+    for record in instance.event_log_storage.get_asset_check_execution_history(key, limit=_LIMIT):
         event = record.event.dagster_event if record.event else None
         if event is None or event.event_type is not dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             continue

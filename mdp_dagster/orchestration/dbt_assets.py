@@ -56,19 +56,19 @@ def dbt_models(project: ParsedProject, domain: Domain, partitions: dg.DailyParti
             first = project.to_make_first(_selected(context), services.warehouse.tables())
             estimated = _estimate(context, services, project, translator, variables, first)
             if first:
-                # a selection on a new warehouse, or one with a gap: what it reads from must be there, and not be stale
-                context.log.info(f"making {', '.join(first)}, which the selection reads from")
+                # The selection reads these models. They have no table yet, or an old one.
+                context.log.info(f"building {', '.join(first)} first, because the selection reads them")
                 in_process.make(project, first, variables)
             if services.settings.dbt_execution == "cli":
                 yield from _stock_dbt(context, variables)
                 return
             built = in_process.build(context, project, translator, variables)
-            told = _totals(context, services, project, built.events, window)
+            shown = _totals(context, services, project, built.events, window)
             for model, metadata in costs(project, estimated, built.responses).items():
-                told.setdefault(model, {}).update(metadata)
+                shown.setdefault(model, {}).update(metadata)
             found = {test: failing_rows(services.warehouse, sql) for test, sql in built.missed_tests.items()}
         for event in built.events:
-            yield with_failing_rows(_with_metadata(event, told), found)
+            yield with_failing_rows(_with_metadata(event, shown), found)
         if built.errors:
             raise DbtError(built.errors)
 
@@ -87,7 +87,11 @@ def _estimate(
     variables: dict[str, str],
     first: list[str],
 ) -> Estimate | None:
-    """What the build would be billed; None where reading is free. Raises ``dagster.Failure`` if it is too much."""
+    """Returns the estimate of what the build is billed; None if reading is free.
+
+    Raises:
+        dagster.Failure: The estimate is above the limit.
+    """
     if not services.warehouse.charges_for_reading:
         return None
     statements = in_process.statements(context, project, translator, variables, first)
@@ -98,8 +102,8 @@ def _estimate(
 
 
 def _stock_dbt(context: dg.AssetExecutionContext, variables: dict[str, str]) -> Iterator[Any]:
-    """dagster-dbt's own way: dbt as a process. Slower; here for the day that the in-process way breaks."""
-    executable = Path(sys.executable).with_name("dbt")  # of this environment, whether or not it is on PATH
+    """Runs dbt as a process, as dagster-dbt does. It is slower, and replaces the in-process build if that breaks."""
+    executable = Path(sys.executable).with_name("dbt")  # this environment's dbt: it may not be on PATH
     dbt = DbtCliResource(project_dir=str(DBT_DIR), profiles_dir=str(DBT_DIR), dbt_executable=str(executable))
     arguments = ["build", "--exclude-resource-type", "unit_test", "--vars", json.dumps(variables)]
     yield from dbt.cli(arguments, context=context).stream()
@@ -108,14 +112,14 @@ def _stock_dbt(context: dg.AssetExecutionContext, variables: dict[str, str]) -> 
 def _totals(
     context: dg.AssetExecutionContext, services: Services, project: ParsedProject, events: list[Any], window: DateWindow
 ) -> dict[str, dict[str, dg.MetadataValue]]:
-    """Rows, and spend by currency, of each model that was built, in the window."""
+    """Returns the rows in the window, and the spend by currency, of each model that was built."""
     built = {event.output_name for event in events if isinstance(event, dg.Output)}
     nodes = [node for node in project.manifest["nodes"].values() if node["name"] in built]
     if not nodes:
         return {}
     try:
         rows = services.warehouse.query("\nunion all\n".join(_totals_query(node, window) for node in nodes)).to_pylist()
-    except WarehouseError as error:  # the models are written: that must be told, with or without their totals
+    except WarehouseError as error:  # the models are written: Dagster must record them, even without totals
         context.log.warning(f"no totals on the models: {error}")
         return {}
     totals: dict[str, dict[str, dg.MetadataValue]] = {
@@ -141,7 +145,7 @@ def _totals_query(node: Mapping[str, Any], window: DateWindow) -> str:
     )
 
 
-def _with_metadata(event: Any, told: dict[str, dict[str, dg.MetadataValue]]) -> Any:
+def _with_metadata(event: Any, shown: dict[str, dict[str, dg.MetadataValue]]) -> Any:
     if not isinstance(event, dg.Output):
         return event
-    return dg.Output(None, event.output_name, metadata={**event.metadata, **told.get(event.output_name, {})})
+    return dg.Output(None, event.output_name, metadata={**event.metadata, **shown.get(event.output_name, {})})

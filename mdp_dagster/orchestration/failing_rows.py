@@ -1,4 +1,4 @@
-"""What a dbt test found, as a table on its check in the UI: nobody should have to run the SQL to see what is wrong."""
+"""The rows that a dbt test found, as a table on its check in the UI."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAME = "failing_rows"
 
 
 def failing_rows(warehouse: Warehouse, sql: str) -> list[dict[str, Any]]:
-    """The first rows that a test's SQL gives; none if it can't be asked again. The test has its verdict already."""
+    """Returns the first rows of a test's SQL. An empty list if the query fails: the test already has its result."""
     try:
         rows: list[dict[str, Any]] = warehouse.query(f"select * from (\n{sql}\n) as found limit {_SHOWN}").to_pylist()
     except WarehouseError:
@@ -24,7 +24,7 @@ def failing_rows(warehouse: Warehouse, sql: str) -> list[dict[str, Any]]:
 
 
 def with_failing_rows(event: Any, found: dict[str, list[dict[str, Any]]]) -> Any:
-    """The event of a test, with the rows that it found (by the test's unique id)."""
+    """Returns the event with the rows that its test found (``found``: by the test's unique id)."""
     if not isinstance(event, dg.AssetCheckResult):
         return event
     metadata = event.metadata or {}
@@ -38,7 +38,7 @@ def with_failing_rows(event: Any, found: dict[str, list[dict[str, Any]]]) -> Any
 
 
 def _plain(value: Any) -> str | int | float | bool | None:
-    """As Dagster's tables take it: money with its cents, not as 1E-9."""
+    """Returns a value that Dagster's tables accept. A decimal is never in scientific notation."""
     if isinstance(value, Decimal):
         return f"{value.normalize():f}"
     if isinstance(value, (date, datetime)):

@@ -1,4 +1,4 @@
-"""Raw assets: one per report of each platform."""
+"""Raw assets: one for each report of each source."""
 
 import dagster as dg
 
@@ -14,12 +14,12 @@ from mdp_dagster.orchestration.raw_checks import check_results, check_specs
 from mdp_dagster.orchestration.run_chain import unfinished_before
 from mdp_dagster.orchestration.services import Services
 
-# How often a run waits for a quota that names its delay, before it gives up.
+# The number of times that a run waits for a quota before it fails. The source's answer states the delay.
 _QUOTA_RETRIES = 3
 
 
 def raw_asset(report: DayReport, domain: Domain, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
-    """The append-only raw table of a report as an asset."""
+    """Returns the asset of a report's append-only raw table."""
 
     @dg.asset(
         name=report.table,
@@ -50,10 +50,10 @@ def raw_asset(report: DayReport, domain: Domain, partitions: dg.DailyPartitionsD
             context.log.warning(f"{account.account_id} {account.name}: {account.failure}")
         if result.retry_after_seconds is not None:
             if context.retry_number < _QUOTA_RETRIES:
-                # the others are committed; the retry pulls only the accounts that are missing
+                # The other accounts are committed. The retry extracts only the missing ones.
                 services.unfinished[report.table] = result
                 raise dg.RetryRequested(_QUOTA_RETRIES, result.retry_after_seconds)
-            result.require_an_account()  # one account's quota is no reason to keep the others from the marts
+            result.require_an_account()  # one account's quota must not keep the others out of the marts
         others = others_failures(context.instance, report, only)
         return dg.MaterializeResult(metadata=_metadata(result), check_results=check_results(result, others))
 
@@ -61,7 +61,7 @@ def raw_asset(report: DayReport, domain: Domain, partitions: dg.DailyPartitionsD
 
 
 def _metadata(result: IngestResult) -> dict[str, dg.MetadataValue]:
-    """Kept small: Dagster copies it to every partition of the run."""
+    """Returns the asset's metadata. It is small, because Dagster copies it to every partition of the run."""
     accounts = result.accounts.values()
     metadata: dict[str, dg.MetadataValue] = {
         "window": dg.MetadataValue.text(str(result.window)),
@@ -82,7 +82,7 @@ def _metadata(result: IngestResult) -> dict[str, dg.MetadataValue]:
 def _description(report: DayReport) -> str:
     return (
         f"{report.description}\n\n**Grain**: {report.grain} × extract_run_id. Append-only, in the platform's own units "
-        f"and words; `raw__extracts` says which rows are current.\n\n**Day**: `{report.day_column}`, in the ad "
+        f"and names. `raw__extracts` shows which rows are current.\n\n**Day**: `{report.day_column}`, in the ad "
         f"account's time zone. The platform may rewrite a day for {report.lookback_days} days."
     )
 

@@ -1,4 +1,4 @@
-"""Checks on raw that the pull itself can answer: every account extracted, few rejects, unique grain."""
+"""The checks of a raw table, evaluated by its extract: every account extracted, few rejects, unique grain."""
 
 from __future__ import annotations
 
@@ -20,27 +20,32 @@ def check_specs(report: Report) -> list[dg.AssetCheckSpec]:
         dg.AssetCheckSpec(
             ALL_ACCOUNTS,
             asset=report.table,
-            description="Every account of the clients file was pulled (a reload of some: those, and no other is known "
-            "to fail). The others are committed all the same.",
+            description="Every account of the clients file was extracted. A failed account does not stop the others. "
+            "After a reload of some accounts, the earlier failures of the others still count.",
         ),
         dg.AssetCheckSpec(
             REJECTS,
             asset=report.table,
             blocking=True,
-            description=f"At most {MAX_REJECTED_SHARE:.0%} of the rows are rejected in all (above it, nothing was "
-            "committed), and of each account's (above it, a warning).",
+            description=f"At most {MAX_REJECTED_SHARE:.0%} of all rows are rejected (otherwise nothing is committed), "
+            "and of each account's rows (otherwise a warning).",
         ),
         dg.AssetCheckSpec(
             GRAIN,
             asset=report.table,
             blocking=True,
-            description=f"No key ({', '.join(report.key)}) stands twice in one account's answer.",
+            description=f"Each key ({', '.join(report.key)}) occurs once in an account's answer.",
         ),
     ]
 
 
 def check_results(result: IngestResult, others: Sequence[AccountResult] = ()) -> list[dg.AssetCheckResult]:
-    """``others``: accounts that the run was not about and that could not be pulled before."""
+    """Returns the results of the checks.
+
+    Args:
+        result: The result of the extract.
+        others: Accounts outside the run that failed earlier.
+    """
     accounts = list(result.accounts.values())
     failed = [*result.failed, *others]
     many_rejects = [account for account in accounts if account.rejected > MAX_REJECTED_SHARE * account.received]

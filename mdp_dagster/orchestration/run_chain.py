@@ -1,4 +1,4 @@
-"""Which earlier runs a run continues: a re-execution in the UI, Dagster's own retry, an interrupted backfill."""
+"""The earlier runs that a run continues: by a re-execution in the UI, Dagster's retry, or a resumed backfill."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from mdp_dagster.orchestration import run_tags
 
 
 def unfinished_before(instance: dg.DagsterInstance, run: DagsterRun) -> list[str]:
-    """The runs before this one in its chain that did not succeed, newest first.
+    """Returns the earlier runs of the chain that did not succeed, newest first.
 
-    What they committed needn't be pulled again. A chain ends at a run that succeeded: to run that again means to ask
-    the platforms anew. It also ends at one that was deleted, of which nobody knows how it ended.
+    The run does not extract again the accounts that they committed. A chain ends at a run that succeeded, because to
+    execute such a run again means to extract again. It also ends at a deleted run, because its result is unknown.
     """
     found: list[str] = []
     waiting = _before(run)
@@ -26,6 +26,6 @@ def unfinished_before(instance: dg.DagsterInstance, run: DagsterRun) -> list[str
 
 
 def _before(run: DagsterRun) -> list[str]:
-    """The run that this one was made from. A re-execution in the UI has its parent's tags too: the parent is nearer."""
+    """Returns the run that this one was made from. A re-execution also has its parent's tags: the parent is first."""
     before = run.parent_run_id or run.tags.get(run_tags.CONTINUES)
     return [before] if before else []

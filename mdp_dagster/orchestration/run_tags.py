@@ -1,4 +1,4 @@
-"""MDP's own run tags: which accounts a run is about, and why it was asked for."""
+"""MDP's run tags: the accounts of a run, and the reason for it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ CONTINUES = "mdp/continues"
 
 
 def accounts_of(tags: Mapping[str, str]) -> set[str] | None:
-    """The accounts that a run is about; None for all of them."""
+    """Returns the accounts of a run; None for all accounts."""
     listed = tags.get(ACCOUNTS)
     return None if listed is None else set(filter(None, (part.strip() for part in listed.split(","))))

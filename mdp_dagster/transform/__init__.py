@@ -1,1 +1,1 @@
-"""Running dbt from Dagster: the parsed project, one build over one window, and how models appear as assets."""
+"""Running dbt: the parsed project, one build over one window, and builds as of a past instant."""

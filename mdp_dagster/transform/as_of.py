@@ -1,4 +1,4 @@
-"""The models as of a past instant, in datasets of their own: the marts as they stood, beside those that are."""
+"""Builds the models as of a past instant, in their own datasets. The current models stay as they are."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from mdp_dagster.window import DateWindow
 
 @dataclass(frozen=True)
 class AsOf:
-    """What had been pulled by an instant, and nothing later. A pull counts from when it began."""
+    """An instant in the past. A build as of it reads the extracts that had begun by then."""
 
     instant: datetime
 
     @property
     def suffix(self) -> str:
-        """What the datasets' names end with, e.g. ``as_of_20261101t060000z``."""
+        """The end of the datasets' names, for example ``as_of_20261101t060000z``."""
         return f"as_of_{self._utc:%Y%m%dt%H%M%S}{f'{self._utc:%f}' if self._utc.microsecond else ''}z"
 
     @property
@@ -34,7 +34,7 @@ class AsOf:
 
     @property
     def moment(self) -> str:
-        """In UTC, as the models' variable ``as_of`` has it."""
+        """The instant in UTC, in the form of the models' variable ``as_of``."""
         return self._utc.replace(tzinfo=None).isoformat(" ")
 
     @property
@@ -43,18 +43,20 @@ class AsOf:
 
 
 def build_as_of(settings: Settings, as_of: AsOf, window: DateWindow) -> None:
-    """Make the models of the window, to be called while nobody else builds. The current ones aren't touched.
+    """Builds the models of the window. Call it while no other process builds.
 
-    dbt settles the datasets' names while it parses, so the project is parsed anew, in a folder of its own.
-    Raises ``DbtError``.
+    dbt fixes the datasets' names when it parses, so this parses the project again, in a temporary folder.
+
+    Raises:
+        DbtError: dbt failed.
     """
     from dbt.cli.main import dbtRunner
 
-    said: list[str] = []
+    messages: list[str] = []
 
     def listen(message: Any) -> None:
         if message.info.level == "error":
-            said.append(message.info.msg)
+            messages.append(message.info.msg)
 
     variables = {
         "as_of": as_of.moment,
@@ -72,4 +74,4 @@ def build_as_of(settings: Settings, as_of: AsOf, window: DateWindow) -> None:
         finally:
             let_go()
     if not result.success:
-        raise DbtError("\n".join(said) or f"dbt could not build as of {as_of.moment}: {result.exception}")
+        raise DbtError("\n".join(messages) or f"dbt could not build as of {as_of.moment}: {result.exception}")

@@ -1,8 +1,8 @@
-"""A statement that BigQuery took, and whose answer was lost on the way: dbt-bigquery calls that a failure.
+"""Recovery of a statement that BigQuery accepted, although its response was lost: dbt-bigquery reports a failure.
 
-Google's client sends such a request again, with the same job id, and is told that the job is there already. dbt made
-the id for this one statement, so the job is the one that was meant: it is waited for. That leans on a private name of
-dbt-bigquery; the stock command (``MDP_DBT_EXECUTION=cli``) goes without, and fails the model.
+Google's client sends such a request again with the same job id, and BigQuery answers that the job exists. dbt made the
+id for this statement only, so it is the right job, and MDP waits for it. This uses a private name of dbt-bigquery. The
+stock command (``MDP_DBT_EXECUTION=cli``) does without it and fails the model.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 
 def find_jobs_of_lost_answers() -> None:
-    """For this process, from now on. Needs dbt-bigquery."""
+    """Switches the recovery on for this process. Needs dbt-bigquery."""
     from dbt.adapters.bigquery.connections import BigQueryConnectionManager
     from google.api_core.exceptions import Conflict
 

@@ -1,10 +1,10 @@
-"""What dbt leaves open in this process after a command, whichever the engine."""
+"""Closing the connections that dbt leaves open in this process after a command."""
 
 import sys
 
 
 def let_go() -> None:
-    """dbt-duckdb keeps the database open, and no other process could write. The others close what they opened."""
+    """Closes DuckDB's connections, so that other processes can write. Other adapters close their own."""
     duckdb = sys.modules.get("dbt.adapters.duckdb.connections")
     if duckdb is not None:
         duckdb.DuckDBConnectionManager.close_all_connections()

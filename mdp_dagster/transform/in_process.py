@@ -1,12 +1,11 @@
-"""dbt in this process, started once per run: a third of what a second process costs.
+"""dbt in this process, once per run. It costs a third of a second process.
 
-dagster-dbt starts dbt as a process (twice), and changed ``--vars`` make that dbt parse the project anew. Here dbt gets
-the parsed manifest, and its events become Dagster's by dagster-dbt's own converter. That leans on API that isn't
-promised: ``Manifest.from_msgpack``, ``DbtCoreCliEventMessage``, what ``connections.py`` closes, what
-``lost_answers.py`` changes. A test compares it with the stock command, which is one setting away
-(``MDP_DBT_EXECUTION=cli``).
+dagster-dbt starts dbt as a process, twice, and with changed ``--vars`` that dbt parses the project again. Here dbt gets
+the parsed manifest, and dagster-dbt's converter makes its events Dagster's. This uses names that are not public API:
+``Manifest.from_msgpack``, ``DbtCoreCliEventMessage``, and those in ``connections.py`` and ``bigquery_conflicts.py``. A
+test compares the result with that of the stock command (``MDP_DBT_EXECUTION=cli``).
 
-Not to be run twice at the same time in one process: dbt keeps its state in globals.
+dbt keeps its state in globals, so a process runs one dbt command at a time.
 """
 
 from __future__ import annotations
@@ -34,14 +33,20 @@ from mdp_dagster.warehouse.base import Statement, in_window
 from mdp_dagster.window import DateWindow
 
 _one_at_a_time = threading.Lock()
-_SAID = {"LogModelResult", "LogTestResult"}
+_RESULTS = {"LogModelResult", "LogTestResult"}
 
 
 @dataclass(frozen=True)
 class Built:
-    """What came of a build: the Dagster events, dbt's error text (empty on success), and by unique id the SQL of the
-    tests that found rows, and what the engine said of each model's and test's statement: on BigQuery ``job_id``,
-    ``bytes_processed``, ``bytes_billed``, ``slot_ms``, ``rows_affected``."""
+    """The result of a build.
+
+    Args:
+        events: Dagster's events.
+        errors: dbt's error text; empty on success.
+        missed_tests: The SQL of the tests that found rows, by unique id.
+        responses: The engine's answer for each model and test, by unique id. On BigQuery: ``job_id``,
+            ``bytes_processed``, ``bytes_billed``, ``slot_ms``, ``rows_affected``.
+    """
 
     events: list[Any]
     errors: str
@@ -55,16 +60,20 @@ def build(
     translator: DagsterDbtTranslator,
     variables: Mapping[str, Any],
 ) -> Built:
-    """``dbt build`` of what the run selects. Raises ``DbtError`` when dbt could not begin."""
+    """Runs ``dbt build`` of the run's selection.
+
+    Raises:
+        DbtError: dbt could not start.
+    """
     raw_events: list[dict[str, Any]] = []
 
     def listen(message: Any) -> None:
         name = message.info.name
-        if name in _SAID:
+        if name in _RESULTS:
             context.log.info(message.info.msg)
         elif message.info.level == "error":
             context.log.error(message.info.msg)
-        if name in _SAID or message.info.level == "error":
+        if name in _RESULTS or message.info.level == "error":
             raw_events.append(MessageToDict(message, preserving_proto_field_name=True))
 
     command = ["build", "--exclude-resource-type", "unit_test", *_selection(context, project, translator)]
@@ -84,11 +93,19 @@ def statements(
     variables: Mapping[str, Any],
     first: Sequence[str] = (),
 ) -> dict[str, Statement]:
-    """What ``build`` of what the run selects would read (without a run: of everything), and ``make`` of the models
-    ``first``; nothing is sent.
+    """Returns the statements of a build, by unique id, without running them.
 
-    By unique id. A model has a second one, ``<unique id> (replaced)``: the days that it replaces are read with all
-    their columns. Raises ``DbtError`` when dbt could not begin.
+    A model has a second statement, ``<unique id> (replaced)``: it reads all columns of the days to replace.
+
+    Args:
+        context: The run; None for all models and tests.
+        project: The parsed project.
+        translator: The translator of the run's domain.
+        variables: dbt's variables.
+        first: Models to build first, in addition to the selection.
+
+    Raises:
+        DbtError: dbt could not start.
     """
     selections = [_selection(context, project, translator), *([["--select", *first]] if first else [])]
     found: dict[str, Statement] = {}
@@ -113,22 +130,26 @@ def _statements_of(node: Any, project: ParsedProject, variables: Mapping[str, An
 def _selection(
     context: dg.AssetExecutionContext | None, project: ParsedProject, translator: DagsterDbtTranslator
 ) -> list[str]:
-    """dbt's arguments for what the run selects."""
+    """Returns dbt's arguments for the run's selection."""
     given = get_updated_cli_invocation_params_for_context(context, project.manifest, translator)
     indirect = ["--indirect-selection", given.indirect_selection] if given.indirect_selection else []
     return [*indirect, *given.selection_args]
 
 
 def make(project: ParsedProject, models: Sequence[str], variables: Mapping[str, Any]) -> None:
-    """``dbt run`` of some models, without a word to Dagster. Raises ``DbtError`` if one fails."""
-    said: list[str] = []
+    """Runs ``dbt run`` of some models, without events for Dagster.
+
+    Raises:
+        DbtError: A model failed.
+    """
+    messages: list[str] = []
 
     def listen(message: Any) -> None:
         if message.info.level == "error":
-            said.append(message.info.msg)
+            messages.append(message.info.msg)
 
     if not _invoke(project, ["run", "--select", *models], variables, [listen]).success:
-        raise DbtError("\n".join(said))
+        raise DbtError("\n".join(messages))
 
 
 def _invoke(
@@ -145,8 +166,8 @@ def _invoke(
         # what dbt writes for later is deleted with its folder
         unwritten = ["--no-write-json", "--log-level-file", "none"]
         flags = [*common_flags(Path(target)), *unwritten, "--vars", json.dumps(dict(variables))]
-        unheard: list[Exception] = []
-        listeners = [_that_raises_later(callback, unheard) for callback in callbacks]
+        callback_errors: list[Exception] = []
+        listeners = [_keeping_errors(callback, callback_errors) for callback in callbacks]
         try:
             result = dbtRunner(manifest=_manifest(project), callbacks=listeners).invoke(
                 ["--quiet", command[0], *flags, *command[1:]]
@@ -155,20 +176,23 @@ def _invoke(
             let_go()
     if result.exception is not None:
         raise DbtError(f"dbt could not {command[0]}: {result.exception}") from result.exception
-    if unheard:
-        raise DbtError(f"what dbt said could not be passed on: {unheard[0]}") from unheard[0]
+    if callback_errors:
+        raise DbtError(f"dbt's messages could not be passed on: {callback_errors[0]}") from callback_errors[0]
     return result
 
 
-def _that_raises_later(callback: Callable[[Any], None], unheard: list[Exception]) -> Callable[[Any], None]:
-    """dbt calls back from its threads. What is raised there (Dagster's storage has no disk left) ends the thread in
-    silence, its model is never done, and dbt waits for it for ever, with the warehouse's lock."""
+def _keeping_errors(callback: Callable[[Any], None], callback_errors: list[Exception]) -> Callable[[Any], None]:
+    """Returns a callback that keeps its errors for later.
+
+    dbt calls back from its threads. An error there, such as a full disk, ends the thread without a message. dbt would
+    then wait forever for the thread's model, and hold the warehouse's lock.
+    """
 
     def listen(message: Any) -> None:
         try:
             callback(message)
         except Exception as error:
-            unheard.append(error)
+            callback_errors.append(error)
 
     return listen
 
@@ -180,13 +204,13 @@ def _missed_tests(result: Any) -> Iterator[tuple[str, str]]:
 
 
 def _results(result: Any) -> Sequence[Any]:
-    """dbt's result for each node; none where it didn't get so far."""
+    """Returns dbt's result for each node; an empty sequence if dbt failed earlier."""
     return getattr(result.result, "results", ())
 
 
 @lru_cache(maxsize=2)
 def _manifest(project: ParsedProject) -> Any:
-    """dbt's own form of the parsed project."""
+    """Returns the parsed project in dbt's own form."""
     from dbt.contracts.graph.manifest import Manifest
 
     return Manifest.from_msgpack(project.partial_parse_path.read_bytes())
@@ -205,5 +229,5 @@ def _dagster_events(
 
 
 def _errors(raw_events: list[dict[str, Any]]) -> str:
-    said = [raw["info"]["msg"].strip() for raw in raw_events if raw["info"]["level"] == "error"]
-    return "\n".join(dict.fromkeys(said)) or "dbt gave no reason"
+    messages = [raw["info"]["msg"].strip() for raw in raw_events if raw["info"]["level"] == "error"]
+    return "\n".join(dict.fromkeys(messages)) or "dbt gave no reason"

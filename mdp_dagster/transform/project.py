@@ -1,4 +1,4 @@
-"""The dbt project, parsed once per version of its files and kept: parsing costs seconds, loading a fraction of one."""
+"""The dbt project, parsed once for each version of its files. Parsing takes seconds, loading a fraction of one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _IN_USE_SECONDS = 24 * 60 * 60
 
 
 class DbtError(Exception):
-    """dbt failed. Says what dbt said."""
+    """dbt failed. The text is dbt's message."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,14 @@ class ParsedProject:
             )
 
     def to_make_first(self, selected: set[str], tables: set[tuple[str, str]]) -> list[str]:
-        """Of the models that the selected ones are made from and that aren't selected: those that have no table yet,
-        and those between two selected ones, which would be stale. With what these are made from in turn, if it is
-        missing or selected.
+        """Returns the models to build before the selected ones, sorted.
 
-        ``tables``: (dataset, name) of those that are there.
+        These are unselected models that the selected ones read, and that have no table yet or read a selected model,
+        so that they would be old. Their own parents are included if they have no table or are selected.
+
+        Args:
+            selected: The names of the selected models.
+            tables: The existing tables: (dataset, name).
         """
         nodes = self.manifest["nodes"]
 
@@ -114,24 +117,26 @@ def _is_model(node: dict[str, Any]) -> bool:
 
 
 def parsed_project(settings: Settings) -> ParsedProject:
-    """The project as its files are now; parses it if that version was never parsed here.
+    """Returns the project for the current files. Parses it if this version was not parsed here before.
 
-    Raises ``DbtError`` with dbt's message for a project that can't be parsed.
+    Raises:
+        DbtError: The project can't be parsed. The text is dbt's message.
     """
     use_environment(settings)
     folder = _TARGET / _fingerprint(settings)
     if not (folder / "manifest.json").exists():
         _parse_into(folder)
         _drop_old_versions(keep=folder)
-    with suppress(OSError):  # an image's own files can't be touched, and aren't dropped either
+    with suppress(OSError):  # in an image the folder is read-only, and is never dropped
         os.utime(folder)
     return ParsedProject(folder)
 
 
 def use_environment(settings: Settings) -> None:
-    """dbt's profile and project read the environment; give them what the settings resolved. No secret is among it.
+    """Sets the environment variables that dbt's profile and project read. None of them is a secret.
 
-    Raises ``SettingsError`` where BigQuery's project or location is missing.
+    Raises:
+        SettingsError: BigQuery's project or location is missing.
     """
     for name, value in _environment(settings).items():
         if value is None:
@@ -141,10 +146,10 @@ def use_environment(settings: Settings) -> None:
 
 
 def _environment(settings: Settings) -> dict[str, str | None]:
-    """What dbt/profiles.yml, dbt/dbt_project.yml and dbt/macros read. None: not set."""
+    """Returns the variables that dbt/profiles.yml, dbt/dbt_project.yml and dbt/macros read. None: not set."""
     common: dict[str, str | None] = {"MDP_TARGET": settings.target, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
     if settings.target == "duckdb":
-        # labels are BigQuery's
+        # Only BigQuery has labels.
         return {
             **common,
             "MDP_DUCKDB_PATH": str(settings.duckdb_path.resolve()),
@@ -175,13 +180,13 @@ def _labels(settings: Settings) -> str:
 
 def _fingerprint(settings: Settings) -> str:
     digest = hashlib.blake2b(digest_size=8)
-    # dbt and the adapter write their own macros into the parsed project
+    # The parsed project contains the macros of dbt and of the adapter.
     parts = [settings.target, *(version(name) for name in ("dbt-core", "dbt-adapters", f"dbt-{settings.target}"))]
-    # ... and into every relation the database's name: DuckDB takes it from the file's, BigQuery's is the project
+    # It contains the database's name in every relation: DuckDB's file name, or BigQuery's project.
     if settings.target == "duckdb":
         parts.append(settings.duckdb_path.stem)
     else:
-        # ... and its tables' labels and expirations; what is as of an instant is parsed each time
+        # It contains the tables' labels and expirations. A build as of an instant parses again every time.
         expiration = str(settings.bigquery_partition_expiration_days)
         parts += [load_google_cloud_settings().project, _labels(settings), expiration]
     for part in parts:
@@ -210,14 +215,14 @@ def _parse_into(folder: Path) -> None:
         try:
             unfinished.rename(folder)
         except OSError:
-            if not (folder / "manifest.json").exists():  # otherwise another process was faster, with the same files
+            if not (folder / "manifest.json").exists():  # otherwise another process parsed the same files first
                 raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def common_flags(target: Path) -> list[str]:
-    """Flags of every dbt command here: artifacts and logs go to ``target``."""
+    """Returns the flags of every dbt command: artifacts and logs go to ``target``."""
     return [
         "--project-dir",
         str(DBT_DIR),
@@ -238,7 +243,7 @@ def _is_old(path: Path) -> bool:
 
 def _drop_old_versions(keep: Path) -> None:
     versions = sorted(
-        # a process that began with one of them may not have read all of it yet
+        # A process that uses a version may not have read all of it yet.
         (path for path in _TARGET.iterdir() if (path / "manifest.json").exists() and path != keep and _is_old(path)),
         key=lambda path: path.stat().st_mtime,
     )

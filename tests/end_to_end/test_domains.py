@@ -109,7 +109,7 @@ def both(servers: Sandbox, environment: Path, shop: SimpleNamespace) -> Iterator
 
 
 def assets_and_checks(job: dg.JobDefinition) -> tuple[set[str], set[str]]:
-    """The names of the assets that a job builds, and of the assets whose checks it runs."""
+    """The names of the assets that a job builds, and of the assets that it checks."""
     layer = job.asset_layer
     built = {key.to_user_string() for key in layer.executable_asset_keys}
     return built, {key.asset_key.to_user_string() for key in layer.asset_graph.asset_check_keys}

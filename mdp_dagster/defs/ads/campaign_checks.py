@@ -1,4 +1,4 @@
-"""The checks on `mart_campaign__daily`: KPI thresholds and volume, in one step and from two queries."""
+"""The checks on `mart_campaign__daily` for KPI targets and volume, in one step with two queries."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -19,8 +19,8 @@ VOLUME = "volume_like_same_weekday"
 _WORST = 10
 
 _KPI_NOTE = (
-    " Over the run's window without today, per campaign; targets from clients.yaml, by client and platform. "
-    "Campaigns below the floor of impressions or clicks are not judged."
+    " For each campaign, over the run's window without today. The targets are in clients.yaml, by client and platform. "
+    "Campaigns with too few impressions or clicks are not judged."
 )
 
 
@@ -52,7 +52,7 @@ def campaign_checks() -> dg.AssetChecksDefinition:
 
 
 def _settled(services: Services, window: DateWindow) -> DateWindow | None:
-    """The window without today, which is still filling up; None if nothing is left."""
+    """Returns the window without today, which is not complete yet; None if no day is left."""
     end = min(window.end, today(services.settings))
     return DateWindow(window.start, end) if end > window.start else None
 
@@ -80,7 +80,7 @@ def _kpi_result(kpi: Kpi, verdict: Verdict, window: DateWindow | None) -> dg.Ass
                 "platform": judged.totals.platform,
                 "campaign_id": judged.totals.campaign_id,
                 "campaign": judged.totals.campaign_name,
-                # JSON has no infinity: a CPA without any conversion is left empty
+                # JSON has no infinity, so a CPA without any conversion is empty.
                 "value": round(judged.value, 4) if isfinite(judged.value) else None,
                 "target": judged.target,
             }

@@ -1,4 +1,4 @@
-"""Which campaigns meet their targets: pure functions over the mart's sums, so that they can be tested by themselves."""
+"""Which campaigns meet their targets: pure functions over the mart's sums, so tests need no warehouse."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mdp_dagster.clients.model import Clients, KpiTargets
 
 @dataclass(frozen=True)
 class CampaignTotals:
-    """A campaign's sums over a window. ``spend`` in the client's reporting currency; None without an exchange rate."""
+    """A campaign's sums over a window. ``spend`` is in the client's reporting currency; None without a rate."""
 
     client_id: str
     platform: str
@@ -27,8 +27,8 @@ class CampaignTotals:
 class Kpi:
     """A KPI that has a target.
 
-    ``value`` is None when the campaign can't be judged: too small for it, or no exchange rate. ``meets`` compares a
-    value with the target, ``miss`` says by how much a value misses it (larger is worse).
+    ``value`` is None when the campaign can't be judged: it is too small, or it has no exchange rate. ``meets`` compares
+    a value with the target. ``miss`` returns the distance to the target (larger is worse).
     """
 
     name: str
@@ -59,7 +59,7 @@ def _conversion_rate(totals: CampaignTotals, targets: KpiTargets) -> float | Non
 def _cpa(totals: CampaignTotals, targets: KpiTargets) -> float | None:
     if totals.clicks < max(targets.min_clicks, 1) or totals.spend is None:
         return None
-    # spent and nothing came of it: as bad as can be, not unknown
+    # Spend without any conversion is the worst value, not an unknown one.
     return totals.spend / totals.conversions if totals.conversions else float("inf") if totals.spend else None
 
 
@@ -84,7 +84,7 @@ KPIS = (
 
 @dataclass(frozen=True)
 class Judged:
-    """A campaign that was big enough, against its target."""
+    """A campaign that was large enough to judge, with its target."""
 
     totals: CampaignTotals
     value: float
@@ -95,24 +95,24 @@ class Judged:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A KPI over all campaigns."""
+    """The result of a KPI for all campaigns."""
 
     judged: list[Judged]
     not_judged: int
 
     @property
     def missed(self) -> list[Judged]:
-        """Those that miss their target, the worst first, relative to the target."""
+        """The campaigns that miss their target, sorted by the distance relative to the target, the largest first."""
         return sorted((j for j in self.judged if not j.meets), key=lambda j: j.miss / (j.target or 1), reverse=True)
 
     @property
     def share(self) -> float | None:
-        """The share of judged campaigns that meet the target."""
+        """The share of judged campaigns that meet their target; None if no campaign was judged."""
         return 1 - len(self.missed) / len(self.judged) if self.judged else None
 
 
 def judge(kpi: Kpi, campaigns: Iterable[CampaignTotals], clients: Clients) -> Verdict:
-    """Each campaign against the target of its client on its platform (the defaults for one that left the file)."""
+    """Compares each campaign with its client's target on its platform. A client outside the file has the defaults."""
     targets_of = {client.id: client.targets for client in clients.clients}
     judged, not_judged = [], 0
     for totals in campaigns:

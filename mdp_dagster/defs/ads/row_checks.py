@@ -1,4 +1,4 @@
-"""Rows in, rows out: as many at every step, and as many keys. A key that collapses takes rows with it, silently."""
+"""The check that every step from the ledger to the mart has the same number of rows, and the mart as many keys."""
 
 import dagster as dg
 
@@ -10,7 +10,7 @@ from mdp_dagster.window import DateWindow
 
 ROWS = "row_counts_match"
 
-# Each step by platform; the first is what the platform answered, by the ledger.
+# The steps in order. The first is the number of rows that the platform sent, from the ledger.
 _STEPS = ("in_ledger", "in_raw", "staged", "unified", "in_mart", "keys_in_mart")
 
 
@@ -19,8 +19,8 @@ def rows_check() -> dg.AssetChecksDefinition:
         name=ROWS,
         asset=MART,
         description=(
-            "Of the run's window, by platform: as many campaign rows as the platform answered, at every step from raw "
-            "to the mart, and as many keys (date, platform, campaign) as rows."
+            "Every step from raw to the mart has as many campaign rows as the platform sent, and the mart has as many "
+            "keys (date, platform, campaign) as rows. Counted for each platform, over the run's window."
         ),
         required_resource_keys={"services"},
     )

@@ -16,7 +16,7 @@ LOW, HIGH = 0.5, 2.0
 
 @dataclass(frozen=True)
 class Oddity:
-    """An account's day whose row count is far from the median of the same weekday in the weeks before."""
+    """An account's day with a row count far from the median of the same weekday in the weeks before."""
 
     platform: str
     account_id: str
@@ -26,10 +26,13 @@ class Oddity:
 
 
 def odd_days(rows: Mapping[tuple[str, str, date], int], window: DateWindow) -> list[Oddity]:
-    """Days in the window with less than half or more than twice the usual rows.
+    """Returns the days in the window with less than half or more than twice the usual rows.
 
-    ``rows``: the row count of each (platform, account, day) that has any, from ``WEEKS`` weeks before the window on.
-    Days before an account's first row are no evidence; an account is judged once it has ``MIN_WEEKS`` weeks of it.
+    Days before an account's first row do not count. An account is judged once it has ``MIN_WEEKS`` weeks of rows.
+
+    Args:
+        rows: The row count of each (platform, account, day) with rows, from ``WEEKS`` weeks before the window on.
+        window: The days to judge.
     """
     first_day: dict[tuple[str, str], date] = {}
     for platform, account_id, day in rows:

@@ -121,8 +121,11 @@ def _run_request(request: Request, probe_run_id: str) -> dg.RunRequest:
 def _runs_under_way(
     instance: dg.DagsterInstance, report: DayReport, covering_jobs: Collection[str]
 ) -> Iterator[ActiveRun]:
-    """The queued and running runs that pull the report. A run whose machine died stays *started* in Dagster: one that
-    has said nothing for an hour isn't counted. At worst a day is pulled by two runs."""
+    """Yields the queued and running runs that extract the report.
+
+    When a machine dies, its run stays *started* in Dagster. A run without an event for an hour is therefore left out.
+    At worst, two runs extract the same day.
+    """
     raw = dg.AssetKey(report.table)
     for record in instance.get_run_records(dg.RunsFilter(statuses=_UNDER_WAY)):
         run = record.dagster_run
