@@ -172,7 +172,7 @@ class Warehouse(ABC):
         return nullcontext()
 
     def state(self) -> Hashable | None:
-        """Is another one after every commit, whoever's; None where that can't be told for nothing."""
+        """A value that changes with every commit by any process. None if reading it would cost a billed query."""
         return None
 
     charges_for_reading = False

@@ -1,4 +1,4 @@
-"""The whole platform on the emulators of BigQuery and Cloud Storage."""
+"""All of MDP on the emulators of BigQuery and Cloud Storage."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from tests.support.emulators.google_cloud import GoogleCloud
 
 
 class CloudPlatform(Platform):
-    """MDP on BigQuery, in a project and with a bucket of its own. Beside it, the same process may use DuckDB."""
+    """MDP on BigQuery, with its own project and bucket. The same process may use DuckDB too."""
 
     def __init__(self, cloud: GoogleCloud, sandbox: Sandbox, folder: Path, instance: dg.DagsterInstance) -> None:
         self.cloud, self.project, self.bucket = cloud, cloud.new_project(), cloud.new_bucket()
         with self.environment():
             super().__init__(sandbox, folder, instance)
-            self.warehouse.tables()  # connects, while the environment says where
+            self.warehouse.tables()  # connects while the environment variables are set
 
     @contextmanager
     def environment(self) -> Iterator[dict[str, str]]:
-        """The environment in which MDP works here."""
+        """The environment for MDP."""
         variables = {
             **self.cloud.env_of(self.project),
             "MDP_TARGET": "bigquery",

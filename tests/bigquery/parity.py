@@ -1,4 +1,4 @@
-"""Are two warehouses' models the same, row for row and type for type?"""
+"""Compares the models of two warehouses, row by row and type by type."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from mdp_dagster.warehouse.base import in_window
 from mdp_dagster.window import DateWindow
 from tests.end_to_end.conftest import Platform
 
-# Which run it was, and when, differs from one run to the other.
+# Run ids and times differ between runs.
 PROVENANCE = {"extract_run_id", "ingested_at", "pulled_at", "seen_at"}
 
 
 def assert_same(one: Platform, other: Platform, window: DateWindow) -> dict[str, int]:
-    """Gives the number of rows of each model."""
+    """Compare the models. Returns the number of rows of each model."""
     counted = {}
     assert models(one).keys() == models(other).keys()
     for name, table in models(one).items():

@@ -1,5 +1,7 @@
-"""Does a statement read only the partitions it names? BigQuery prunes by literals on the partition column: days that
-come from a join, a subquery or a function are found by reading every partition.
+"""Checks that a statement reads only the partitions of its literal days.
+
+BigQuery prunes by literals on the partition column. For days from a join, a subquery or a function, it reads every
+partition.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ Partitioned = Mapping[str, str]
 
 
 def unpruned(sql: str, partitioned: Partitioned) -> list[str]:
-    """The partitioned tables that a statement, or script, reads or rewrites without literal days."""
+    """The partitioned tables that a statement or script reads or rewrites without literal days."""
     found = []
     for statement in sqlglot.parse(sql, read="bigquery"):
         if statement is not None:
@@ -35,7 +37,7 @@ def _unpruned(statement: exp.Expression, partitioned: Partitioned) -> Iterator[t
 
 
 def _written(statement: exp.Expression) -> Iterator[exp.Table]:
-    """Tables that are made or appended to: nothing of them is read."""
+    """Tables that are created or appended to, so that nothing is read from them."""
     if isinstance(statement, exp.Create | exp.Insert | exp.Drop | exp.Alter):
         target = statement.this
         target = target.this if isinstance(target, exp.Schema) else target
@@ -44,12 +46,12 @@ def _written(statement: exp.Expression) -> Iterator[exp.Table]:
 
 
 def _conditions(table: exp.Table) -> Iterator[exp.Expression]:
-    """What must hold for a row of the table to be read: of the nearest statement around it alone."""
+    """The conditions on the rows of a table, from the nearest enclosing statement."""
     around = table.find_ancestor(exp.Select, exp.Merge, exp.Delete, exp.Update)
     if isinstance(around, exp.Merge):
         if around.this is table:
             whens = around.args["whens"].expressions
-            # every branch that changes rows of the target must name them
+            # every branch that changes rows of the target must name the days
             conditions = [when.args.get("condition") for when in whens if when.args.get("source")]
             if conditions and all(conditions):
                 yield exp.or_(*conditions) if len(conditions) > 1 else conditions[0]
@@ -60,7 +62,7 @@ def _conditions(table: exp.Table) -> Iterator[exp.Expression]:
     if where is not None:
         yield where.this
     join = table.find_ancestor(exp.Join)
-    # an inner join's condition is one of the rows, too; an outer one's isn't of the side that is kept
+    # An inner join's condition filters rows too. An outer join's does not filter the preserved side.
     if join is not None and join.args.get("on") is not None and not join.side:
         yield join.args["on"]
 

@@ -1,5 +1,7 @@
-"""One history on BigQuery, beside the same on DuckDB: restatements, deaths, late data, the past, a lost warehouse. An
-emulator takes its time, so that it is one story, and everything is looked at on the way."""
+"""One history on BigQuery and on DuckDB: restatements, crashes, late data, past states, a lost warehouse.
+
+An emulator is slow, so this is one long test that checks everything on the way.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,7 @@ def test_one_history_on_both_engines(
     counted = assert_same(cloud, duckdb, WINDOW)
     assert all(counted[name] for name in counted if name != "int_platform__daily_maturity"), counted
     cloud.assert_mart_is_true(WINDOW)
-    assert_costs_are_told(results[0])
+    assert_costs_are_reported(results[0])
     assert {key: check.passed for key, check in cloud.checks(results[0]).items()} == {
         key: check.passed for key, check in duckdb.checks(results[1]).items()
     }
@@ -92,7 +94,7 @@ def die_between_rows_and_ledger(cloud: CloudPlatform) -> None:
 
 
 def die_by_sigkill(cloud: CloudPlatform) -> None:
-    """While the ledger's load is under way; the job goes on without its process."""
+    """Kill the process during the ledger's load. The job continues without it."""
     cloud.cloud.delay(2, project=cloud.project, kind="load", table=LEDGER)
     known = len(ledger_loads(cloud))
     with cloud.environment():
@@ -113,8 +115,8 @@ def ledger_loads(cloud: CloudPlatform) -> list[Any]:
     return [job for job in jobs if job.configuration["load"]["destinationTable"]["tableId"] == "raw__extracts"]
 
 
-def assert_costs_are_told(result: dg.ExecuteInProcessResult) -> None:
-    """On every model, in its newest event."""
+def assert_costs_are_reported(result: dg.ExecuteInProcessResult) -> None:
+    """Each model's newest event has its cost."""
     told = {
         event.asset_key.to_user_string(): event.step_materialization_data.materialization.metadata
         for event in result.all_events
@@ -140,7 +142,7 @@ def notice_and_reload_a_late_day(cloud: CloudPlatform, duckdb: Platform) -> None
 
 
 def look_back(cloud: CloudPlatform, then: datetime, before: dict[Any, Any], capsys: pytest.CaptureFixture[str]) -> None:
-    """The marts as they stood, beside those that are; and what a shell can ask."""
+    """Compare the marts of a past instant with the current ones, and run the queries of a user's shell."""
     as_of = AsOf(then)
     with cloud.environment():
         assert main(["as-of", then.isoformat()]) == 0
@@ -189,6 +191,6 @@ def assert_every_statement_names_its_days(cloud: CloudPlatform) -> None:
     assert len(tables) == 17, "raw's four reports, ledger and rejects, eleven models; not the registry"
     statements = [job.sql for job in cloud.cloud.statements(cloud.project) if job.kind == "query"]
     assert len([sql for sql in statements if "merge into" in sql.lower()]) > 40
-    # what people and tests ask of a whole mart, they may
+    # people and tests may query a whole mart
     ours = [sql for sql in statements if sql != ASKED_BY_HAND and "date >= @start and date < @end" not in sql]
     assert [found for sql in ours for found in unpruned(sql, tables)] == []

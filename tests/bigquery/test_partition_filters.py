@@ -1,4 +1,4 @@
-"""The reader of statements itself: what it must find, and must not."""
+"""The check of partition filters finds every case that it must find, and no other."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_pruned(sql: str) -> None:
     "sql",
     [
         "select * from raw.t",
-        "select * from raw.t where date >= date '2026-01-01'",  # everything since, not a window
+        "select * from raw.t where date >= date '2026-01-01'",  # an open end, not a window
         "select * from raw.t where date >= @start and date < @end",
         "select * from raw.t where date >= current_date() - 8 and date < current_date()",
         "select * from raw.t where date in (select date from raw.days)",

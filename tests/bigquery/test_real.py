@@ -1,9 +1,9 @@
-"""What an emulator can't show, in a project of yours. Not among the other tests: it needs an account, and costs cents.
+"""Tests that an emulator can't replace, in your own Google Cloud project. They need an account, and cost some cents.
 
     gcloud auth application-default login
     GOOGLE_CLOUD_PROJECT=… BIGQUERY_LOCATION=EU MDP_TEST_BUCKET=… make test-bigquery
 
-The project must have no dataset of MDP's: those of the test are removed at its end, with what is in them.
+The project must not have any of MDP's datasets. The test drops its own datasets at the end, with their tables.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ GOOGLE, META = "4123087751", "301400000000101"
 
 
 class RealCloud:
-    """The part of the emulators' interface that a platform needs."""
+    """The part of the emulators' interface that MDP's tests need."""
 
     def __init__(self, project: str, location: str, bucket: str) -> None:
         self.project, self.location, self.bucket = project, location, bucket
@@ -43,7 +43,7 @@ class RealCloud:
         return self.project
 
     def new_bucket(self) -> str:
-        return f"{self.bucket}/mdp-test-{uuid4().hex[:8]}"  # CloudPlatform makes an address of it
+        return f"{self.bucket}/mdp-test-{uuid4().hex[:8]}"  # CloudPlatform turns it into an address
 
     def env_of(self, project: str) -> dict[str, str]:
         return {"GOOGLE_CLOUD_PROJECT": project, "BIGQUERY_LOCATION": self.location}
@@ -112,7 +112,7 @@ def test_raw_to_marts_with_restatements_as_on_duckdb_and_what_it_costs(real_plat
     assert (mart.time_partitioning.field, mart.clustering_fields) == ("date", ["platform", "campaign_id"])
 
 
-def test_what_protects_is_enforced(real_platform: CloudPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_partition_filters_are_enforced(real_platform: CloudPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
     real_platform.run(days_ago(2), select="group:ads_raw")
     with pytest.raises(WarehouseError, match="partition elimination"):
         real_platform.warehouse.query(f"select count(*) as n from {EXTRACTS.id}")
@@ -136,7 +136,7 @@ def test_a_file_of_the_wrong_type_is_refused_whole(real_platform: CloudPlatform)
         real_platform.warehouse.commit([Unit([Append(EXTRACTS, rows)])])
 
 
-def test_a_lease_of_the_real_bucket_is_held_by_one(real_platform: CloudPlatform) -> None:
+def test_one_process_holds_a_lease_of_the_real_bucket(real_platform: CloudPlatform) -> None:
     def lease(timeout: float) -> BucketLease:
         return BucketLease(f"gs://{real_platform.bucket}", real_platform.cloud.storage_client, "test", timeout)
 

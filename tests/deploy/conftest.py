@@ -1,4 +1,4 @@
-"""The deployment as its files say it: a sandbox, a real PostgreSQL, docker-compose.yaml's services as processes."""
+"""The deployment from its files: a sandbox, a real PostgreSQL, and docker-compose.yaml's services as processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OURS = (*KINDS, "DAGSTER_")
 
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    # only processes talk to it, so it may have a certificate authority of its own
+    # only processes connect to it, so it may have its own certificate authority
     with Sandbox(World(seed=11, now=NOW), tmp_path_factory.getbasetemp() / "sandbox-deploy") as running:
         yield running
 
@@ -32,14 +32,14 @@ def world(sandbox: Sandbox) -> World:
 
 @pytest.fixture
 def services(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
-    """What compose would run, with nothing of the machine's own settings. MDP's stand in a file, as in production."""
+    """The processes that compose would run, without this machine's settings. MDP's settings are in a file."""
     for name in [n for n in os.environ if n.startswith(_OURS)]:
         monkeypatch.delenv(name)
     settings = {
         **sandbox.env,
         "MDP_DUCKDB_PATH": str(tmp_path / "warehouse.duckdb"),
         "MDP_LAKE_URI": str(tmp_path / "lake"),
-        "MDP_PROBE_CRON": "0 0 1 1 *",  # no run but the one that is asked for
+        "MDP_PROBE_CRON": "0 0 1 1 *",  # no run except the requested one
     }
     in_file = [f"{name}={value}" for name, value in settings.items() if name.startswith(_OURS)]
     (tmp_path / "mdp.env").write_text("\n".join(in_file))

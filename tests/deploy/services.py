@@ -1,5 +1,7 @@
-"""The services of deploy/docker-compose.yaml as processes on this machine: commands, health checks and environment are
-read from the file; only names of hosts, ports and folders are this machine's."""
+"""The services of deploy/docker-compose.yaml as processes on this machine.
+
+Commands, health checks and environment come from the file. Only hosts, ports and folders are this machine's.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ _LIBPQ = {"host": "host", "port": "port", "dbname": "db", "user": "user", "passw
 
 
 def compose(variables: dict[str, str]) -> dict[str, Any]:
-    """The compose file with its variables filled in. Raises ``KeyError`` for one that must be there and isn't."""
+    """The compose file with its variables filled in. Raises ``KeyError`` for a required variable that is missing."""
 
     def filled(value: Any) -> Any:
         if isinstance(value, dict):
@@ -46,7 +48,7 @@ def compose(variables: dict[str, str]) -> dict[str, Any]:
 
 
 class Services:
-    """Starts them one by one; ends all that it started."""
+    """Starts services one by one, and ends all of them."""
 
     def __init__(self, folder: Path, storage: dict[str, str]) -> None:
         self.folder = folder
@@ -61,7 +63,7 @@ class Services:
 
     @property
     def storage_address(self) -> str:
-        """For psycopg2."""
+        """The address for psycopg2."""
         at = {name.removeprefix("DAGSTER_POSTGRES_").lower(): value for name, value in self._here.items()}
         return " ".join(f"{name}='{at[part]}'" for name, part in _LIBPQ.items())
 
@@ -101,13 +103,13 @@ class Services:
             time.sleep(0.1)
 
     def stop(self, service: str) -> int:
-        """As `docker compose stop`: the exit code, once it has ended by itself."""
+        """Stop a service like `docker compose stop`, and return its exit code."""
         process = self._running[service]
         process.terminate()
         try:
             return process.wait(_SECONDS)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGABRT)  # each of its processes says where its threads are
+            os.killpg(process.pid, signal.SIGABRT)  # each of its processes prints the stacks of its threads
             time.sleep(1)
             raise AssertionError(self.said(service, 40_000)) from None
 
@@ -115,7 +117,7 @@ class Services:
         return f"{service}:\n{self._log(service).read_text()[-characters:]}\n"
 
     def _listens(self, service: str) -> bool:
-        """Spares the health check, which is a process of two seconds, while it can't succeed."""
+        """Whether the port is open. This avoids the health check, a process of two seconds, while it can't succeed."""
         port = {"code": self._code_port, "webserver": self._web_port}.get(service)
         with socket.socket() as caller:
             return port is None or caller.connect_ex(("127.0.0.1", port)) == 0
@@ -148,7 +150,7 @@ class Services:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        for process in self._running.values():  # what it leaves half done lies in a database that goes with it
+        for process in self._running.values():  # its unfinished work is in a database that is deleted with it
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()

@@ -1,4 +1,4 @@
-"""What the compose file promises: who can be reached, who has secrets, and that what it mounts is there."""
+"""The compose file's guarantees: which ports are open, which services have secrets, and that mounted files exist."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ OURS = sorted(name for name, service in SERVICES.items() if service["image"].sta
 
 
 def mounts(service: str) -> dict[str, str]:
-    """Folders and files of the machine, by where the container sees them."""
+    """The machine's folders and files, by their path in the container."""
     volumes = [volume for volume in SERVICES[service].get("volumes", []) if isinstance(volume, dict)]
     assert all(volume["type"] == "bind" and volume["read_only"] for volume in volumes)
     return {volume["target"]: volume["source"] for volume in volumes}
 
 
-def test_the_web_ui_can_be_reached_from_this_machine_only_and_nothing_else_at_all() -> None:
+def test_only_the_web_ui_can_be_reached_and_only_from_this_machine() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
     assert published.pop("webserver") == ["127.0.0.1:3000:3000"]
-    # with a login, and only when it is asked for
+    # with a login, and only on request
     assert SERVICES["proxy"]["profiles"] == ["proxy"]
     assert set(published) == {"proxy"}
     assert "basic_auth" in (DEPLOY / "Caddyfile").read_text()
 
 
-def test_a_password_is_asked_for_and_none_is_written_down() -> None:
+def test_a_password_is_required_and_none_is_in_the_file() -> None:
     with pytest.raises(KeyError, match="DAGSTER_POSTGRES_PASSWORD"):
         compose({})
     given = re.findall(
@@ -47,7 +47,7 @@ def test_only_the_code_location_has_mdps_settings_and_keys() -> None:
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_our_containers_can_write_where_they_must_and_nowhere_else(name: str) -> None:
+def test_mdps_containers_can_write_only_where_they_must(name: str) -> None:
     service = SERVICES[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
@@ -59,7 +59,7 @@ def test_our_containers_can_write_where_they_must_and_nowhere_else(name: str) ->
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_what_a_container_sees_of_the_repository_is_there(name: str) -> None:
+def test_all_mounted_files_of_the_repository_exist(name: str) -> None:
     for source in mounts(name).values():
         assert (DEPLOY / source).exists(), source
     assert "/opt/mdp/.mdp/dagster/dagster.yaml" in mounts(name)
@@ -75,14 +75,14 @@ def test_services_wait_for_what_they_need() -> None:
         assert SERVICES[name]["restart"] == "unless-stopped"
 
 
-def test_postgres_and_its_password_stay_on_a_network_without_a_way_out() -> None:
+def test_postgres_is_on_a_network_without_a_route_to_the_internet() -> None:
     networks = compose({"DAGSTER_POSTGRES_PASSWORD": "x"})["networks"]
     assert networks["storage"] == {"internal": True}
     assert SERVICES["postgres"]["networks"] == ["storage"]
     assert set(SERVICES["postgres"]["environment"]) == {"POSTGRES_DB", "POSTGRES_USER", "POSTGRES_PASSWORD"}
 
 
-def test_the_instance_is_the_repositorys_but_for_storage_and_place() -> None:
+def test_the_instance_differs_from_the_repositorys_only_in_storage_and_paths() -> None:
     here, production = (yaml.safe_load((folder / "dagster.yaml").read_text()) for folder in (ROOT, DEPLOY))
     own = {"storage", "run_launcher", "compute_logs"}
     assert {name: value for name, value in production.items() if name not in own} == here

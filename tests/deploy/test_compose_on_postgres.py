@@ -1,4 +1,4 @@
-"""Production in small: the compose file's services, Dagster's storage in a real PostgreSQL, the sandbox's platforms."""
+"""A small production: the compose file's services, Dagster's storage in a real PostgreSQL, and the sandbox."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MART = dg.AssetKey("mart_campaign__daily")
 
 
 @pytest.mark.timeout(400)
-def test_a_backfill_asked_for_in_the_web_ui_becomes_one_run_and_a_true_mart(
+def test_a_backfill_from_the_web_ui_becomes_one_run_and_a_correct_mart(
     services: Services, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window = days_ago(3, 1)
@@ -68,7 +68,7 @@ def test_a_backfill_asked_for_in_the_web_ui_becomes_one_run_and_a_true_mart(
 
 
 def ask_for_backfill(services: Services, days: list[str]) -> str:
-    """All assets of the daily job over the days, as the button in the UI does."""
+    """Request a backfill of all assets of the daily job, like the button in the UI."""
     assets = [
         asset["assetKey"]
         for asset in graphql(services, _ASSETS)["assetNodes"]
@@ -88,7 +88,7 @@ def graphql(services: Services, query: str, **variables: Any) -> dict[str, Any]:
 
 
 def the_run_of(instance: dg.DagsterInstance, backfill_id: str, services: Services) -> dg.DagsterRun:
-    """The one run of the backfill, once it has ended."""
+    """The only run of the backfill, after its end."""
     deadline = time.monotonic() + _SECONDS
     while True:
         runs = instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill_id}))
@@ -112,7 +112,7 @@ def truth(world: World, window: DateWindow) -> dict[tuple[Any, ...], tuple[Any, 
 
 
 def assert_nothing_secret(services: Services, sandbox: Sandbox) -> None:
-    """Neither in any table of Dagster's, nor in what the containers print."""
+    """No table of Dagster and no container's output contains a secret."""
     secrets = [value for name, value in sandbox.env.items() if re.search("TOKEN|SECRET", name)] + [PASSWORD]
     assert len(secrets) > 3
     tables = [name for (name,) in ask(services, "select tablename from pg_tables where schemaname = 'public'")]

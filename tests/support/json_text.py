@@ -1,4 +1,4 @@
-"""JSON as text, for what no encoder would write: keys twice, numbers of any length, half surrogate pairs, depth."""
+"""JSON as text that no encoder would write: duplicate keys, numbers of any length, half surrogate pairs, depth."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def lists(inner: st.SearchStrategy[str], max_size: int = 4) -> st.SearchStrategy
 
 
 def objects(keys: Sequence[str], inner: st.SearchStrategy[str], max_size: int = 5) -> st.SearchStrategy[str]:
-    """Objects with these keys and others; a key may stand twice."""
+    """Objects with these keys and others. A key may occur twice."""
     names = st.sampled_from([json.dumps(key) for key in keys]) | strings if keys else strings
     pairs = st.builds("{}:{}".format, names, inner)
     return st.lists(pairs, max_size=max_size).map(lambda parts: f"{{{','.join(parts)}}}")
@@ -40,7 +40,7 @@ def nested(depth: int, opening: str, inside: str) -> str:
     return opening * depth + inside + closing * depth
 
 
-# Around what Python's own parser and printer can take, and far beyond.
+# Up to the limits of Python's own parser and printer, and far beyond.
 deep = st.builds(
     nested,
     st.integers(60, 130) | st.integers(700, 1_000) | st.just(50_000),
@@ -50,7 +50,7 @@ deep = st.builds(
 
 
 def with_keys(known: dict[str, st.SearchStrategy[str]]) -> st.SearchStrategy[str]:
-    """An object that has some of these keys, each with a value of its own kind, and perhaps others."""
+    """An object that has some of these keys, each with a matching value, and perhaps others."""
     pairs = st.fixed_dictionaries({}, optional=known).map(
         lambda chosen: [f"{json.dumps(key)}:{value}" for key, value in chosen.items()]
     )

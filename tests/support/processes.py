@@ -1,4 +1,4 @@
-"""Processes of a test's own, to be killed or stopped: real ones, with real signals."""
+"""Processes that tests kill or pause: real ones, with real signals."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(["mdp_dagster.lake.lease.lease", "mdp_dagster.warehouse.duckdb"])
 
 PATIENCE = 60.0
-"""Seconds for whatever another process is waited for."""
+"""Seconds to wait for another process."""
 
 
 @contextmanager
 def process(target: Any, *arguments: Any) -> Iterator[tuple[Any, Connection]]:
-    """A process of its own, and a pipe to it, whose other end is its last argument."""
+    """A separate process, and a pipe to it. The pipe's other end is the function's last argument."""
     ours, theirs = _processes.Pipe()
     running = _processes.Process(target=target, args=(*arguments, theirs))
     running.start()

@@ -1,4 +1,4 @@
-"""Registered for all tests in tests/conftest.py."""
+"""Fixtures for all tests, registered in tests/conftest.py."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def google_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GoogleCloud]:
-    """BigQuery and Cloud Storage on this machine, begun by the first test that asks. One pair for each worker."""
+    """BigQuery and Cloud Storage on this machine, started by the first test that needs them. One pair per worker."""
     from tests.support.emulators.google_cloud import GoogleCloud
 
     cloud = GoogleCloud(tmp_path_factory.getbasetemp() / "google_cloud")

@@ -1,9 +1,9 @@
-"""Google's services as the tests see them: BigQuery and Cloud Storage on this machine. Works without an account.
+"""Google's services for the tests: BigQuery and Cloud Storage on this machine, without an account.
 
     def test_…(google_cloud: GoogleCloud) -> None:
         project, bucket = google_cloud.new_project(), google_cloud.new_bucket()
 
-A project of its own is what keeps a test apart from the others: dataset names are fixed.
+Each test needs its own project, because dataset names are fixed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from google.cloud import bigquery, storage
 
 LOCATION = "europe-west3"
-"""Neither US nor EU: there, BigQuery finds a job without being told where it is."""
+"""Neither US nor EU, where BigQuery finds a job without its location."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class GoogleCloud:
 
     @property
     def env(self) -> dict[str, str]:
-        """The settings that make MDP, dbt and Google's clients work with the emulators, in a project for all."""
+        """The settings that connect MDP, dbt and Google's clients to the emulators, in a shared project."""
         return self.env_of("test-project")
 
     def env_of(self, project: str) -> dict[str, str]:
@@ -118,33 +118,33 @@ class GoogleCloud:
         )
 
     def statements(self, project: str) -> list[Job]:
-        """Every request for a job that came, in order. Those that were answered as unavailable aren't among them."""
+        """Every request for a job in order, except those that were answered as unavailable."""
         return [Job(**job) for job in self._ask("GET", "jobs", params={"project": project}).json()]
 
-    # What goes wrong. ``which``: project=, kind=, table="dataset.table", contains= (in the statement); times=1.
+    # Faults. ``which``: project=, kind=, table="dataset.table", contains= (in the statement); times=1.
 
     def fail(self, reason: str = "backendError", message: str = "injected by the test", **which: Any) -> None:
-        """The job does nothing and ends with this errorResult. Its id is taken."""
+        """The job does nothing and ends with this errorResult. Its id is used up."""
         self._fault("fail", reason=reason, message=message, **which)
 
     def unavailable(self, status: int = 503, reason: str = "backendError", **which: Any) -> None:
-        """The request is answered so before anything is done. Its id stays free."""
+        """The request gets this answer before anything is done. Its id stays free."""
         self._fault("unavailable", status=status, reason=reason, **which)
 
     def lose_answer(self, **which: Any) -> None:
-        """The job is done, and the connection closed instead of an answer."""
+        """The job is done, but the connection is closed instead of an answer."""
         self._fault("lose_answer", **which)
 
     def delay(self, seconds: float, **which: Any) -> None:
-        """The job is RUNNING for so long, and only then done."""
+        """The job is RUNNING for this time before it is done."""
         self._fault("delay", seconds=seconds, **which)
 
     def bytes_read(self, bytes_: int, **which: Any) -> None:
-        """The query reads and bills so much, whatever it reads."""
+        """The query reads and bills this number of bytes, independent of its SQL."""
         self._fault("bytes", bytes=bytes_, **which)
 
     def clear(self) -> None:
-        """Faults that nothing has met."""
+        """Remove faults that no job has matched."""
         self._ask("DELETE", "faults")
 
     def _fault(self, effect: str, **what: Any) -> None:

@@ -1,6 +1,6 @@
-"""Runs a module as long as whoever started it lives: ``python -m tests.support.emulators.lifeline MODULE ARGUMENTS…``.
+"""Runs a module as long as its parent lives: ``python -m tests.support.emulators.lifeline MODULE ARGUMENTS…``.
 
-Standard input is the lifeline: it ends with the process that holds its other end, however that one ends.
+Standard input is the lifeline. It closes when the process at its other end dies, for any reason.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The emulators as processes: started when they are needed, waited for, ended with the tests, however those end."""
+"""The emulators as processes: started on demand, and ended with the tests, even after a crash."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _READY_WITHIN_SECONDS = 60.0
 
 
 class EmulatorError(Exception):
-    """An emulator doesn't run. The message shows the end of its log."""
+    """An emulator does not run. The message shows the end of its log."""
 
 
 class Emulator:
-    """One process. ``module`` is run by the emulators' own Python."""
+    """One process. The emulators' own Python runs ``module``."""
 
     def __init__(self, module: str, arguments: list[str], log: Path) -> None:
         if not PYTHON.is_file():
@@ -35,7 +35,7 @@ class Emulator:
             )
 
     def wait_until(self, ready: Callable[[], bool]) -> None:
-        """Raises ``EmulatorError`` if it ends or takes too long."""
+        """Wait for a condition. Raises ``EmulatorError`` if the process ends or takes too long."""
         deadline = time.monotonic() + _READY_WITHIN_SECONDS
         while not ready():
             if self._process.poll() is not None:
@@ -48,7 +48,7 @@ class Emulator:
             time.sleep(0.02)
 
     def end(self) -> None:
-        """At once: it has nothing to keep."""
+        """Kill the process. It has nothing to save."""
         self._process.kill()
         self._process.wait()
         if self._process.stdin:

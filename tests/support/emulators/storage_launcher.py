@@ -1,19 +1,20 @@
-"""Cloud Storage on this machine: gcp-storage-emulator, made to keep the promises that the lake and its leases lean on.
+"""Cloud Storage on this machine: gcp-storage-emulator, with the guarantees that the lake and its leases need.
 
     python -m tests.support.emulators.storage_launcher --port 9023 --data-dir DIR
 
-Objects lie at ``DIR/.cloudstorage/<bucket>/<object>``. What the stock emulator lacks, and has here:
+Objects are files: ``DIR/.cloudstorage/<bucket>/<object>``. Additions to the stock emulator:
 
-- ``ifGenerationMatch`` (uploads of every kind, copies, reads, deletions) and ``ifSourceGenerationMatch``: 412 as the
-  service answers, atomic among concurrent requests. Preconditions that aren't made real are refused with 501.
-- A generation is given when the object appears, never twice. A deleted object is gone at once (no soft delete).
-- A finished resumable upload that is sent again is answered again.
-- Ranges from the end (``bytes=-65536``), errors with the service's words, listings in pages of 50.
+- ``ifGenerationMatch`` (uploads of every kind, copies, reads, deletions) and ``ifSourceGenerationMatch``: 412 like the
+  service, atomic among concurrent requests. Unsupported preconditions are refused with 501.
+- An object gets a generation when it appears, and no generation occurs twice. A deleted object is gone at once (no soft
+  delete).
+- A finished resumable upload that is sent again gets the same answer.
+- Ranges from the end (``bytes=-65536``), errors with the service's messages, listings in pages of 50.
 
 ``/_faults``: POST ``{"method": "POST", "target": regex, "times": 1}`` and one of ``"status": 503`` (with ``"message"``;
-nothing is done), ``"lose": true`` (it is done, the answer is lost), ``"damage": true`` (one bit of a download),
-``"hold": 2.0`` (seconds, then it is done). The target is the unescaped ``path?query``, and the name of what is
-uploaded. DELETE forgets faults and requests. GET ``/_requests``: what has arrived.
+nothing is done), ``"lose": true`` (it is done, but the answer is lost), ``"damage": true`` (one bit of a download), or
+``"hold": 2.0`` (it is done after these seconds). The target is the unescaped ``path?query`` and the name of an uploaded
+object. DELETE removes faults and requests. GET ``/_requests``: the requests that arrived.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Refused(Exception):
 
 
 class PreciseStorage(Storage):
-    """One request at a time: who calls holds ``lock``, and has put the request's query in ``query``."""
+    """One request at a time: the caller holds ``lock``, and has put the request's query in ``query``."""
 
     def __init__(self, data_dir: str) -> None:
         super().__init__(data_dir=data_dir)
@@ -88,11 +89,11 @@ class PreciseStorage(Storage):
         self._hard_delete_file(bucket_name, file_name)
 
     def _write_config_to_file(self) -> None:
-        """Not kept for another start: written at every change, it is what takes longest."""
+        """Do nothing: the stock emulator writes its state at every change, which is slow, and no test restarts it."""
 
 
 class Control:
-    """The faults that were asked for, and the requests that arrived."""
+    """The injected faults, and the requests that arrived."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -119,7 +120,7 @@ class Control:
 
 
 class Request(server.Request):
-    """Read as a whole before the lock is taken: a client that stops in the middle of it stops nobody else."""
+    """A request, read completely before the lock is taken, so that a slow client blocks no other one."""
 
     def __init__(self, handler: Handler, method: str) -> None:
         super().__init__(handler, method)
@@ -129,7 +130,7 @@ class Request(server.Request):
         else:
             self._data = server._read_data(handler, self.query)
         self.range: str | None = None
-        # The name of an object that is uploaded in one request stands in its body alone.
+        # In an upload with one request, only the body contains the object's name.
         named = self._data.get("meta", self._data).get("name") if isinstance(self._data, dict) else None
         self.target = unquote(handler.path) + (f" {named}" if named else "")
 
@@ -210,7 +211,7 @@ class Handler(server.RequestHandler):
         raise Refused(501, "notImplemented", f"not emulated: {request.method} {request.path}")
 
     def _check_object(self, request: Request, bucket: str, name: str, copied: bool) -> None:
-        """Preconditions on what is read, copied or deleted; those on what is written stand in ``create_file``."""
+        """Check preconditions on a read, copied or deleted object. ``create_file`` checks those on written objects."""
         there = self.storage.objects.get(bucket, {}).get(name)
         wanted = request.query.get("sourceGeneration" if copied else "generation", [None])[0]
         if there is None or wanted not in (None, there["generation"]):
@@ -232,7 +233,7 @@ class Handler(server.RequestHandler):
 
 
 def _parts(kind: str, raw: bytes) -> dict[str, Any]:
-    """Metadata and content of a multipart upload. (The stock way reads it as an e-mail, which is text.)"""
+    """The metadata and content of a multipart upload. The stock emulator reads it as an e-mail, which is text."""
     boundary = re.search(r'boundary="?([^";]+)', kind)
     assert boundary, kind
     _, meta, content, _ = raw.split(b"--" + boundary[1].encode())
@@ -246,7 +247,7 @@ def _parts(kind: str, raw: bytes) -> dict[str, Any]:
 
 
 def _one_page(request: Request, response: server.Response) -> None:
-    """As the service does: the next page's token is told to those only who ask for that field."""
+    """One page of a listing. As in the service, only requests for that field get the next page's token."""
     found = json.loads(response._content)
     after = request.query.get("pageToken", [""])[0]
     items = [item for item in found["items"] if item["name"] > after]

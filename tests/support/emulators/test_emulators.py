@@ -1,4 +1,4 @@
-"""What our other tests rely on in the emulated BigQuery: that it refuses what the service refuses."""
+"""The emulated BigQuery refuses the same requests as the service, as far as other tests rely on it."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def reason(error: pytest.ExceptionInfo[GoogleAPICallError]) -> str:
 
 
 @pytest.mark.parametrize("how", ["load", "resumable", "multipart", "query", "copy"])
-def test_a_job_id_is_taken_once(place: Place, how: str) -> None:
+def test_a_job_id_can_be_used_once(place: Place, how: str) -> None:
     file = place.landed(ROWS)
     copies = bigquery.CopyJobConfig(write_disposition="WRITE_TRUNCATE")
     source, target = f"{place.project}.{TABLE}", f"{place.project}.mdp_raw.copy"
@@ -135,7 +135,7 @@ def test_a_job_is_found_in_its_location_only(place: Place) -> None:
         place.client.query(f"select 1 from {TABLE} where date = '2026-11-19'", location="US").result()
 
 
-def test_projects_know_nothing_of_each_other(place: Place, google_cloud: GoogleCloud) -> None:
+def test_projects_are_isolated(place: Place, google_cloud: GoogleCloud) -> None:
     place.load(place.landed(ROWS), job_id="one").result()
     other = Place(google_cloud)
     assert other.rows() == []
@@ -147,7 +147,7 @@ def test_projects_know_nothing_of_each_other(place: Place, google_cloud: GoogleC
 # Load jobs
 
 
-def test_a_load_is_whole_or_not_at_all(place: Place) -> None:
+def test_a_load_is_atomic(place: Place) -> None:
     good = place.landed(ROWS, "good.parquet")
     text = place.landed(ROWS.set_column(0, "clicks", pa.array(["1", "2"])), "text.parquet")
     more = place.landed(ROWS.append_column("views", pa.array([1, 2])), "more.parquet")
@@ -180,7 +180,7 @@ def test_a_schema_that_is_not_the_tables_fails(place: Place) -> None:
     assert reason(error) == "invalid"
 
 
-def test_a_load_makes_no_table_where_it_must_not(place: Place) -> None:
+def test_a_load_creates_no_table_if_it_must_not(place: Place) -> None:
     for table in ("mdp_raw.other", "mdp_marts.other"):
         with pytest.raises(NotFound):
             place.load(place.landed(ROWS), table=table).result()
@@ -231,14 +231,14 @@ def test_a_filter_on_the_partitions_suffices(place: Place, sql: str) -> None:
         "declare day date default date '2026-11-19'; select * from {t} where date = day; select * from {t};",
     ],
 )
-def test_without_a_filter_on_the_partitions_nothing_runs(place: Place, sql: str) -> None:
+def test_a_statement_without_a_partition_filter_is_refused(place: Place, sql: str) -> None:
     place.query(f"create view mdp_raw.all_clicks as select * from {TABLE}")
     with pytest.raises(BadRequest, match="without a filter over column.s. 'date' that can be used for") as error:
         place.query(sql.format(t=TABLE))
     assert reason(error) == "invalidQuery"
 
 
-def test_the_filter_is_required_as_long_as_the_table_says_so(place: Place) -> None:
+def test_the_filter_is_required_until_the_table_is_changed(place: Place) -> None:
     table = place.client.get_table(f"{place.project}.{TABLE}")
     assert (table.require_partition_filter, table.time_partitioning.field) == (True, "date")
     table.require_partition_filter = False
@@ -259,7 +259,7 @@ def test_the_filter_is_required_as_long_as_the_table_says_so(place: Place) -> No
 # Tables
 
 
-def test_what_is_said_of_a_table_in_sql_is_kept(place: Place) -> None:
+def test_table_options_from_sql_are_kept(place: Place) -> None:
     place.query(
         "create table mdp_raw.made (date date not null, n numeric options (description = 'a number')) "
         "partition by date cluster by n options (description = 'made', labels = [('team', 'x')]) "
@@ -284,7 +284,7 @@ def test_a_table_gets_new_columns_and_loses_none(place: Place) -> None:
     table.schema = [*table.schema, bigquery.SchemaField("views", "INT64")]
     place.client.update_table(table, ["schema"])
     assert place.query(f"select views from {TABLE} where date = '2026-11-19'") == [(None,)]
-    with pytest.raises(PreconditionFailed):  # somebody has changed it since: this test
+    with pytest.raises(PreconditionFailed):  # this test has changed it since
         place.client.update_table(table, ["schema"])
     table = place.client.get_table(f"{place.project}.{TABLE}")
     table.schema = table.schema[1:]
@@ -337,19 +337,19 @@ def test_a_script_that_fails_in_a_transaction_leaves_nothing(place: Place) -> No
 # Faults
 
 
-def test_a_lost_answer_is_found_by_asking_again(place: Place) -> None:
+def test_a_retry_after_a_lost_answer_finds_the_job(place: Place) -> None:
     place.cloud.lose_answer(project=place.project, kind="load", table=TABLE)
-    with pytest.raises(Conflict):  # the client itself sends it again
+    with pytest.raises(Conflict):  # the client retries
         place.load(place.landed(ROWS), job_id="one")
     assert place.client.get_job("one").output_rows == 2
     place.cloud.lose_answer(project=place.project)
-    assert place.upload(ROWS, job_id="two").result().output_rows == 2  # an upload's end can be asked for again
+    assert place.upload(ROWS, job_id="two").result().output_rows == 2  # the end of an upload can be requested again
     place.cloud.lose_answer(project=place.project, kind="query")
     assert place.query("select 1") == [(1,)]
     assert len(place.rows()) == 4
 
 
-def test_jobs_fail_as_a_test_says(place: Place) -> None:
+def test_jobs_fail_on_request(place: Place) -> None:
     place.cloud.fail("backendError", project=place.project, table=TABLE)
     job = place.load(place.landed(ROWS), job_id="one")
     with pytest.raises(GoogleAPICallError):
@@ -367,14 +367,14 @@ def test_jobs_fail_as_a_test_says(place: Place) -> None:
 
 def test_an_unavailable_service_does_nothing(place: Place) -> None:
     place.cloud.unavailable(project=place.project, kind="load")
-    assert place.load(place.landed(ROWS), job_id="one").result().output_rows == 2  # sent again by the client
+    assert place.load(place.landed(ROWS), job_id="one").result().output_rows == 2  # the client retried
     place.cloud.unavailable(403, "accessDenied", project=place.project)
     with pytest.raises(Forbidden):
         place.query("select 1")
     assert [job.id for job in place.cloud.statements(place.project)] == ["one"]
 
 
-def test_a_delayed_job_runs_meanwhile(place: Place) -> None:
+def test_a_delayed_job_is_running(place: Place) -> None:
     place.cloud.delay(0.3, project=place.project, kind="load")
     job = place.load(place.landed(ROWS), job_id="one")
     assert (job.state, place.rows()) == ("RUNNING", [])
@@ -384,7 +384,7 @@ def test_a_delayed_job_runs_meanwhile(place: Place) -> None:
     assert len(place.rows()) == 2
 
 
-def test_a_failing_statement_raises_however_it_is_sent(place: Place) -> None:
+def test_a_failing_statement_always_raises(place: Place) -> None:
     for ask in (lambda: place.query("select nothing"), lambda: place.client.query_and_wait("select nothing")):
         with pytest.raises(BadRequest):
             ask()
@@ -393,7 +393,7 @@ def test_a_failing_statement_raises_however_it_is_sent(place: Place) -> None:
 # Processes
 
 
-def test_an_emulator_ends_with_whoever_started_it() -> None:
+def test_an_emulator_ends_with_its_parent() -> None:
     started = subprocess.Popen(
         [str(PYTHON), "-m", "tests.support.emulators.lifeline", "http.server", "--bind", "127.0.0.1", "0"],
         cwd=ROOT,
@@ -404,7 +404,7 @@ def test_an_emulator_ends_with_whoever_started_it() -> None:
     assert started.stdin is not None
     with pytest.raises(subprocess.TimeoutExpired):
         started.wait(0.3)
-    started.stdin.close()  # as the kernel does it for a process that was killed
+    started.stdin.close()  # like the kernel after a kill
     assert started.wait(10) == 0
 
 

@@ -1,4 +1,4 @@
-"""Copy jobs: one table over or behind another, in one step."""
+"""Copy jobs: one table replaces another or is appended to it, in one step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.emulators.bigquery.job import JobError
 
 
 def copy(ctx: AppContext, project: str, config: dict[str, Any]) -> dict[str, Any]:
-    """The job's statistics. Raises ``JobError``."""
+    """Run the job, and return its statistics. Raises ``JobError``."""
     sources = config.get("sourceTables") or [config["sourceTable"]]
     if len(sources) != 1 or config.get("operationType", "COPY") != "COPY":
         raise JobError("notImplemented", "the emulator copies one table, and makes no snapshots or clones")

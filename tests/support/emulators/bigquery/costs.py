@@ -1,5 +1,6 @@
-"""What a query reads: the bytes of the columns that it names, in the share of rows that its filters on partitions
-leave. An estimate in BigQuery's units, so that limits and sums can be tested; not what Google would bill.
+"""The bytes that a query reads: the columns that it names, in the partitions that its filters leave.
+
+An estimate in BigQuery's units, to test limits and sums. Google's bill may differ.
 """
 
 from __future__ import annotations
@@ -26,19 +27,19 @@ _BY_LENGTH = ("STRING", "BYTES", "JSON")
 
 
 class Sizes:
-    """Of tables, kept until something is written."""
+    """The sizes of tables, cached until a write."""
 
     def __init__(self, ctx: AppContext) -> None:
         self._ctx = ctx
         self._kept: dict[Name, dict[str, tuple[Any, ...]]] = {}
 
     def forget(self, tables: set[Name] | None = None) -> None:
-        """Of all tables, if it isn't said of which. Who is asking meanwhile keeps the old where nobody looks."""
+        """Forget the sizes of a table, or of all tables."""
         for table in list(self._kept) if tables is None else tables:
             self._kept[table] = {}
 
     def columns(self, table: TableMeta) -> dict[str, int]:
-        """Logical bytes by column. A null takes none."""
+        """The logical bytes by column. A null has none."""
         fields = [field for field in table.schema_.fields if field.mode != "REPEATED" and not field.fields]
         sizes = [
             f'coalesce(sum({_of_type(field.type, field.name)}) filter ("{field.name}" is not null), 0)'
@@ -53,7 +54,7 @@ class Sizes:
     def share(self, table: TableMeta, where: str) -> float:
         try:
             return self.rows(table, where) / max(1, self.rows(table))
-        except duckdb.Error:  # a filter that DuckDB reads otherwise: then all of it
+        except duckdb.Error:  # DuckDB can't run the filter: count the whole table
             return 1.0
 
     def _ask(self, table: TableMeta, select: str, where: str = "true") -> tuple[Any, ...]:
@@ -61,13 +62,13 @@ class Sizes:
         kept = self._kept.setdefault(name, {})
         sql = f"{select} from {quoted_table_ref(*name)} where {where}"
         if sql not in kept:
-            with self._ctx.engine.connection.cursor() as cursor:  # tables.get runs in a thread of its own
+            with self._ctx.engine.connection.cursor() as cursor:  # tables.get runs in another thread
                 kept[sql] = cursor.execute(sql).fetchone() or ()
         return kept[sql]
 
 
 def read_by(ctx: AppContext, sizes: Sizes, config: dict[str, Any], scans: list[Scan]) -> dict[Name, int]:
-    """Bytes by table."""
+    """The bytes by table."""
     named, has_star = _columns_in(config["query"])
     parameters = {parameter.get("name"): parameter for parameter in config.get("queryParameters") or []}
     read: dict[Name, int] = {}
@@ -91,7 +92,7 @@ def check(config: dict[str, Any], billed: int) -> None:
 
 
 def billed_for(read: dict[Name, int]) -> int:
-    """Whole megabytes, and ten for each table at least."""
+    """The billed bytes: whole megabytes, and at least ten per table."""
     return sum(max(_LEAST_PER_TABLE, -(-bytes_ // _MB) * _MB) for bytes_ in read.values())
 
 
@@ -124,7 +125,7 @@ def _partitions(table: TableMeta, scan: Scan, parameters: dict[str | None, dict[
 
 
 def _for_duckdb(node: exp.Expr, field: str, parameters: dict[str | None, dict[str, Any]]) -> str:
-    """Of one table: without qualifiers."""
+    """The filter on one table, without qualifiers."""
     if node.find(exp.Parameter):
         node = node.transform(lambda part: _value(part, parameters) if isinstance(part, exp.Parameter) else part)
     return re.sub(rf'[\w"]+\.(?="?{re.escape(field)}\b)', "", node.sql(dialect="duckdb"), flags=re.IGNORECASE)

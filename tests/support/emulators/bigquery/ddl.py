@@ -1,5 +1,7 @@
-"""What ``create table``, ``alter table`` and ``create schema`` say and the emulator leaves out: clusters, labels,
-options, modes and descriptions of columns, locations; and several actions in one ``alter table``."""
+"""The parts of ``create table``, ``alter table`` and ``create schema`` that the emulator ignores.
+
+These are clusters, labels, options, modes and descriptions of columns, locations, and several actions in one statement.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ _NOT_ENFORCED = re.compile(
 
 
 def mended(sql: str) -> str:
-    """The same for the emulator, in words that it knows."""
+    """The statement in a form that the emulator supports."""
     sql = _NOT_ENFORCED.sub("", sql)
     statements = parsed(sql)
     if len(statements) == 1 and isinstance(statements[0], exp.Alter):
@@ -35,7 +37,7 @@ def mended(sql: str) -> str:
 
 
 def remember(sql: str, project: str, location: str, ctx: AppContext) -> None:
-    """After the statement has run."""
+    """Store the ignored parts after the statement has run."""
     for statement in parsed(sql):
         if isinstance(statement, exp.Create) and statement.kind == "SCHEMA":
             _place(statement, project, location, ctx)

@@ -1,4 +1,4 @@
-"""What tests make go wrong, once each or as often as they say, and the routes by which they say it."""
+"""The faults that tests inject, and the routes to inject them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ router = APIRouter(prefix="/_emulator")
 
 
 class Fault(BaseModel):
-    """Which jobs, and what happens to them. What isn't given fits all."""
+    """The jobs that a fault matches, and its effect. An attribute without a value matches all jobs."""
 
     project: str | None = None
     kind: Literal["query", "load", "copy"] | None = None
@@ -45,7 +45,7 @@ class Fault(BaseModel):
 
 
 class Faults:
-    """Waiting for the jobs that they fit. The oldest comes first."""
+    """Faults that wait for a matching job. The oldest comes first."""
 
     def __init__(self) -> None:
         self._waiting: list[Fault] = []
@@ -68,13 +68,13 @@ class Faults:
 
 @dataclass
 class Answer:
-    """What becomes of the answer to a request, as far as a route says so."""
+    """The fate of the answer to a request."""
 
     lost: bool = False
 
 
 class LosesAnswers:
-    """Around the whole application: closes the connection instead of answering where a route has asked for it."""
+    """Wraps the whole application, and closes the connection instead of answering where a route demands it."""
 
     KEY = "tests.support.emulators.answer"
 
@@ -84,7 +84,7 @@ class LosesAnswers:
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         answer = Answer()
         scope[self.KEY] = answer
-        cycle = getattr(receive, "__self__", None)  # uvicorn's, which has the connection
+        cycle = getattr(receive, "__self__", None)  # uvicorn's object with the connection
 
         async def send_unless_lost(message: dict[str, Any]) -> None:
             if not answer.lost:

@@ -1,4 +1,4 @@
-"""One job, and what becomes of it."""
+"""One job, and its result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bqemulator.catalog.models import JobMeta
 
 
 class JobError(Exception):
-    """Fails the job: ``reason`` and message are its errorResult."""
+    """Fails the job. Reason and message become its errorResult."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -27,7 +27,7 @@ class Job:
     kind: str
     configuration: dict[str, Any]
     media: bytes | None = None
-    """What was uploaded with it."""
+    """The uploaded file."""
     meta: JobMeta | None = None
     finished: asyncio.Event = field(default_factory=asyncio.Event)
 

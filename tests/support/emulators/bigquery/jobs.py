@@ -1,7 +1,7 @@
-"""Jobs as BigQuery runs them: an id is taken for good, also by a job that failed; a job stands in its location; a load
-honours the id that its upload brings. Replaces the emulator's routes.
+"""Jobs as in BigQuery. These routes replace the emulator's.
 
-One job runs at a time. Each is DONE when its insertion is answered, unless a fault delays it: then it is RUNNING.
+A job id is never free again, even after a failure. A job has a location. A load uses the id from its upload. One job
+runs at a time, and it is DONE when its insertion is answered. A delayed job is RUNNING for a while.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ _STATUS = {
     "resourcesExceeded": 400,
 }
 _FOUND_ANYWHERE = ("us", "eu")
-"""Multi-regions, whose jobs are found by a request that doesn't say where."""
+"""Multi-regions. A request without a location finds their jobs."""
 
 
 class Refused(Exception):
-    """The request is answered with an HTTP error, and there is no job."""
+    """The request gets an HTTP error, and no job is created."""
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         super().__init__(message)
@@ -59,7 +59,7 @@ class Refused(Exception):
 
 
 class Service:
-    """All jobs of all projects, and every request for one that came."""
+    """All jobs of all projects, and every request for a job that arrived."""
 
     def __init__(self, ctx: AppContext) -> None:
         self.ctx = ctx
@@ -77,7 +77,7 @@ class Service:
         ]
 
     def may_be_unavailable(self, project: str, configuration: dict[str, Any]) -> None:
-        """Raises ``Refused`` if a test wants this request answered so, before anything is done."""
+        """Raises ``Refused`` if a test has made the service unavailable for this request."""
         kind = _kind(configuration)
         fault = self.faults.take({faults.UNAVAILABLE}, project, kind, configuration)
         if fault:
@@ -125,14 +125,14 @@ class Service:
             return job
         try:
             await self._run(job, caller, fault)
-        except DomainError as error:  # a request that BigQuery doesn't make a job of
+        except DomainError as error:  # BigQuery does not create a job for this request
             self._jobs.pop((project, location.lower(), job_id), None)
             arrival["refused"] = error.message
             raise
         return job
 
     def find(self, project: str, job_id: str, location: str | None) -> Job:
-        """Raises ``Refused`` where BigQuery doesn't find it: without its location, outside the multi-regions."""
+        """Find a job. Raises ``Refused`` like BigQuery, for example without the location outside the multi-regions."""
         for place in (location,) if location else _FOUND_ANYWHERE:
             if job := self._jobs.get((project, str(place).lower(), job_id)):
                 return job
@@ -155,7 +155,7 @@ class Service:
         return self.faults.take(effects, job.project, job.kind, job.configuration)
 
     def _location(self, project: str, kind: str, configuration: dict[str, Any], given: str | None) -> str:
-        """Where the job runs: where its datasets are. Raises ``Refused`` if it is asked for elsewhere."""
+        """The location of the job's datasets. Raises ``Refused`` if the request names another one."""
         for owner, dataset in sorted(self._datasets(project, kind, configuration)):
             found = self.ctx.catalog.get_dataset(owner, dataset)
             if found is None:
@@ -193,7 +193,7 @@ class Service:
                 job.meta = job.failed(error.reason, str(error), self.ctx)
             except DomainError:
                 raise
-            except Exception as error:  # an HTTP 500 would make clients try again, for minutes
+            except Exception as error:  # clients would retry an HTTP 500 for minutes
                 log.exception("%s", job.configuration)
                 job.meta = job.failed("invalid", f"the emulator failed: {error!r}", self.ctx)
             self.ctx.catalog.upsert_job(job.meta)
@@ -222,7 +222,7 @@ def _kind(configuration: dict[str, Any]) -> str:
 
 
 def _written_by(job: Job) -> set[Name] | None:
-    """Tables; None if it can't be told."""
+    """The tables that the job writes. None if that is unknown."""
     if job.kind != "query":
         target = job.config.get("destinationTable") or {}
         return {(target.get("projectId", job.project), target.get("datasetId", ""), target.get("tableId", ""))}

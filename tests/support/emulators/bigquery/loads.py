@@ -1,6 +1,6 @@
-"""Load jobs, as strict as the service: whole or not at all over all their files, columns by name, no other type.
+"""Load jobs, as strict as the service: atomic over all files, columns by name, exact types.
 
-Wording and reasons are those of BigQuery, as far as they are known.
+Messages and reasons are those of BigQuery, as far as they are known.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SAME = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN", "DECIMAL": "
 
 
 def load(ctx: AppContext, project: str, config: dict[str, Any], media: bytes | None) -> dict[str, Any]:
-    """The job's statistics. ``media``: what was uploaded, for a job without addresses. Raises ``JobError``."""
+    """Run the job, and return its statistics. ``media``: the upload of a job without addresses. Raises ``JobError``."""
     if config.get("sourceFormat") != "PARQUET":
         raise JobError("notImplemented", f"the emulator loads PARQUET only, not {config.get('sourceFormat', 'CSV')}")
     uris = [str(uri) for uri in config.get("sourceUris", [])]
@@ -66,7 +66,7 @@ def load(ctx: AppContext, project: str, config: dict[str, Any], media: bytes | N
 
 @contextmanager
 def transaction(ctx: AppContext) -> Iterator[None]:
-    """All jobs run one after the other on one connection (``jobs.py``), so that nothing else is in it."""
+    """A transaction. All jobs run one after another on one connection (``jobs.py``), so it contains nothing else."""
     ctx.engine.execute("BEGIN TRANSACTION")
     try:
         yield
@@ -84,7 +84,7 @@ def _file(ctx: AppContext, uri: str) -> bytes:
 
 
 def _read(file: bytes) -> pa.Table:
-    """Without what a dataset reader would add, such as columns from ``key=value`` in the path."""
+    """Read a file without the columns that a dataset reader would add, such as those from ``key=value`` in the path."""
     try:
         return pq.ParquetFile(pa.BufferReader(file)).read()
     except pa.ArrowInvalid as error:
@@ -92,11 +92,11 @@ def _read(file: bytes) -> pa.Table:
 
 
 def _target(ctx: AppContext, project: str, config: dict[str, Any], schema: pa.Schema) -> tuple[TableMeta, bool]:
-    """The destination, and whether it has yet to be made."""
+    """The destination, and whether it must still be created."""
     given = config["destinationTable"]
     project_id, dataset_id, table_id = given.get("projectId", project), given["datasetId"], given["tableId"]
     if "$" in table_id:
-        raise JobError("notImplemented", f"the emulator knows no partition decorators: {table_id}")
+        raise JobError("notImplemented", f"the emulator does not support partition decorators: {table_id}")
     if ctx.catalog.get_dataset(project_id, dataset_id) is None:
         raise JobError("notFound", f"Not found: Dataset {project_id}:{dataset_id}")
     there = ctx.catalog.get_table(project_id, dataset_id, table_id)
@@ -116,7 +116,7 @@ def _create(ctx: AppContext, ref: str, table: TableMeta) -> None:
 
 
 def _compare(name: str, new: dict[str, str], target: TableMeta) -> None:
-    """Columns may be missing, if they may be null. None may be new, or of another type."""
+    """Compare the columns. Nullable columns may be missing. New columns and other types are errors."""
     there = {field.name.lower(): field for field in target.schema_.fields}
     for column, type_ in new.items():
         if column not in there:
@@ -140,7 +140,7 @@ def _type(field: TableFieldSchema) -> str:
 
 
 def _bigquery_type(type_: pa.DataType) -> str:
-    """What BigQuery makes of a Parquet column."""
+    """BigQuery's type for a Parquet column."""
     if pa.types.is_dictionary(type_):
         return _bigquery_type(type_.value_type)
     if pa.types.is_integer(type_) or pa.types.is_null(type_):  # a column of nulls is written as an INT32

@@ -1,4 +1,4 @@
-"""NUMERIC as BigQuery has it, which the emulator leaves to DuckDB: rules for its translation of statements."""
+"""NUMERIC as in BigQuery: rules for the emulator's translation of statements to DuckDB."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ def _divide_by_floats() -> None:
 
 
 class NumericIsDecimal(TranslationRule):
-    """NUMERIC has 9 decimals; DuckDB's DECIMAL has 3 if none are said."""
+    """NUMERIC has 9 decimals. DuckDB's DECIMAL has 3 by default."""
 
     name = "NUMERIC_IS_DECIMAL"
 
     def applies_to(self, node: exp.Expr) -> bool:
         if not isinstance(node, exp.DataType) or node.this != exp.DataType.Type.DECIMAL:
             return False
-        return [part.name for part in node.expressions] in ([], ["18", "3"])  # sqlglot says the default out loud
+        return [part.name for part in node.expressions] in ([], ["18", "3"])  # sqlglot writes the default explicitly
 
     def rewrite(self, node: exp.Expr) -> exp.Expr:
         return _NUMERIC.copy()
 
 
 class ProductIsNumeric(TranslationRule):
-    """Of two NUMERICs too: DuckDB adds up their decimals."""
+    """The product of two NUMERICs is a NUMERIC. DuckDB adds up their decimals."""
 
     name = "PRODUCT_IS_NUMERIC"
 
@@ -67,7 +67,7 @@ class ProductIsNumeric(TranslationRule):
 
 
 class NumbersAsText(TranslationRule):
-    """1.50 is '1.5' and 1.0 is '1'; DuckDB writes the zeros."""
+    """1.50 becomes '1.5' and 1.0 becomes '1'. DuckDB writes the zeros."""
 
     name = "NUMBERS_AS_TEXT"
 

@@ -1,4 +1,4 @@
-"""Tables with ``require_partition_filter`` can't be read without one. Stricter than BigQuery, which may infer more."""
+"""Reading a table with ``require_partition_filter`` needs a filter. Stricter than BigQuery, which may infer more."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.emulators.bigquery.scans import Scan
 
 
 def check(catalog: CatalogRepository, scans: list[Scan]) -> None:
-    """Raises ``JobError``, as BigQuery says it."""
+    """Raises ``JobError`` with BigQuery's message."""
     for scan in scans:
         table = catalog.get_table(*scan.table)
         partitioning = table.time_partitioning if table else None

@@ -1,4 +1,4 @@
-"""Query jobs: checked as the service checks them, run by the emulator, and told what they read."""
+"""Query jobs: checked like the service does, run by the emulator, with the read bytes in their statistics."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def query(ctx: AppContext, sizes: Sizes, job: Job, caller: CallerIdentity,
         caller=caller,
         now=ctx.clock.now(),
     )
-    if isinstance(meta, dict):  # a dry run's answer
+    if isinstance(meta, dict):  # the answer to a dry run
         return costs.told(job.became("DONE", ctx, meta["statistics"]), processed, 0)
     if meta.error_result:
         said = meta.error_result["message"].replace("in location US", f"in location {job.location}")

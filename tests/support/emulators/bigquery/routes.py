@@ -30,7 +30,7 @@ _Caller = Annotated[CallerIdentity, Depends(get_caller)]
 
 
 def install(app: FastAPI, service: Service) -> None:
-    """Before the emulator's own routes of the same paths."""
+    """Install the routes before the emulator's routes with the same paths."""
     app.state.service = service
     app.state.uploads = {}
     app.add_exception_handler(Refused, _refuse)
@@ -66,7 +66,7 @@ async def insert_job(project_id: str, request: Request, service: _Service, calle
 
 @router.get(_JOBS)
 async def list_jobs(project_id: str, service: _Service, stateFilter: str | None = None) -> dict[str, Any]:  # noqa: N803
-    """All of them, whatever maxResults says."""
+    """All jobs. maxResults is ignored."""
     found = [service.response(job) for job in service.jobs(project_id)]
     listed = [{**job, "state": job["status"]["state"]} for job in found]
     return {"kind": "bigquery#jobList", "jobs": [job for job in listed if stateFilter in (None, job["state"].lower())]}
@@ -171,7 +171,7 @@ async def update_table(project_id: str, dataset_id: str, table_id: str, request:
 
 
 class _Upload:
-    """A file that comes in pieces."""
+    """A file that arrives in parts."""
 
     def __init__(self, envelope: dict[str, Any]) -> None:
         self.envelope = envelope
@@ -179,7 +179,7 @@ class _Upload:
         self.answer: Response | None = None
 
     def take(self, content_range: str, body: bytes) -> bool:
-        """Whether that was all. Raises ``Refused`` for a piece that isn't the next."""
+        """Add a part. Returns whether it was the last. Raises ``Refused`` for a part out of order."""
         said = re.fullmatch(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)", content_range)
         if said is None or (said[1] and int(said[1]) != len(self.received)):
             raise Refused(400, "invalid", f"unexpected Content-Range {content_range!r}")

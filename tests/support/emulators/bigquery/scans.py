@@ -1,8 +1,7 @@
-"""Which tables a statement reads, and which days of them: the filters on columns that are constant, by which BigQuery
-leaves out partitions.
+"""The tables that a statement reads, with the constant filters on columns by which BigQuery prunes partitions.
 
-Filters are handed down into subqueries, CTEs and views, where their column goes through unchanged. No more is inferred:
-not from the other side of a join, and not from a subquery's result.
+Filters are passed down into subqueries, CTEs and views where their column passes through unchanged. Nothing else is
+inferred, for example from the other side of a join or from a subquery's result.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ _COMPARISONS = (exp.EQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
 
 @dataclass(frozen=True)
 class Scan:
-    """One reading of one table. ``filters`` are those that BigQuery could leave out partitions by."""
+    """One read of one table. ``filters`` are those by which BigQuery can prune partitions."""
 
     table: Name
     filters: Filters
 
 
 class Scans:
-    """Of one script. ``dataset``: of names without one."""
+    """The scans of one script. ``dataset`` completes names without a dataset."""
 
     def __init__(self, sql: str, project: str, dataset: str | None, catalog: CatalogRepository) -> None:
         self._project, self._dataset, self._catalog = project, dataset, catalog
@@ -64,7 +63,7 @@ class Scans:
             self._nested(node.args.values(), ctes)
 
     def _merge(self, node: exp.Merge, ctes: Mapping[str, exp.Expr]) -> None:
-        """The target is read by the join, unless that is ``on false``, and for rows that no source row matches."""
+        """The join reads the target, except ``on false`` without actions for rows that no source row matches."""
         reads = [] if isinstance(node.args["on"], exp.Boolean) and not node.args["on"].this else [node.args["on"]]
         by_source = [when.args.get("condition") for when in node.args["whens"].expressions if when.args.get("source")]
         for condition in [*reads, *by_source]:
@@ -74,7 +73,7 @@ class Scans:
     # queries
 
     def _query(self, node: exp.Expr, ctes: Mapping[str, exp.Expr], outer: Filters) -> None:
-        """``outer``: what holds for its output columns."""
+        """The scans of a query. ``outer``: filters on its output columns."""
         ctes = _ctes(node, ctes)
         if isinstance(node, exp.Subquery):
             self._query(node.this, ctes, outer)
@@ -115,7 +114,7 @@ class Scans:
                 self._found.append(Scan(table, filters))
 
     def _nested(self, nodes: Iterable[object], ctes: Mapping[str, exp.Expr]) -> None:
-        """Queries within expressions: nothing is handed down to them."""
+        """The scans of queries within expressions. No filters are passed down to them."""
         for node in nodes:
             if isinstance(node, list):
                 self._nested(node, ctes)
@@ -127,7 +126,7 @@ class Scans:
     # conditions
 
     def _filters(self, node: exp.Expr | None) -> dict[str, list[exp.Expr]]:
-        """By column, qualified as it is written. Of both sides of an OR: only what both sides limit."""
+        """Filters by column, qualified as written. For OR, only columns with a filter on both sides count."""
         if isinstance(node, exp.Paren):
             return self._filters(node.this)
         if isinstance(node, exp.And):
@@ -171,7 +170,7 @@ def _written(column: exp.Column) -> str:
 
 
 def _of(source: exp.Expr, filters: Filters) -> Filters:
-    """Those on the source's columns, by bare name."""
+    """The filters on the source's columns, by bare name."""
     mine: Filters = {}
     for written, holds in filters.items():
         table, _, column = written.rpartition(".")
@@ -181,7 +180,7 @@ def _of(source: exp.Expr, filters: Filters) -> Filters:
 
 
 def _handed_down(node: exp.Select, outer: Filters) -> Filters:
-    """What holds for output columns, said of the columns that they are."""
+    """The filters on output columns, rewritten for the input columns."""
     if node.args.get("limit") or node.args.get("offset"):
         return {}
     down: Filters = {}
@@ -196,7 +195,7 @@ def _handed_down(node: exp.Select, outer: Filters) -> Filters:
 
 
 def _is_in_every_window(column: str, node: exp.Select) -> bool:
-    """Else the window must see the rows that the filter would leave out."""
+    """Without this, the window would need rows that the filter excludes."""
     for part in [*node.expressions, node.args.get("qualify"), *(node.args.get("windows") or [])]:
         for window in part.find_all(exp.Window) if part else ():
             by = window.args.get("partition_by") or []

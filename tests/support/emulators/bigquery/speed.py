@@ -1,5 +1,7 @@
-"""The emulator reads each statement with sqlglot eighteen times, for one rewriting after the other: most of its time.
-Here it is parsed once, and not looked at again for what can't be in it."""
+"""Speeds up the emulator, which spends most of its time reading each statement with sqlglot eighteen times.
+
+Here it parses a statement once, and skips rewrites that can't apply.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,7 @@ def mend() -> None:
         setattr(module, name, _only_with(re.compile(pattern, re.IGNORECASE), getattr(module, name), otherwise))
     executor._parse_for_classification = lru_cache(_KEPT)(executor._parse_for_classification)
     _only_with_views()
-    executor._reject_dml_on_immutable = lambda *_: None  # snapshots, which nobody makes
+    executor._reject_dml_on_immutable = lambda *_: None  # snapshots, which no test makes
     executor._capture_dml_snapshots = _nothing
 
 
@@ -49,22 +51,24 @@ def _parse_once() -> None:
     parse = Dialect.parse
 
     def parse_once(self: Dialect, sql: str, **options: Any) -> list[Any]:
-        is_template = type(self) is Dialect and ":" in sql  # compiled, sqlglot reads its own anew for each .sql()
-        if not is_template and not isinstance(self, BigQuery):  # DuckDB's: each is read once
+        is_template = (
+            type(self) is Dialect and ":" in sql
+        )  # compiled sqlglot reads its own template again for each .sql()
+        if not is_template and not isinstance(self, BigQuery):  # DuckDB reads each statement once
             return parse(self, sql, **options)
         key = type(self), str(self.settings), sql, *sorted(options.items())
         if key not in parsed:
             parsed[key] = parse(self, sql, **options)
             if len(parsed) > _KEPT:
                 parsed.popitem(last=False)
-        # a copy, as who asks changes it; a template's placeholders are replaced in a copy anyway
+        # A copy, because callers change it. A template's placeholders are replaced in a copy anyway.
         return [tree if is_template or tree is None else tree.copy() for tree in parsed[key]]
 
     Dialect.parse = parse_once
 
 
 def _copy_quickly() -> None:
-    """A tree's copy is mostly one of where in the text each name stands, of comments and of types: all plain."""
+    """Copy a tree. Most of a copy consists of positions, comments and types, which are plain values."""
 
     def copy(value: Any, *memo: Any) -> Any:
         if isinstance(value, core.Expr):
@@ -88,7 +92,7 @@ def _only_with(pattern: re.Pattern[str], look: Callable[..., Any], otherwise: An
 
 
 def _only_with_views() -> None:
-    """Row policies, which nobody makes, are handed down through views."""
+    """Skip row policies, which no test uses, unless there are views."""
     rewrite = inner_query.rewrite_for_row_access
 
     def rewrite_if_views(sql: str, **named: Any) -> str:

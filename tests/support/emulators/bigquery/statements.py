@@ -1,4 +1,4 @@
-"""SQL read with sqlglot, as far as the checks need it."""
+"""Parses SQL with sqlglot, as far as the checks need it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Name = tuple[str, str, str]
 
 @lru_cache(maxsize=256)
 def parsed(sql: str) -> tuple[exp.Expr, ...]:
-    """The statements of a script. Nothing, if sqlglot can't read it: the checks leave it to the emulator then."""
+    """The statements of a script. Empty if sqlglot can't parse it, so that the emulator reports the error."""
     try:
         return tuple(statement for statement in sqlglot.parse(sql, read="bigquery") if statement is not None)
     except sqlglot.errors.SqlglotError:
@@ -21,7 +21,7 @@ def parsed(sql: str) -> tuple[exp.Expr, ...]:
 
 
 def name_of(table: exp.Table, project: str, dataset: str | None) -> Name | None:
-    """None for what isn't in a dataset: CTEs, temporary tables."""
+    """The table's name. None for CTEs and temporary tables, which have no dataset."""
     parts = [part.name for part in table.parts]
     parts = [piece for part in parts for piece in part.split(".")]
     if len(parts) == 1 and dataset:

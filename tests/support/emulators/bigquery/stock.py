@@ -1,5 +1,4 @@
-"""What must be mended in bqemulator 1.4.0 so that MDP and dbt can use it. Its private parts are changed: the version is
-pinned in requirements.in."""
+"""Corrections to bqemulator 1.4.0 that MDP and dbt need. They change private parts, so the version is pinned."""
 
 from __future__ import annotations
 
@@ -21,9 +20,9 @@ from tests.support.emulators.bigquery import numeric
 def mend() -> None:
     DuckDBEngine._load_spatial = lambda engine: None  # it would be downloaded, and MDP has no geography
     SnapshotManager.capture = lambda *_, **__: None  # a copy of the whole table after each write, for time travel
-    server.build_grpc_server = lambda context: (_NoGrpc(), 0)  # the storage API, which no client here asks
-    upload._PERMITTED_MEDIA_CONTENT_TYPES += ("*/*",)  # what google-cloud-bigquery says of a file
-    server.uvicorn.Config = partial(uvicorn.Config, timeout_keep_alive=600)  # a kept connection stays usable
+    server.build_grpc_server = lambda context: (_NoGrpc(), 0)  # the storage API, which no client here uses
+    upload._PERMITTED_MEDIA_CONTENT_TYPES += ("*/*",)  # the type that google-cloud-bigquery gives a file
+    server.uvicorn.Config = partial(uvicorn.Config, timeout_keep_alive=600)  # an idle connection stays usable
     jobs._has_not_null_constraint = ddl_result._has_not_null_constraint = _is_required
     _take_selects_in_parentheses()
     numeric.mend()
@@ -36,13 +35,13 @@ class _NoGrpc:
 
 
 def _is_required(column: exp.ColumnDef) -> bool:
-    """Compiled, sqlglot is strict about what a constraint is, and a column's options are none."""
+    """Whether a column is required. Compiled sqlglot only accepts constraints here, and options are not constraints."""
     constraints = column.args.get("constraints") or ()
     return any(isinstance(constraint.args.get("kind"), exp.NotNullColumnConstraint) for constraint in constraints)
 
 
 def _take_selects_in_parentheses() -> None:
-    """``create table t (a int64) as (select …)``, as dbt writes a model with a contract."""
+    """Support ``create table t (a int64) as (select …)``, as dbt writes a model with a contract."""
     first_select = contracts._first_select
 
     def of_unwrapped(node: Any) -> Any:

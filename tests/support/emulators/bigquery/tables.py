@@ -1,5 +1,4 @@
-"""What tables.get, insert and update say and do beyond the emulator's own: partition filters, sizes, locations, new
-columns."""
+"""The parts of tables.get, insert and update that the emulator lacks: filters, sizes, locations, new columns."""
 
 from __future__ import annotations
 
@@ -27,7 +26,7 @@ def mend(context: AppContext, sizes: Sizes) -> None:
     ) -> TableMeta:
         _refuse_lost_columns(body, existing)
         table = _with_filter(_from_rest(project, dataset, body, clock, existing), body, existing)
-        sizes.forget({(project, dataset, table.table_id)})  # one of that name may have been there
+        sizes.forget({(project, dataset, table.table_id)})  # a table with this name may have existed before
         return table
 
     stock._table_to_rest = to_rest
@@ -50,7 +49,7 @@ def _with_state(ctx: AppContext, sizes: Sizes, table: TableMeta, body: dict[str,
 
 
 def _with_filter(table: TableMeta, body: dict[str, Any], existing: TableMeta | None) -> TableMeta:
-    """``requirePartitionFilter`` is said of the table; the emulator knows it of the partitioning only."""
+    """Copy ``requirePartitionFilter`` from the table to its partitioning, where the emulator reads it."""
     if table.time_partitioning is None:
         return table
     old = existing.time_partitioning if existing else None
