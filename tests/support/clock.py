@@ -1,10 +1,11 @@
-"""The clock of the tests: in their own process, and in all Python processes that they start, it is noon (UTC) of one
-fixed day when the tests begin. So every day the tests see the same data, the same weekday and the same month.
+"""The clock of the tests: it is noon (UTC) of one fixed day when they start, also in Python processes that they start.
+
+So every day the tests see the same data, the same weekday and the same month.
 
     TEST_DATE=2028-02-29 make test    on another day
     TEST_DATE=now make test           with the machine's own clock, which Google's real services need
 
-Only what is not Python has the machine's clock: TLS, gRPC's core, PostgreSQL, file systems, and the emulators.
+Programs other than Python have the machine's clock: TLS, gRPC's core, PostgreSQL, file systems, and the emulators.
 """
 
 from __future__ import annotations

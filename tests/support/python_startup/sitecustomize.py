@@ -37,7 +37,7 @@ def shift_clock(seconds: float) -> None:
 
 
 def _use_machine_clock(channel: ModuleType) -> None:
-    """gRPC's core is below Python and has the machine's clock, so a deadline must be a time of that clock."""
+    """The core of gRPC is below Python and has the machine's clock, so a deadline must be a time of that clock."""
     from time_machine import escape_hatch
 
     def deadline(timeout: float | None) -> float | None:
