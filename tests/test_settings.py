@@ -1,4 +1,4 @@
-"""What a setting does, where it may stand, and that nothing secret shows."""
+"""Settings come from the environment and from .env, and no secret shows."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_an_env_file_that_is_not_there_or_not_text_is_named(
         loader()
 
 
-def test_a_missing_env_file_in_the_working_directory_is_no_fault() -> None:
+def test_a_missing_env_file_in_the_working_directory_is_not_a_fault() -> None:
     assert not Path(".env").exists()
     assert load_settings().target == "duckdb"
 
@@ -230,7 +230,7 @@ def test_google_cloud_needs_a_project_and_a_location(variable: str, monkeypatch:
         load_google_cloud_settings()
 
 
-def test_all_wrong_values_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_error_names_all_wrong_values(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MDP_TIMEZONE", "Mars/Base")
     monkeypatch.setenv("MDP_PARALLEL_ACCOUNTS", "0")
     with pytest.raises(SettingsError, match="(?s)MDP_TIMEZONE='Mars/Base'.*MDP_PARALLEL_ACCOUNTS='0'"):
@@ -272,7 +272,7 @@ def test_settings_can_not_be_changed_once_read() -> None:
         load_settings().timezone = "Europe/Berlin"  # type: ignore[misc]
 
 
-def test_the_environment_is_read_anew_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_read_again_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MDP_TIMEZONE", "Europe/Berlin")
     assert load_settings().timezone == "Europe/Berlin"
     monkeypatch.setenv("MDP_TIMEZONE", "Asia/Tokyo")
@@ -303,7 +303,7 @@ def test_the_examples_values_are_the_defaults(example: dict[str, str], monkeypat
     assert all(example[name] == "" for name in SECRETS)
 
 
-def test_every_setting_is_explained_or_stands_in_a_block_that_is(example: dict[str, str]) -> None:
+def test_every_setting_is_explained_or_in_an_explained_block(example: dict[str, str]) -> None:
     blocks = (PROJECT_ROOT / ".env.example").read_text(encoding="utf-8").split("\n\n")
     for block in blocks:
         lines = block.splitlines()

@@ -1,4 +1,4 @@
-"""Looking up listed accounts side by side, each failure kept to its own account."""
+"""Looks up the listed accounts in parallel. A failure concerns only its own account."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ LookUp = Callable[[str], list[PlatformAccount]]
 def look_up_accounts(
     source: str, listed: Sequence[str], look_up: LookUp, workers: int
 ) -> tuple[list[PlatformAccount], list[AccountFailure]]:
-    """The accounts behind the listed ids, in their order, each once; a direct listing wins over a manager's.
+    """The accounts behind the listed ids, in their order, each once, and the failures.
 
-    An id that fails itself but is reached through a listed manager is no failure: it goes through the
-    manager. Raises ``PlatformError`` if a look-up does and none succeeds: what some accounts get past doesn't
-    concern every account.
+    A direct listing wins over a manager's. An id that fails but is also reached through a listed manager does not count
+    as a failure: its requests go through the manager.
+
+    Raises:
+        PlatformError: A look-up raised it, and no other one succeeded.
     """
     ids = list(dict.fromkeys(listed))
     if not ids:

@@ -1,12 +1,12 @@
-"""What can go wrong at a platform, by what to do about it."""
+"""The errors of a source, by their consequence: try again, try later, one account, or every account."""
 
 from __future__ import annotations
 
-_LONGEST_PAUSE_SECONDS = 86_400.0  # no platform's limit lasts longer; a delay beyond it is a mistake of theirs
+_LONGEST_PAUSE_SECONDS = 86_400.0  # no limit lasts longer: a longer delay is a mistake of the platform
 
 
 class ConnectorError(Exception):
-    """A platform refused or failed. ``str()`` gives the platform's own words, then the remedy."""
+    """The source refused a request or failed. ``str()`` gives the source's own words, then the remedy."""
 
     def __init__(self, message: str, remedy: str = "") -> None:
         self.message = message.strip()
@@ -15,21 +15,22 @@ class ConnectorError(Exception):
 
 
 class TransientError(ConnectorError):
-    """Worth another try now: a broken stream, HTTP 5xx, throttling without a delay. Bounded tries inside the
-    connector; one that escapes has used them all up and counts against its account."""
+    """Another try may succeed now: a broken stream, HTTP 5xx, throttling without a delay.
+
+    The connector retries a limited number of times. After that, the error counts against its account.
+    """
 
 
 class QuotaError(ConnectorError):
-    """Worth another try later: the platform named a delay that is too long to sleep through. Never more than a
-    day."""
+    """Another try may succeed later: the source named a delay that is too long to wait for. At most a day."""
 
     def __init__(self, message: str, retry_after_seconds: float, remedy: str = "") -> None:
         self.retry_after_seconds = min(retry_after_seconds, _LONGEST_PAUSE_SECONDS)
-        super().__init__(message, remedy or f"the platform asks for a pause of {self.retry_after_seconds:.0f} s")
+        super().__init__(message, remedy or f"the platform requests a pause of {self.retry_after_seconds:.0f} s")
 
 
 class AccountError(ConnectorError):
-    """Concerns one account (disabled, revoked, not found); the others go on."""
+    """Concerns one account (disabled, revoked, not found). The other accounts continue."""
 
 
 class PlatformError(ConnectorError):

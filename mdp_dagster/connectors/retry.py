@@ -1,5 +1,4 @@
-"""How a connector tries again: bounded, with exponential backoff and jitter, and with the wait that a quota
-names."""
+"""The retries of a connector: a limited number, with exponential backoff and jitter, or with a quota's own delay."""
 
 from __future__ import annotations
 
@@ -20,8 +19,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """Up to ``attempts`` tries. A quota whose delay is longer than ``longest_quota_wait_seconds`` is not
-    slept through: its ``QuotaError`` goes to the caller, who can come back later."""
+    """Up to ``attempts`` tries.
+
+    The policy waits for a quota with a delay of at most ``longest_quota_wait_seconds``. With a longer delay, the caller
+    gets the ``QuotaError`` and can come back later.
+    """
 
     attempts: int = 5
     first_wait_seconds: float = 1.0
@@ -29,11 +31,9 @@ class RetryPolicy:
     longest_quota_wait_seconds: float = 60.0
 
     def run(self, call: Callable[[], T], retry_on: type[TransientError] = TransientError) -> T:
-        """The result of ``call``, tried again after a ``retry_on`` or a short quota; the last error
-        otherwise.
+        """The result of ``call``, with retries after a ``retry_on`` or a short quota. Raises the last error.
 
-        ``call`` must start anew each time: what an earlier try gathered is thrown away, so nothing comes
-        twice.
+        ``call`` must begin from the start each time, so that nothing of an earlier try is in its result.
         """
         retrying = Retrying(
             retry=retry_if_exception(lambda error: self._worth_another_try(error, retry_on)),
@@ -45,7 +45,7 @@ class RetryPolicy:
         return retrying(call)
 
     def sleeps_through(self, seconds: float) -> bool:
-        """Whether a delay that the platform names is short enough to wait for."""
+        """True for a delay that is short enough to wait for."""
         return seconds <= self.longest_quota_wait_seconds
 
     def _worth_another_try(self, error: BaseException, retry_on: type[TransientError]) -> bool:
@@ -55,7 +55,9 @@ class RetryPolicy:
 
     def _wait(self, state: RetryCallState) -> float:
         error = _error_of(state)
-        jitter = random.uniform(0, self.first_wait_seconds)  # accounts that were refused together come back apart
+        jitter = random.uniform(
+            0, self.first_wait_seconds
+        )  # accounts that were refused at the same time come back at different times
         if isinstance(error, QuotaError):
             return error.retry_after_seconds + jitter
         backoff: float = self.first_wait_seconds * 2 ** (state.attempt_number - 1)

@@ -40,7 +40,7 @@ def authenticate(metadata: Mapping[str, str], tokens: Tokens) -> None:
 
 
 def customer(world: World, customer_id: str, login_customer_id: str | None) -> Account:
-    """The account that is asked for, if the sandbox's user may ask; raises AdsError.
+    """The requested account, if the sandbox's user has access to it; otherwise raises AdsError.
 
     An account is reached directly, or through a manager that is named and reached directly.
     """

@@ -92,5 +92,5 @@ def unavailable() -> AdsError:
 
 
 def not_modelled(what: str) -> AdsError:
-    """For what the real service knows and the sandbox doesn't: said plainly, so that nobody takes it for an answer."""
+    """The error for a real feature that the sandbox lacks. Nobody should take it for the platform's answer."""
     return AdsError(grpc.StatusCode.UNIMPLEMENTED, f"The sandbox doesn't model {what}.")

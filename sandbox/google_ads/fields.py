@@ -18,7 +18,7 @@ _NO_METRICS = Metrics()
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """An account as its manager sees it: `level` is 0 for the manager itself, 1 for what stands right under it."""
+    """An account as its manager sees it: `level` is 0 for the manager itself, 1 for an account directly below it."""
 
     account: Account
     level: int
@@ -64,7 +64,7 @@ def _status(row: Row) -> str:
 
 
 def _all_conversions(metrics: Metrics) -> float:
-    # Beside the bidding goals there are calls, store visits and other actions: a fifth more. Linear: sums agree.
+    # In addition to the bidding goals there are calls, store visits and others: a fifth more. Linear: sums agree.
     return metrics.conversions * 12 / 1000
 
 

@@ -18,7 +18,7 @@ _SEGMENTS, _METRICS = "segments.", "metrics."
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What an API version knows: whether a field or a resource exists in it, and the constants of an enum field."""
+    """The content of an API version: its fields and resources, and the constants of an enum field."""
 
     has_field: Callable[[str], bool]
     has_resource: Callable[[str], bool]
@@ -93,7 +93,7 @@ def _rows(world: World, customer: Account, query: Query, today: date, span: tupl
         return _entities(world, customer, query, today)
     rows = _totals(world, customer, query, today, span, dated=dated)
     if dated and metrics:
-        # With a segment, the service leaves out rows whose selected metrics are all zero.
+        # With a segment, the service leaves out a row if all selected metrics are zero.
         return (row for row in rows if any(FIELDS[field].get(row) for field in metrics))
     return rows
 

@@ -25,7 +25,7 @@ from sandbox.certificates import write_private
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 SCOPE = "https://www.googleapis.com/auth/adwords"
 CLIENT_EMAIL = "mdp-sandbox@nordlicht-agency.iam.gserviceaccount.com"
-# google-auth names it as the audience, whatever the file's token_uri is.
+# google-auth names it as the audience, for any token_uri in the file.
 GOOGLE_AUDIENCE = "https://oauth2.googleapis.com/token"
 LIFETIME_S = 3599
 _CLOCK_SKEW_S = 300

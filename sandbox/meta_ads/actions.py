@@ -1,4 +1,4 @@
-"""Actions: how one purchase stands under several action types at once, as in Graph's `actions` and `action_values`."""
+"""Actions: one purchase is under several action types at once, as in Graph's `actions` and `action_values`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 from sandbox.rows import CampaignDay
 
-# Graph's default is a click within seven days or a view within one; the other windows exist beside it.
+# Graph's default is a click within seven days or a view within one; the other windows exist in addition.
 WINDOWS = ("1d_click", "7d_click", "28d_click", "1d_view")
 
 
 @dataclass(slots=True)
 class Activity:
-    """What a level did in a stretch of days: sums, `spend` and `values` in hundredths, `reach` before deduplication."""
+    """The sums of a level over some days: `spend` and `values` in hundredths, `reach` before deduplication."""
 
     impressions: int = 0
     clicks: int = 0
@@ -73,7 +73,7 @@ def _conversions(row: CampaignDay) -> dict[str, int]:
     count = row.metrics.conversions // 100
     match row.account.conversion:
         case "lead":
-            # A few of the leads buy something: whoever sums or guesses action types counts these instead.
+            # A few of the leads buy something: code that sums or guesses action types would count these.
             bought = row.metrics.clicks // 300
             return {
                 "lead": count,

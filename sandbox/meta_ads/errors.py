@@ -128,5 +128,5 @@ def history_exceeded() -> GraphError:
 
 
 def not_modelled(what: str) -> GraphError:
-    """For what Graph knows and the sandbox doesn't: said plainly, so that nobody takes it for an answer."""
+    """The error for a real feature that the sandbox lacks. Nobody should take it for the platform's answer."""
     return GraphError(100, f"The sandbox doesn't model {what}.", status=501, type="SandboxException")

@@ -28,7 +28,7 @@ _REFUSALS = ("expired_token", "sunset_version", "disabled_account", "throttle", 
 
 @dataclass(slots=True)
 class _Target:
-    """What a request is about; `method` is its name in the request log."""
+    """The object of a request; `method` is its name in the request log."""
 
     method: str
     version: int

@@ -192,7 +192,7 @@ def _cost_per_action(insight: Insight) -> list[dict[str, str]] | None:
     return rows or None
 
 
-# What a field's value is; None leaves it out of the row.
+# The value of each field; None leaves it out of the row.
 FIELDS: dict[str, Callable[[Insight], Any]] = {
     "account_id": lambda i: i.account.id,
     "account_name": lambda i: i.account.name,

@@ -1,4 +1,4 @@
-"""Ad accounts and campaigns as Graph shows them: an object of the fields that were asked for."""
+"""Ad accounts and campaigns as Graph shows them: an object of the requested fields."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def campaign_node(world: World, account: Account, campaign: Campaign, fields: Se
 def campaigns(
     world: World, account: Account, fields: Sequence[str], statuses: Sequence[str], filters: Sequence[Filter]
 ) -> list[dict[str, Any]]:
-    """The account's campaigns. Archived and deleted ones only if their status is asked for."""
+    """The account's campaigns. Archived and deleted ones only if their status is requested."""
     today = world.local_today(account)
     wanted = set(statuses)
     for one in filters:

@@ -25,7 +25,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class InsightsRequest:
-    """What an insights request asks for. `since` and `until` are both inclusive, in the account's time zone.
+    """The parameters of an insights request. `since` and `until` are both inclusive, in the account's time zone.
 
     `increment` is a number of days, `monthly` or `all_days`.
     """

@@ -1,4 +1,4 @@
-"""What people get who write a clients file: their clients, or the line that is wrong and what to write instead."""
+"""A clients file gives clients, or one error for each fault with its line and the remedy."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def faults(file: Path, text: str | bytes) -> list[tuple[int, str]]:
     return found
 
 
-def test_a_good_file_says_whose_accounts_they_are(file: Path) -> None:
+def test_a_good_file_gives_the_accounts_of_each_client(file: Path) -> None:
     clients = load(file, GOOD)
     assert clients.listed("google_ads") == ["1234567890", "2234567890"]
     assert clients.listed("meta_ads") == ["301400000000101", "301400000000102"]
@@ -103,7 +103,7 @@ def test_a_file_may_be_a_bare_list_with_a_byte_order_mark_and_windows_line_ends(
 
 @pytest.mark.parametrize("written", ["0123456701", "0o17", "12_34", "0x1F", "1e5", "12:30:45", "190:20:30", "1.5"])
 def test_an_id_stays_as_written_or_is_refused_and_never_becomes_another_number(file: Path, written: str) -> None:
-    """What YAML would read as octal, sexagesimal, hexadecimal or floating point."""
+    """YAML would read these as octal, sexagesimal, hexadecimal or floating-point numbers."""
     text = with_line(7, f"        - {written}")
     if written.isdigit():
         assert load(file, text).listed("google_ads")[0] == written
@@ -192,7 +192,7 @@ FAULTS = {
     "a decimal comma": (with_line(13, "      cpa: 7,5"), 13, "write a number"),
     "a target of zero": (with_line(13, "      cpa: 0"), 13, "greater than 0"),
     "a negative target": (with_line(12, "      ctr: -0.1"), 12, "greater than or equal to 0"),
-    "a target that is no number": (with_line(13, "      cpa: .nan"), 13, "targets.cpa"),
+    "a target that is not a number": (with_line(13, "      cpa: .nan"), 13, "targets.cpa"),
     "a target without bound": (with_line(13, "      cpa: inf"), 13, "finite"),
     "a target as a list": (with_line(13, "      cpa: [7]"), 13, "targets.cpa"),
     "a fraction of a click": (with_line(13, "      min_clicks: 1.5"), 13, "write a whole number"),
@@ -241,7 +241,7 @@ def test_a_fault_names_its_line_and_the_remedy(file: Path, fault: str) -> None:
     assert any(at == line and word in what for at, what in found), found
 
 
-def test_all_faults_are_told_at_once(file: Path) -> None:
+def test_one_error_names_all_faults(file: Path) -> None:
     text = GOOD.replace("name: Acme", "nmae: Acme").replace("ctr: 0.03", "ctr: much").replace("usd", "dollars")
     assert [line for line, _ in faults(file, text)] == [2, 3, 12, 18]
 
@@ -252,13 +252,13 @@ def test_targets_under_their_other_name_are_found_on_their_line(file: Path) -> N
     assert faults(file, text.replace("        meta_ads: {cpa", "        tiktok: {cpa"))[0][0] == 15
 
 
-def test_a_missing_file_says_what_to_copy_and_where_to_name_it(file: Path) -> None:
+def test_the_error_for_a_missing_file_names_the_remedy(file: Path) -> None:
     with pytest.raises(ClientsFileError, match=rf"{re.escape(str(file))}: .*no such file → copy .*MDP_CLIENTS_FILE"):
         load_clients(file, SOURCES)
 
 
 @pytest.mark.parametrize("inside", ["", "below"])
-def test_a_path_that_is_no_file_is_named(file: Path, inside: str) -> None:
+def test_a_path_that_is_not_a_file_is_named(file: Path, inside: str) -> None:
     """A folder, and a path below a file: both fail for root too."""
     if inside:
         file.write_text(GOOD)

@@ -1,4 +1,4 @@
-"""Whatever stands in the clients file: its clients, or one error that names file, line and remedy."""
+"""Any content of a clients file gives its clients, or one error that names file, line and remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets stay out of text, whatever form they stand in."""
+"""Secrets stay out of text, in any form."""
 
 from __future__ import annotations
 

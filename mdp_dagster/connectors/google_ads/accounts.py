@@ -1,4 +1,4 @@
-"""From a listed customer id to the accounts that can be pulled: itself, or a manager's clients."""
+"""The accounts behind a listed customer id: the account itself, or a manager's clients."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _clients_of(manager_id: str, clients: dict[str, Any]) -> list[PlatformAccoun
 
 def _without_clients(manager_id: str) -> AccountError:
     return AccountError(
-        f"Google Ads manager account {manager_id} has no client account that can be pulled",
+        f"Google Ads manager account {manager_id} has no client account that can be extracted",
         "link client accounts to it, or take it out of the clients file (config/clients.yaml)",
     )
 
@@ -78,7 +78,7 @@ def _plain_account(listed_id: str, query: Query, refused: AccountError | None) -
     rows = query(listed_id, CUSTOMER)
     if not rows:
         raise refused or AccountError(
-            f"Google Ads knows no account {listed_id}",
+            f"Google Ads has no account {listed_id}",
             "check the account id in the clients file (config/clients.yaml)",
         )
     customer = rows[0].customer

@@ -54,17 +54,22 @@ class GoogleAdsClients:
         text = re.sub(r"[\s-]", "", self._settings.login_customer_id or "")
         if text and not (text.isascii() and text.isdigit()):
             raise PlatformError(
-                f"GOOGLE_ADS_LOGIN_CUSTOMER_ID={self._settings.login_customer_id} is no customer id",
+                f"GOOGLE_ADS_LOGIN_CUSTOMER_ID={self._settings.login_customer_id} is not a valid customer id",
                 "write the manager account's ten digits, as in 1234567890",
             )
         return text
 
     def stream(self, customer_id: str, query: str, *, timeout_seconds: float, manager_id: str = "") -> Iterator[Answer]:
-        """The answer, by streamed message.
+        """The answer, message by message. A stream can break after many good messages: then the whole answer is void.
 
-        ``timeout_seconds`` bounds the whole stream. ``manager_id``: the manager to go through, unless the
-        settings name one. A stream can break after many good messages: it then raises, and the caller throws
-        away what it has. Raises a ``ConnectorError`` of any kind.
+        Args:
+            customer_id: The account.
+            query: The query in GAQL.
+            timeout_seconds: The limit for the whole stream.
+            manager_id: The manager for the request, unless the settings name one.
+
+        Raises:
+            ConnectorError: Of any kind.
         """
         check_account_id(SOURCE.account_id, "Google Ads account", customer_id)
         stream = self._stream(self.login_customer_id or manager_id)
@@ -79,8 +84,8 @@ class GoogleAdsClients:
             kind = type(error).__name__
             if call is not None:
                 refusal = refusal_of(call, stream.version)
-        # Outside the handler, so that the SDK's exception, which holds the request, isn't chained to ours.
-        if refusal is None:  # not in its own words: they repeat the headers
+        # Outside the handler: the SDK's exception holds the request, and must not be chained to this one.
+        if refusal is None:  # without the SDK's words: they repeat the headers
             raise PlatformError(f"Google Ads account {customer_id}: the request can't be made ({kind})", _CHECK_HEADERS)
         raise classify(replace(refusal, message=self._redact(refusal.message)), customer_id, stream.version)
 
@@ -97,8 +102,7 @@ class GoogleAdsClients:
 
         from mdp_dagster.connectors.google_ads.search_stream import SearchStream
 
-        # The SDK writes a warning per failed request, also for those that are tried again, and copies answers
-        # to do so.
+        # The SDK logs a warning for each failed request, also before a retry, and copies answers for it.
         sdk_logger = logging.getLogger("google.ads.googleads.client")
         if sdk_logger.level == logging.NOTSET:
             sdk_logger.setLevel(logging.ERROR)
@@ -109,7 +113,7 @@ class GoogleAdsClients:
             endpoint=endpoint(settings.endpoint),
             login_customer_id=login_customer_id or None,
             http_proxy=settings.http_proxy,
-            use_proto_plus=True,  # passes answers on as they are
+            use_proto_plus=True,  # returns answers unchanged
         )
         return SearchStream(client)
 
@@ -134,14 +138,14 @@ class GoogleAdsClients:
                 self._redact(f"Google refused the credentials ({source}): {error}"),
                 f"check or renew {source}",
             )
-        except (ValueError, OSError) as error:  # a private key that isn't one, a file that has just gone
+        except (ValueError, OSError) as error:  # an invalid private key, or a file that was just removed
             failure = PlatformError(
                 self._redact(f"the credentials can't be used ({source}): {error}"), f"check {source}"
             )
         raise failure
 
     def _credentials_config(self) -> dict[str, Any]:
-        """What google-ads' ``oauth2.get_credentials`` needs; it takes the first of these that is complete."""
+        """The configuration for google-ads' ``oauth2.get_credentials``: of the first credentials that are complete."""
         settings = self._settings
         if settings.use_application_default_credentials:
             return {"use_application_default_credentials": True}
@@ -168,7 +172,7 @@ class GoogleAdsClients:
         path = self._settings.json_key_file_path
         assert path is not None
         place = f"GOOGLE_ADS_JSON_KEY_FILE_PATH={path}"
-        remedy = "let it name a service account's JSON key file"
+        remedy = "set it to the path of a service account's JSON key file"
         failure: PlatformError
         try:
             key = json.loads(path.read_text(encoding="utf-8"))
@@ -193,7 +197,7 @@ def _secret(value: SecretStr | None) -> str:
 
 
 def endpoint(setting: str | None) -> str | None:
-    """``GOOGLE_ADS_ENDPOINT`` as gRPC wants it: host, or host and port (default 443)."""
+    """``GOOGLE_ADS_ENDPOINT`` in gRPC's form: host, or host and port (default 443)."""
     if not setting:
         return None
     return re.sub(r"^[a-zA-Z][a-zA-Z0-9+.-]*://", "", setting.strip()).split("/", 1)[0] or None

@@ -1,4 +1,4 @@
-"""What Google Ads' refusals mean: try again, later, this account, or everything.
+"""The errors for Google Ads' refusals: try again, try later, one account, or every account.
 
 ``except GoogleAdsException`` isn't enough: RESOURCE_EXHAUSTED and INTERNAL arrive as ``google.api_core``
 exceptions even when they carry a ``GoogleAdsFailure``. So every kind of exception is first read into a
@@ -45,7 +45,7 @@ _GIVE_ACCESS = (
     "give the credentials' user access to the account; if it is reached through a manager account, "
     "set GOOGLE_ADS_LOGIN_CUSTOMER_ID to the manager or list the manager in the clients file"
 )
-# Of this account only; the remedy for each.
+# Refusals of one account, with the remedy for each.
 _ACCOUNT = {
     "authentication_error.CUSTOMER_NOT_FOUND": _CHECK_ID,
     "authentication_error.CLIENT_CUSTOMER_ID_INVALID": _CHECK_ID,
@@ -66,7 +66,7 @@ _DEVELOPER_TOKEN = (
 _UPGRADE = "upgrade the google-ads package: its default API version must be one that is served"
 _LOGIN_CUSTOMER = "set GOOGLE_ADS_LOGIN_CUSTOMER_ID to the manager account's ten digits"
 _UNSUPPORTED_VERSION = "request_error.UNSUPPORTED_VERSION"
-# Of everything. So are all other authentication errors.
+# Refusals of every account, as all other authentication errors are.
 _PLATFORM = {
     "authentication_error.DEVELOPER_TOKEN_INVALID": _DEVELOPER_TOKEN,
     "authentication_error.ORGANIZATION_NOT_ASSOCIATED_WITH_DEVELOPER_TOKEN": _DEVELOPER_TOKEN,
@@ -86,7 +86,7 @@ _PLATFORM = {
 
 @dataclass(frozen=True)
 class Refusal:
-    """A failed call: gRPC's status and words, and what the ``GoogleAdsFailure`` says, if there is one."""
+    """A failed call: gRPC's status and message, and the content of the ``GoogleAdsFailure`` if there is one."""
 
     status: str
     message: str
@@ -95,17 +95,17 @@ class Refusal:
     retry_delay_seconds: float = 0.0
 
     def words(self, account_id: str) -> str:
-        """The platform's own words, with what its support asks for."""
+        """The platform's own words, with the request id that its support needs."""
         reason = ", ".join((self.status, *self.codes))
         request = f", request id {self.request_id}" if self.request_id else ""
         return f"Google Ads account {account_id}: {self.message or 'no message'} ({reason}{request})"
 
 
 def classify(refusal: Refusal, account_id: str, api_version: str) -> ConnectorError:
-    """The error to raise for a refusal. What isn't known to concern more is taken to concern this account."""
+    """The error to raise for a refusal. An unknown refusal concerns one account."""
     words, status, codes = refusal.words(account_id), refusal.status, refusal.codes
     if status == "UNIMPLEMENTED" or _UNSUPPORTED_VERSION in codes:
-        return PlatformError(f"Google Ads API {api_version} isn't served any more. {words}", _UPGRADE)
+        return PlatformError(f"Google Ads API {api_version} is no longer served. {words}", _UPGRADE)
     for code in codes:
         if code in _PLATFORM:
             return PlatformError(words, _PLATFORM[code])

@@ -18,7 +18,7 @@ from mdp_dagster.connectors.google_ads.errors import Refusal
 
 CALL_ERRORS = (GoogleAdsException, GoogleAPICallError, grpc.RpcError)
 
-# What google-api-core raises of a trailer that is no google.rpc.Status, and gRPC of a header that it can't send.
+# google-api-core raises these for a trailer that is not a google.rpc.Status, gRPC for a header that it can't send.
 STUMBLES = (DecodeError, ValueError, TypeError)
 
 _FAILURE_KEY = re.compile(r"google\.ads\.googleads\.v\d+\.errors\.googleadsfailure-bin")
@@ -30,13 +30,13 @@ def call_error(error: Exception) -> Exception | None:
 
 
 def api_version(service: Any) -> str:
-    """The API version that a service speaks, as in ``v26``."""
+    """The API version of a service, as in ``v26``."""
     found = re.search(r"\.(v\d+)\.", type(service).__module__)
     return found.group(1) if found else ""
 
 
 def refusal_of(error: Exception, version: str) -> Refusal:
-    """What a failed call says."""
+    """The content of a failed call."""
     failure_type = _failure_type(version)
     call = error.error if isinstance(error, GoogleAdsException) else getattr(error, "response", None) or error
     metadata = list(_trailing_metadata(call))
@@ -75,7 +75,7 @@ def _trailing_metadata(call: Any) -> Iterable[tuple[str, Any]]:
 
 
 def _failures(metadata: list[tuple[str, Any]], failure_type: Any) -> Iterator[Any]:
-    """Google Ads' own trailer, of whichever version, then the general one that may hold the same message."""
+    """Google Ads' own trailer, of any version, then the general one, which may contain the same message."""
     for key, value in metadata:
         try:
             if _FAILURE_KEY.fullmatch(key):

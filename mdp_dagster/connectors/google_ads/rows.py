@@ -26,9 +26,11 @@ _PACKAGE = "mdp"
 
 
 class RowGatherer:
-    """Gathers the rows of one try. What is missing in a row arrives as protobuf's default: in the key and in
-    text that means null here, so that ingest judges it; in metrics it is 0, as every reader of the API has
-    it."""
+    """Gathers the rows of one try.
+
+    A missing value arrives as protobuf's default. In the key and in text it becomes null, which ingest checks. In
+    metrics it stays 0.
+    """
 
     def __init__(self, report: Report, batch_rows: int = ROWS_PER_BATCH) -> None:
         self._report = report
@@ -40,7 +42,7 @@ class RowGatherer:
         read = _reader(self._report, answer.type.DESCRIPTOR)
         try:
             batch = read(answer.payload)
-        except Exception as error:  # ptars has no type of its own for bytes that are no such message
+        except Exception as error:  # ptars has no error class for bytes that are not such a message
             words = str(error)
         else:
             self._batches.append(batch)
@@ -48,7 +50,7 @@ class RowGatherer:
         raise TransientError(f"an answer of Google Ads can't be read: {words}")
 
     def batches(self) -> list[pa.RecordBatch]:
-        """Everything gathered."""
+        """All gathered rows."""
         whole = pa.Table.from_batches(self._batches, self._report.schema)
         return [batch for batch in whole.combine_chunks().to_batches(self._batch_rows) if batch.num_rows]
 

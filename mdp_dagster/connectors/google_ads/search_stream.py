@@ -1,7 +1,7 @@
-"""The streamed search, over the SDK's own channel, with each answer as the bytes that came. Imports the SDK.
+"""The streamed search over the SDK's channel, with each answer as the received bytes. Imports the SDK.
 
-The SDK's own method makes a Python object of every answer first, which costs more than all that MDP does with it.
-Credentials, headers and errors are the SDK's: its channel has them.
+The SDK's own method makes a Python object of every answer, which costs more than all that MDP does with it.
+Credentials, headers and errors come from the SDK, because its channel has them.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class SearchStream:
         self._call = wrap_method(call, client_info=ClientInfo(client_library_version=version("google-ads")))
 
     def __call__(self, customer_id: str, query: str, timeout_seconds: float) -> Iterator[Answer]:
-        """Raises what the SDK raises: ``refusals.CALL_ERRORS``."""
+        """The answers. Raises the SDK's own errors: ``refusals.CALL_ERRORS``."""
         request = self._request(customer_id=customer_id, query=query)
         metadata = (to_grpc_metadata((("customer_id", customer_id),)),)
         answers = self._call(request, timeout=timeout_seconds, metadata=metadata)
@@ -57,4 +57,4 @@ class SearchStream:
             for payload in answers:
                 yield Answer(payload, self._answer)
         finally:
-            answers.cancel()  # of a stream that nobody reads to its end: left to itself, it keeps its call open
+            answers.cancel()  # a stream that is not read to its end would keep its call open

@@ -1,8 +1,8 @@
-"""Asynchronous report runs, for pulls that a single request can't answer in time.
+"""Asynchronous report runs, for extracts that a single request can't answer in time.
 
 POST the insights request, poll the run's ``async_status``, read its result like any edge. A run can fail, be
-skipped, or hang for an hour; starting it again and again ends in throttling (airbyte #8282). So runs and time
-are bounded, and what remains is to pull in smaller windows (``AsyncRunError``).
+skipped, or hang for an hour. Starting it too often ends in throttling (airbyte #8282). So runs and time are limited,
+and after that the window is read in smaller chunks (``AsyncRunError``).
 https://developers.facebook.com/docs/marketing-api/insights/best-practices/#asynchronous
 """
 
@@ -24,13 +24,15 @@ _FAILED = ("Job Failed", "Job Skipped")
 
 
 class AsyncRunError(ConnectorError):
-    """The report can't be had through a run."""
+    """No report run gave the report."""
 
 
 @dataclass(frozen=True)
 class AsyncPolicy:
-    """When to start a run, and how long to wait for it. ``above_rows``: days times campaigns; many have no
-    rows."""
+    """When to start a run, and how long to wait for it.
+
+    ``above_rows`` is a number of days times a number of campaigns; many of these have no rows.
+    """
 
     above_rows: int = 50_000
     runs: int = 2
@@ -42,8 +44,11 @@ class AsyncPolicy:
 def start_and_wait(
     client: MetaAdsClient, policy: AsyncPolicy, path: tuple[str, ...], params: dict[str, Any], subject: str
 ) -> str:
-    """The id of a completed run. Raises ``AsyncRunError``; ``QuotaError`` and ``PlatformError`` as any
-    request does."""
+    """The id of a completed run.
+
+    Raises:
+        AsyncRunError: No run completed. (``QuotaError`` and ``PlatformError`` come from the requests.)
+    """
     for attempt in range(1, policy.runs + 1):
         run_id, status = "", "refused"
         try:
@@ -70,7 +75,7 @@ def _start(client: MetaAdsClient, path: tuple[str, ...], params: dict[str, Any],
 
 
 def _wait(client: MetaAdsClient, policy: AsyncPolicy, run_id: str, subject: str) -> str:
-    """The run's last status: completed, failed, or whatever it was when the time was up."""
+    """The run's last status: completed, failed, or the one at the end of the time limit."""
     deadline = time.monotonic() + policy.longest_run_seconds
     pause = policy.first_poll_seconds
     while True:

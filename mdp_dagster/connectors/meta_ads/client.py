@@ -1,7 +1,7 @@
-"""Meta's Graph API over facebook-business: one request, judged and tried again, and the pages of an edge.
+"""Meta's Graph API over facebook-business: one request with its retries, and the pages of an edge.
 
-The SDK's ``Cursor`` ends early, in silence, at an empty page that has a next one; ``FacebookAdsApi.init``
-replaces ``sys.excepthook`` and sets no timeout. So neither is used: pages are followed here, on ``api.call``.
+The SDK's ``Cursor`` ends at an empty page that has a next one, without an error. ``FacebookAdsApi.init`` replaces
+``sys.excepthook`` and sets no timeout. So MDP uses neither, and follows the pages itself with ``api.call``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _CONNECT_TIMEOUT_SECONDS = 10.0
 _OK = 200
 _EMPTY_PAGES_IN_A_ROW = 1_000
 _MOST_PAGES = 50_000
-# Of the address of a next page: secrets, and what would make another request of it.
+# Parameters in the address of a next page that are secrets, or would change the request.
 _NOT_FOLLOWED = ("access_token", "appsecret_proof", "method")
 
 
@@ -43,10 +43,9 @@ class Answer:
 
 
 class MetaAdsClient:
-    """The Graph API for one set of settings. Makes no request before ``get``, ``post`` or ``pages`` is
-    called.
+    """The Graph API for one set of settings. The first request is that of ``get``, ``post`` or ``pages``.
 
-    Each thread has its own SDK session: ``requests.Session`` isn't made to be shared.
+    Each thread has its own SDK session: threads must not share a ``requests.Session``.
     """
 
     def __init__(
@@ -59,16 +58,17 @@ class MetaAdsClient:
         self._thread = threading.local()
 
     def get(self, path: tuple[str, ...], params: dict[str, Any], subject: str) -> Answer:
-        """``subject`` begins the message of an error: what was asked for."""
+        """The answer to a GET request. ``subject``, the account, begins the message of an error."""
         return self._retry.run(lambda: self._call("GET", path, params, subject))
 
     def post(self, path: tuple[str, ...], params: dict[str, Any], subject: str) -> Answer:
         return self._retry.run(lambda: self._call("POST", path, params, subject))
 
     def pages(self, path: tuple[str, ...], params: dict[str, Any], subject: str) -> Iterator[list[Any]]:
-        """The ``data`` of each page of an edge, to the last one. A page that fails is asked for again.
+        """The ``data`` of each page of an edge, to the last one. A page that fails is requested again.
 
-        Raises ``BrokenPagingError`` if the pages lead nowhere; what was read until then is worth nothing.
+        Raises:
+            BrokenPagingError: The pages don't come to an end. The rows so far are void.
         """
         step: dict[str, str] | None = {}
         seen: set[str] = set()
@@ -106,8 +106,7 @@ class MetaAdsClient:
         return self._retry.run(call)
 
     def _call(self, method: str, path: tuple[str, ...], params: dict[str, Any], subject: str) -> Answer:
-        """One request. Raises a ``ConnectorError`` of any kind, without secrets and without the SDK's
-        exception."""
+        """One request. Raises a ``ConnectorError`` of any kind, without secrets and without the SDK's exception."""
         import requests
 
         api = self._api()
@@ -118,11 +117,11 @@ class MetaAdsClient:
         except requests.RequestException as error:
             failure = _unreachable(error, f"{subject}: {self._redact(error)}")
         except Exception as error:
-            # Of any type, as the SDK trips over bodies that it doesn't expect. If there is an answer, it is judged.
+            # The SDK fails with any type of exception on unexpected bodies. An answer that arrived is judged below.
             if self._thread.response is None:
                 words = f"{subject}: the request can't be made: {self._redact(error)}"
                 failure = PlatformError(words, "check META_GRAPH_URL and META_API_VERSION")
-        # Outside the handlers, so that the SDK's exception, which holds the token, isn't chained to ours.
+        # Outside the handlers: the SDK's exception holds the token, and must not be chained to this one.
         response, self._thread.response = self._thread.response, None
         if failure is not None or response is None:
             raise failure or TransientError(f"{subject}: no answer")
@@ -148,15 +147,17 @@ class MetaAdsClient:
         session = FacebookSession(self._settings.app_id, secret, token, timeout=self._timeout)
         session.GRAPH = graph_url
         session.requests.hooks["response"].append(self._keep)
-        session.requests.max_redirects = 0  # of a POST, another address would be sent the token
+        session.requests.max_redirects = 0  # a redirected POST would send the token to another address
         version = self._settings.api_version
         return FacebookAdsApi(session, api_version=f"v{version.lstrip('v')}" if version else None)
 
     def _keep(self, response: Any, *_: Any, **__: Any) -> Any:
-        """Keep the answer. The SDK, which would parse it only to look for an error, gets one without a body: a large
-        page takes longer to parse than to receive, and it is judged here in any case."""
-        received = response.content  # now: one that breaks off is no answer
-        response.encoding = "utf-8"  # JSON is; a missing charset would be guessed, slowly
+        """Keeps the answer, and gives the SDK one without a body.
+
+        The SDK would only look for an error in it. Parsing a large page takes longer than receiving it.
+        """
+        received = response.content  # read it now: an answer that breaks off is not one
+        response.encoding = "utf-8"  # JSON is UTF-8; guessing a missing charset is slow
         self._thread.response = response
         return _without_body(response) if received and response.status_code == _OK else response
 
@@ -171,13 +172,13 @@ class MetaAdsClient:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise PlatformError(
-                f"META_GRAPH_URL={self._redact(url)} is no address",
-                "write it as in https://graph.facebook.com",
+                f"META_GRAPH_URL={self._redact(url)} is not a valid address",
+                "use one such as https://graph.facebook.com",
             )
         return url
 
     def _pause(self, usage: Usage, subject: str) -> float:
-        """Before another request: wait while a rate limit is nearly used up. The seconds waited."""
+        """Waits before the next request if a rate limit is nearly used up, and returns the seconds."""
         if usage.percent <= FULL_PERCENT:
             return 0.0
         seconds = usage.regain_seconds or self._pause_seconds
@@ -202,10 +203,10 @@ def _without_body(response: Any) -> Any:
 
 
 def next_step(paging: Any, params: dict[str, Any], subject: str) -> dict[str, str] | None:
-    """What to add to the request for the next page; None after the last one.
+    """The parameters to add for the next page; None after the last one.
 
-    ``cursors.after`` is there on the last page too: only ``next`` says that there is another. Its address
-    isn't followed, as it names another host and the token; its parameters are.
+    The last page has ``cursors.after`` too: only ``next`` shows that there is another page. MDP uses the parameters of
+    that address, not the address itself, because it contains a host and the token.
     """
     if not isinstance(paging, dict) or not paging.get("next"):
         return None
@@ -216,12 +217,12 @@ def next_step(paging: Any, params: dict[str, Any], subject: str) -> dict[str, st
     if after:
         step["after"] = str(after)
     if not step:
-        raise TransientError(f"{subject}: there is a next page, but nothing says how to ask for it")
+        raise TransientError(f"{subject}: there is a next page, but no parameters to request it")
     return step
 
 
 def _unreachable(error: Exception, words: str) -> ConnectorError:
-    """Requests' own failures; some of these no other try can mend."""
+    """The error for a failure in requests. Another try does not help against some of them."""
     name = type(error).__name__
     if "CERTIFICATE_VERIFY_FAILED" in words:
         return PlatformError(words, "check META_GRAPH_URL, and REQUESTS_CA_BUNDLE if its certificate is a private one")

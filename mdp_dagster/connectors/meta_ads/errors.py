@@ -1,7 +1,7 @@
-"""What Meta's answers mean: rows, try again, later, this account, or everything.
+"""The errors for Meta's refusals: try again, try later, one account, or every account.
 
-The SDK isn't asked: it takes an HTML 502 for a success and raises ``TypeError`` on some bodies. Judged are
-the HTTP status and the body. Error codes: https://developers.facebook.com/docs/marketing-api/error-reference.
+The HTTP status and the body decide, not the SDK: it accepts an HTML 502 as a success, and raises ``TypeError`` for some
+bodies. Error codes: https://developers.facebook.com/docs/marketing-api/error-reference.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TOO_MUCH_DATA_SUBCODES = {1487534}
 
 _CODES = {"type": "type", "code": "code", "error_subcode": "subcode", "fbtrace_id": "fbtrace_id"}
 
-# Meta's answers are six levels deep. What is much deeper can be read, but neither printed nor written again.
+# Meta's answers are six levels deep. Python can parse a much deeper one, but not print or write it.
 _MOST_LEVELS = 50
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -42,16 +42,18 @@ _CHECK_ID = "check the account id in the clients file (config/clients.yaml), and
 
 
 class TooMuchDataError(AccountError):
-    """The request asks for more than the platform can answer at once: ask for less."""
+    """The platform can't answer so much at once. A smaller request may succeed."""
 
 
 class BrokenPagingError(TransientError):
-    """The pages lead nowhere: they must be read again from the first one."""
+    """The pages don't come to an end. They must be read again from the first one."""
 
 
 def parse_object(body: str) -> dict[str, Any] | None:
-    """A JSON object, with its numbers as text; None if the body is anything else, or deeper than any answer of
-    Meta's. Half a surrogate pair, which JSON can hold and UTF-8 can't, is a question mark."""
+    """A JSON object with its numbers as text; None for any other body, or one that is too deep.
+
+    Half a surrogate pair, which JSON allows and UTF-8 does not, becomes a question mark.
+    """
     value = _parse(body)
     return value if isinstance(value, dict) else None
 
@@ -70,8 +72,11 @@ def _parse(body: str) -> Any:
 
 
 def _is_shallow(body: str, value: Any) -> bool:
-    """By the body's brackets alone, innermost first: a page has thousands of objects, and this is one in a hundred of
-    what parsing it costs. Brackets in texts needn't close; then each object is looked at."""
+    """True for a body with few levels.
+
+    Removing pairs of brackets, the innermost first, costs a hundredth of parsing the body. Brackets in texts may not
+    be in pairs; then each object is checked.
+    """
     brackets = body.encode("utf-8", "replace").translate(None, _NO_BRACKETS)
     for _ in range(_MOST_LEVELS):
         if not brackets:
@@ -91,11 +96,15 @@ def _has_few_levels(value: Any) -> bool:
 
 
 def refusal(status: int, body: str, usage: Usage, subject: str, redact: Callable[[str], str] = str) -> ConnectorError:
-    """The error to raise for an answer that isn't a JSON object without an ``error`` and with a status below
-    400.
+    """The error to raise for an answer with a status of 400 or more, with an ``error``, or without a JSON object.
 
-    ``subject`` begins the message: what was asked for. ``redact`` takes secrets out of the platform's words: once
-    they are read, as JSON can write a letter in several ways.
+    Args:
+        status: The HTTP status.
+        body: The answer's body.
+        usage: The state of the rate limits.
+        subject: The beginning of the message: the account.
+        redact: Removes secrets from the platform's words. It runs after parsing: JSON can write a letter in several
+            ways.
     """
     answer = _parse(body)
     error = answer.get("error") if isinstance(answer, dict) else None
@@ -105,14 +114,13 @@ def refusal(status: int, body: str, usage: Usage, subject: str, redact: Callable
     excerpt = _excerpt(redact(body if answer is None else json.dumps(answer, ensure_ascii=False)))
     if status >= 400:
         return _without_error(status, usage, f"{subject}: HTTP {status}: {excerpt}")
-    return TransientError(f"{subject}: the answer is no JSON object: {excerpt}")
+    return TransientError(f"{subject}: the answer is not a JSON object: {excerpt}")
 
 
 def classify(
     status: int, error: dict[str, Any], usage: Usage, subject: str, redact: Callable[[str], str] = str
 ) -> ConnectorError:
-    """The error to raise for Meta's ``error`` object. What isn't known to concern more concerns this
-    account."""
+    """The error to raise for Meta's ``error`` object. An unknown error concerns one account."""
     code, subcode = _int(error.get("code")), _int(error.get("error_subcode"))
     words = f"{subject}: {_words(status, error, redact)}"
     message = words.lower()
@@ -157,8 +165,7 @@ def _throttled(words: str, usage: Usage) -> ConnectorError:
 
 
 def _words(status: int, error: dict[str, Any], redact: Callable[[str], str]) -> str:
-    """The platform's own words: the message, the text meant for users, the codes, and what its support asks
-    for."""
+    """The platform's own words: the message, the text for users, the codes, and the trace id for its support."""
     texts = [str(error[key]) for key in ("message", "error_user_title", "error_user_msg") if error.get(key)]
     codes = [f"{name} {error[key]}" for key, name in _CODES.items() if error.get(key)]
     message = redact("; ".join(dict.fromkeys(texts)))[:_LONGEST_WORDS] or "no message"

@@ -1,4 +1,4 @@
-"""Reading one report of one account: page by page, through a report run, or in smaller pieces."""
+"""Reads one report of one account: page by page, through a report run, or in smaller chunks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DAYS_PER_REQUEST = 31
 
 
 class InsightsReader:
-    """Insights of one account. Whatever breaks off is read again from its first page."""
+    """Insights of one account. A listing that breaks off is read again from its first page."""
 
     def __init__(
         self,
@@ -51,26 +51,25 @@ class InsightsReader:
             except (AsyncRunError, AccountError, TransientError) as error:
                 logger.warning("%s; reading %s page by page instead", error.message, window)
         days = len(window) if self._report.name == ACCOUNT_DAILY.name else DAYS_PER_REQUEST
-        return [batch for chunk in window.chunks(days) for batch in self._in_pieces(chunk, PAGE_ROWS)]
+        return [batch for chunk in window.chunks(days) for batch in self._in_chunks(chunk, PAGE_ROWS)]
 
     def _through_a_run(self, window: DateWindow, policy: AsyncPolicy) -> list[pa.RecordBatch]:
         params = insights_params(self._report, window)
         run_id = start_and_wait(self._client, policy, self._path, params, self._subject)
         return self._pages((run_id, "insights"), {"limit": PAGE_ROWS})
 
-    def _in_pieces(self, window: DateWindow, page_rows: int) -> list[pa.RecordBatch]:
-        """The window's rows; its halves' if the platform asks for less data, and of a single day, in smaller
-        pages."""
+    def _in_chunks(self, window: DateWindow, page_rows: int) -> list[pa.RecordBatch]:
+        """The window's rows. Halves the window, then the page, if the platform requires a smaller request."""
         try:
             return self._pages(self._path, {**insights_params(self._report, window), "limit": page_rows})
         except TooMuchDataError as error:
             if len(window) == 1 and page_rows <= _SMALLEST_PAGE_ROWS:
                 raise
-            logger.info("%s: asking for less than %s in pages of %d", error.message, window, page_rows)
+            logger.info("%s: requesting less than %s in pages of %d", error.message, window, page_rows)
         if len(window) == 1:
-            return self._in_pieces(window, max(page_rows // 4, _SMALLEST_PAGE_ROWS))
+            return self._in_chunks(window, max(page_rows // 4, _SMALLEST_PAGE_ROWS))
         halves = window.chunks((len(window) + 1) // 2)
-        return [batch for half in halves for batch in self._in_pieces(half, page_rows)]
+        return [batch for half in halves for batch in self._in_chunks(half, page_rows)]
 
     def _pages(self, path: tuple[str, ...], params: dict[str, Any]) -> list[pa.RecordBatch]:
         def gather() -> list[pa.RecordBatch]:
@@ -83,10 +82,9 @@ class InsightsReader:
 
 
 def read_campaigns(client: MetaAdsClient, retry: RetryPolicy, account_id: str) -> Campaigns:
-    """Status and effective status of all campaigns of an account, archived and deleted ones too, by campaign
-    id.
+    """Status and effective status of all campaigns of an account, archived and deleted ones too, by campaign id.
 
-    None at all, with a warning, if the platform refuses this edge or it stays broken: the numbers matter more.
+    Empty, with a warning, if the platform refuses this edge or it stays broken: the numbers matter more.
     """
     params: dict[str, Any] = {
         "fields": "id,status,effective_status",
@@ -112,5 +110,5 @@ def read_campaigns(client: MetaAdsClient, retry: RetryPolicy, account_id: str) -
 
 
 def subject(account_id: str) -> str:
-    """How messages about an account begin."""
+    """The beginning of messages about an account."""
     return f"Meta ad account act_{account_id}"

@@ -24,7 +24,7 @@ _encode_anything = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensur
 
 
 def _encode(value: Any) -> str:
-    """The same text either way; orjson is ten times faster, and refuses a few things (half a surrogate pair)."""
+    """Canonical JSON. orjson is ten times faster, but refuses a few values (half a surrogate pair)."""
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
     except orjson.JSONEncodeError:
@@ -32,7 +32,7 @@ def _encode(value: Any) -> str:
 
 
 def text(value: Any) -> str | None:
-    """A value as text. What isn't text or a number stays as JSON text, for ingest to judge."""
+    """A value as text. Anything but text and numbers becomes JSON text, which ingest checks."""
     if value is None or type(value) is str:
         return value
     if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -41,8 +41,10 @@ def text(value: Any) -> str | None:
 
 
 def canonical_json(value: Any) -> str | None:
-    """JSON text that is the same for the same content: keys sorted, and a list's entries sorted by their
-    ``action_type``, so that a mere reordering by the platform is no change."""
+    """JSON text that is the same for the same content.
+
+    Keys are sorted, and a list's entries by their ``action_type``, so that another order is not a change.
+    """
     if value is None:
         return None
     return _encode(_sorted(value) if isinstance(value, list) else value)
@@ -55,11 +57,11 @@ def _sorted(entries: list[Any]) -> list[Any]:
             return [by_type[action_type] for action_type in sorted(by_type)]
     except (TypeError, KeyError):
         pass
-    return sorted(entries, key=_encode)  # of other shapes, or broken down further: by their own text
+    return sorted(entries, key=_encode)  # entries of another form, or more than one for a type: by their own text
 
 
 class RowGatherer:
-    """Gathers the rows of one try. A missing key is null; so is every column of a row that is no object."""
+    """Gathers the rows of one try. A missing key is null; so is every column of a row that is not an object."""
 
     def __init__(
         self, report: Report, account: PlatformAccount, campaigns: Campaigns, batch_rows: int = ROWS_PER_BATCH
@@ -73,7 +75,7 @@ class RowGatherer:
         self._batches: list[pa.RecordBatch] = []
 
     def add(self, rows: Sequence[Any]) -> None:
-        """Take the ``data`` of one page."""
+        """Adds the ``data`` of one page."""
         objects = [row if isinstance(row, dict) else self._rubbish(row) for row in rows]
         for read, values in zip(self._readers, self._columns, strict=True):
             values.extend(map(read, objects))
@@ -81,7 +83,7 @@ class RowGatherer:
             self._flush()
 
     def batches(self) -> list[pa.RecordBatch]:
-        """Everything gathered."""
+        """All gathered rows."""
         self._flush()
         return self._batches
 
@@ -109,7 +111,7 @@ class RowGatherer:
 
     def _rubbish(self, row: Any) -> dict[str, Any]:
         logger.warning(
-            "meta_ads %s account %s: a row is no object: %.200r",
+            "meta_ads %s account %s: a row is not an object: %.200r",
             self._report.name,
             self._account.account_id,
             row,

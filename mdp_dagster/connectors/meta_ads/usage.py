@@ -1,4 +1,4 @@
-"""How much of Meta's rate limits is used up, from the headers of an answer.
+"""The used part of Meta's rate limits, from the headers of an answer.
 
 https://developers.facebook.com/docs/graph-api/overview/rate-limiting: percentages of several limits, and,
 once one is exceeded, the minutes until calls are answered again.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _PERCENTAGES = ("call_count", "total_cputime", "total_time", "acc_id_util_pct", "app_id_util_pct")
-_LONGEST_MINUTES = 1e6  # nearly two years; what is longer is no time
+_LONGEST_MINUTES = 1e6  # nearly two years; a longer time is a mistake
 _HEADERS = ("x-business-use-case-usage", "x-fb-ads-insights-throttle", "x-ad-account-usage", "x-app-usage")
 
 
@@ -25,7 +25,7 @@ class Usage:
 
 
 def usage_of(headers: Mapping[str, Any]) -> Usage:
-    """What the usage headers say; nothing if there are none or they can't be read."""
+    """The usage in the headers; no usage if there are none or they can't be read."""
     limits = [limit for name, value in headers.items() if name.lower() in _HEADERS for limit in _limits(value)]
     return Usage(
         percent=max((_number(limit.get(key)) for limit in limits for key in _PERCENTAGES), default=0.0),

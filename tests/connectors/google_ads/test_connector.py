@@ -303,7 +303,7 @@ def test_a_manager_without_clients_is_said(answers: Answers) -> None:
 
 
 def test_an_account_that_nothing_is_known_of_is_said() -> None:
-    with pytest.raises(AccountError, match="knows no account 5"):
+    with pytest.raises(AccountError, match="has no account 5"):
         expand("5", Answers())
     with pytest.raises(AccountError, match="NOT_FOUND"):
         expand("5", Answers(AccountError("NOT_FOUND"), []))

@@ -72,7 +72,7 @@ def test_any_developer_token_is_sent_or_refused_unseen(ads: ScriptedAds, ads_scr
     connector = ads.connector(developer_token=token)
     try:
         _, failures = connector.accounts(["1234567890"])
-        errors = [failure.error for failure in failures]  # the server knows no account
+        errors = [failure.error for failure in failures]  # the server has no account
     except PlatformError as error:
         assert "GOOGLE_ADS_DEVELOPER_TOKEN" in str(error)
         errors = [error]
@@ -90,7 +90,7 @@ def test_any_login_customer_is_used_or_refused_by_its_name(ads: ScriptedAds, ads
     except PlatformError as error:
         assert "GOOGLE_ADS_LOGIN_CUSTOMER_ID" in str(error)
     else:
-        assert accounts == [], "the server knows no account"
+        assert accounts == [], "the server has no account"
 
 
 @fuzzed(150)

@@ -115,7 +115,7 @@ def test_what_no_other_try_can_mend_is_asked_once(google: GoogleAdsConnector, sa
 def test_the_remedies_name_what_to_do(google: GoogleAdsConnector, sandbox: Sandbox) -> None:
     account = account_of(google)
     for kind, words in {
-        "sunset_version": "Google Ads API v26 isn't served any more.*upgrade the google-ads package",
+        "sunset_version": "Google Ads API v26 is no longer served.*upgrade the google-ads package",
         "bad_developer_token": "GOOGLE_ADS_DEVELOPER_TOKEN",
         "disabled_account": "CUSTOMER_NOT_ENABLED.*config/clients.yaml",
         "expired_token": "OAUTH_TOKEN_EXPIRED.*GOOGLE_ADS_JSON_KEY_FILE_PATH",

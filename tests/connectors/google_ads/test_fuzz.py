@@ -173,4 +173,4 @@ def test_any_customer_id_is_asked_for_or_refused(
     assert accounts == [] and {failure.account_id for failure in failures} == set(listed)
     for failure in failures:
         is_fit_to_show(failure.error)
-        assert failure.account_id.isdigit() or "is no account id" in str(failure.error)
+        assert failure.account_id.isdigit() or "is not a valid account id" in str(failure.error)

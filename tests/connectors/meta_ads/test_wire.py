@@ -91,7 +91,7 @@ def test_after_a_circle_the_pages_are_read_again_from_the_first() -> None:
 
 
 def test_a_next_that_says_nothing_is_an_error() -> None:
-    with pytest.raises(TransientError, match="nothing says how"):
+    with pytest.raises(TransientError, match="no parameters to request it"):
         days_of(lambda asked, number: page(["a"], next="https://graph.facebook.com/"))
 
 
@@ -183,10 +183,10 @@ def test_numbers_keep_their_digits_and_text_its_letters() -> None:
     }
 
 
-def test_a_row_that_is_no_object_is_a_row_of_nulls(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_row_that_is_not_an_object_is_a_row_of_nulls(caplog: pytest.LogCaptureFixture) -> None:
     days, _ = days_of(lambda asked, number: {"data": [None, {"date_start": "a"}, 5, ["x"]]})
     assert days == [None, "a", None, None]
-    assert "a row is no object" in caplog.text
+    assert "a row is not an object" in caplog.text
 
 
 # --- campaigns
