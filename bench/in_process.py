@@ -15,13 +15,14 @@ from unittest.mock import patch
 import dagster as dg
 
 from bench.bench_workspace import TODAY
-from mdp_dagster.connectors.base import DataSourceConnector, DayReport
+from mdp_dagster.connectors.base import DataSourceConnector
 from mdp_dagster.definitions import build_definitions
 from mdp_dagster.defs.ads.jobs import PROBE_JOB_NAME, reload_job, reload_sensor
 from mdp_dagster.defs.ads.platforms import PROBES
 from mdp_dagster.ingest.lateness import LateDay, Reason
-from mdp_dagster.ingest.probe import Probed
+from mdp_dagster.ingest.probe import ProbeResult
 from mdp_dagster.ingest.result import IngestResult
+from mdp_dagster.ingest.watched_reports import WatchedReports
 from mdp_dagster.orchestration.late_data import asset as late_days
 from mdp_dagster.orchestration.late_data.payload import METADATA_KEY, LateDays
 from mdp_dagster.settings import load_settings
@@ -44,10 +45,8 @@ def probe(instance: dg.DagsterInstance) -> dict[str, list[float]]:
     return {"extra_seconds": extra_seconds, "base_seconds": base_seconds}
 
 
-def _skip_probe(
-    connector: DataSourceConnector, totals: DayReport, report: DayReport, days: DateWindow, *_: Any
-) -> Probed:
-    return Probed(IngestResult(totals, days, ""), [])
+def _skip_probe(connector: DataSourceConnector, watched: WatchedReports, days: DateWindow, *_: Any) -> ProbeResult:
+    return ProbeResult(IngestResult(watched.totals, days, ""), [])
 
 
 def tick(instance: dg.DagsterInstance) -> dict[str, list[float]]:
@@ -62,8 +61,7 @@ def tick(instance: dg.DagsterInstance) -> dict[str, list[float]]:
     )
     metadata = {METADATA_KEY: dg.MetadataValue.json(late.to_json())}
     instance.report_runless_asset_event(dg.AssetMaterialization("google_ads__late_days", metadata=metadata))
-    totals, report = PROBES[0]
-    sensor = reload_sensor(report, reload_job(totals, report))
+    sensor = reload_sensor(PROBES[0], reload_job(PROBES[0]))
 
     def evaluate() -> None:
         answer: Any = sensor(dg.build_sensor_context(instance))

@@ -15,18 +15,11 @@ LATENCY = 0.1  # seconds; at least this long for a platform across an ocean or b
 
 
 def rows(folder: Path) -> list[Row]:
-    """Measure the probe."""
-    return [
-        _row(folder / "soon", LATENCY, f"answers after {LATENCY:g} s, as from a platform"),
-        _row(folder / "at-once", 0.0, "answers at once, so the rest is MDP's own work"),
-    ]
-
-
-def _row(folder: Path, latency: float, note: str) -> Row:
+    """Measure the probe, with a server that answers as slowly as a platform."""
     accounts = {GOOGLE: accounts_of(ACCOUNTS)[GOOGLE], META: []}
     window = days_ago(DAYS)
     arguments = (json.dumps(accounts), str(window.start), str(window.last))
-    with serving(folder / "server", ACCOUNTS, 1, latency=latency) as sandbox:
+    with serving(folder / "server", ACCOUNTS, 1, latency=LATENCY) as sandbox:
         workspace = BenchWorkspace(folder / "workspace", sandbox, accounts, window.start)
         workspace.run(window)
         outputs = []
@@ -36,7 +29,9 @@ def _row(folder: Path, latency: float, note: str) -> Row:
             outputs.append(workspace.script("bench.in_process", "probe").output)
     ours = [seconds for one in outputs for seconds in one["extra_seconds"]]
     base = statistics.median(seconds for one in outputs for seconds in one["base_seconds"])
-    return Figure(
-        f"the probe that finds nothing new, {ACCOUNTS} accounts × {DAYS} days", ours, floor, "s", 1.5,
-        note=f"without the start ({base:.2f} s for a run without the probe); floor: the API calls alone; {note}",
-    )  # fmt: skip
+    note = (
+        f"without the start ({base:.2f} s for a run without the probe); floor: the API calls alone; answers after "
+        f"{LATENCY:g} s, as from a platform"
+    )
+    name = f"the probe that finds nothing new, {ACCOUNTS} accounts × {DAYS} days"
+    return [Figure(name, ours, floor, "s", 1.5, note=note)]

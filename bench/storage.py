@@ -15,7 +15,8 @@ from bench.bench_workspace import GOOGLE, META, TODAY, accounts_of
 from bench.figures import Figure, Row
 from mdp_dagster.clients.model import Clients
 from mdp_dagster.defs.ads.platforms import AD_PLATFORMS
-from mdp_dagster.ingest.ingestion import Stores, ingest
+from mdp_dagster.ingest.ingestion import IngestRun, ingest
+from mdp_dagster.ingest.stores import Stores
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
 from mdp_dagster.lake import Lake
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
@@ -78,7 +79,7 @@ def _mornings(folder: Path, world: World, last: date, mornings: int, *, restated
                 world.now = _noon(today)
             window = DateWindow.of_days(today - timedelta(days=LOOKBACK - 1), today)
             for connector, report in zip(connectors, CAMPAIGNS_DAILY, strict=True):
-                ingest(connector, report, window, stores, str(uuid4()))
+                ingest(connector, report, window, stores, IngestRun(str(uuid4())))
     return _counted(database)
 
 

@@ -17,9 +17,9 @@ from mdp_dagster.cli import as_of, backfill
 from mdp_dagster.cli.as_of import AsOfError, parse_instant
 from mdp_dagster.cli.backfill import BackfillError
 from mdp_dagster.ingest.lateness import LateDay, Reason
-from mdp_dagster.orchestration.late_data.backoff import Asked
+from mdp_dagster.orchestration.late_data.backoff import PastRequest
 from mdp_dagster.orchestration.late_data.payload import LateDays
-from mdp_dagster.orchestration.late_data.plan import Memory, plan
+from mdp_dagster.orchestration.late_data.plan import Memory, ProbeEvent, plan
 from mdp_dagster.orchestration.partitions import today
 from mdp_dagster.settings import Settings
 from mdp_dagster.transform.as_of import AsOf
@@ -44,13 +44,13 @@ some_days = st.dates(date(2000, 1, 1), date(2100, 1, 1))
 some_windows = st.builds(
     lambda day, length: DateWindow(day, day + timedelta(days=length)), some_days, st.integers(1, 90)
 )
-asked = st.builds(Asked, st.lists(some_windows, min_size=1, max_size=3).map(tuple), st.text("0a", max_size=12),
+asked = st.builds(PastRequest, st.lists(some_windows, min_size=1, max_size=3).map(tuple), st.text("0a", max_size=12),
                   st.integers(1, 40), moments)  # fmt: skip
 memories = st.builds(
     Memory,
     event_id=st.integers(0, 2**63),
     waiting=st.frozensets(some_days, max_size=4),
-    asked=st.dictionaries(st.text(max_size=6), st.lists(asked, min_size=1, max_size=2), max_size=3),
+    past=st.dictionaries(st.text(max_size=6), st.lists(asked, min_size=1, max_size=2), max_size=3),
 )
 _ranges = st.builds('"{}/{}"'.format, st.dates(), st.dates()) | st.sampled_from(
     ['"9999-12-31/9999-12-31"', '"/"', '""']
@@ -80,8 +80,8 @@ def tick(memory: Memory, event_id: int = 7) -> Memory:
     late = LateDays(
         tuple(LateDay("a", date(2026, 11, n + 1), reason, {"spend": 1.0}, "aa") for n, reason in enumerate(REASONS)), {}
     )
-    planned = plan(event_id, NOW - timedelta(minutes=1), late, [], memory, NOW)
-    assert all(isinstance(text, str) for text in planned.said)
+    planned = plan(ProbeEvent(event_id, NOW - timedelta(minutes=1), late), [], memory, NOW)
+    assert all(isinstance(text, str) for text in planned.explanations)
     return planned.memory
 
 

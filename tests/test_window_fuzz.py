@@ -15,11 +15,12 @@ from mdp_dagster.connectors.base import DayReport
 from mdp_dagster.connectors.errors import HistoryError
 from mdp_dagster.connectors.history import check_history, reachable
 from mdp_dagster.defs.ads.platforms import REPORTS
-from mdp_dagster.orchestration.partitions import daily_window, range_tags, today, window_of_tags
+from mdp_dagster.orchestration.partitions import daily_window, partition_window, range_tags, run_window, today
 from mdp_dagster.settings import Settings
 from mdp_dagster.window import DateWindow, join_days, months_before
 from tests.support.effort import fuzzed
 
+DEFAULT = DateWindow.of_days("2026-11-01", "2026-11-08")
 ONE_DAY = timedelta(days=1)
 days = (
     st.dates()
@@ -103,9 +104,9 @@ def test_the_last_day_of_the_calendar_is_refused_as_a_day_of_a_window() -> None:
 @fuzzed(200)
 @given(windows())
 def test_a_runs_tags_lead_back_to_its_window(window: DateWindow) -> None:
-    assert window_of_tags(range_tags(window)) == window
+    assert partition_window(range_tags(window)) == run_window(range_tags(window), DEFAULT) == window
     if len(window) == 1:
-        assert window_of_tags({"dagster/partition": str(window.start)}) == window
+        assert partition_window({"dagster/partition": str(window.start)}) == window
 
 
 @fuzzed(200)
@@ -117,7 +118,7 @@ def test_a_runs_tags_lead_back_to_its_window(window: DateWindow) -> None:
 )
 def test_any_tags_are_a_window_or_none_or_a_value_error(tags: dict[str, str]) -> None:
     try:
-        window_of_tags(tags)
+        partition_window(tags)
     except ValueError as error:
         assert str(error)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from mdp_dagster.clients.model import AccountRef, Client, Clients
-from mdp_dagster.connectors.base import PlatformAccount
+from mdp_dagster.connectors.base import AccountOptions, PlatformAccount
 from mdp_dagster.ingest.tables import ACCOUNTS
 from mdp_dagster.warehouse.base import Append, Unit, Warehouse
 
@@ -50,6 +50,12 @@ def registry_rows(clients: Clients, accounts: Sequence[PlatformAccount]) -> dict
         account.account_id: _describe(clients, account, *listed[account.source, account.listed_as])
         for account in accounts
     }
+
+
+def account_options(clients: Clients, accounts: Iterable[PlatformAccount]) -> dict[str, AccountOptions]:
+    """Returns what the clients file sets for each account (of one source), by account id."""
+    listed = _listed(clients)
+    return {account.account_id: listed[account.source, account.listed_as][1].options for account in accounts}
 
 
 def known_accounts(warehouse: Warehouse, clients: Clients, source: str) -> dict[str, PlatformAccount]:

@@ -18,7 +18,7 @@ Amounts = dict[str, float]
 _ROUNDING = 0.005
 
 
-def moves(
+def amounts_moved(
     warehouse: Warehouse,
     totals: DayReport,
     report: DayReport,

@@ -1,4 +1,4 @@
-"""The pieces in which a long window is pulled: those that the platform still has, and how far the pull is."""
+"""Splits a long window into chunks that one request may cover, within the report's history."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from mdp_dagster.connectors.base import DayReport
 from mdp_dagster.connectors.history import out_of_reach, reachable
-from mdp_dagster.ingest.extraction import Pulled
+from mdp_dagster.ingest.extraction import ExtractPlan, ExtractResult
 from mdp_dagster.ingest.ledger import has_days
 from mdp_dagster.warehouse.base import Warehouse
 from mdp_dagster.window import DateWindow
@@ -15,46 +15,54 @@ from mdp_dagster.window import DateWindow
 log = logging.getLogger(__name__)
 
 
-def pieces_in_reach(report: DayReport, window: DateWindow, warehouse: Warehouse) -> list[DateWindow]:
-    """The window in pieces that one extract can have, in order of time, without the days that lie beyond the
-    platform's history: raw keeps what it has of those.
+def chunks_within_history(report: DayReport, window: DateWindow, warehouse: Warehouse) -> list[DateWindow]:
+    """Returns the window in chunks, the oldest first, without the days that the source no longer delivers.
 
-    Raises ``HistoryError`` when the platform has none of the days, and raw has none either.
+    Raises:
+        HistoryError: The source no longer has any day of the window, and raw does not have any either.
     """
     within = reachable(report, window)
     if within == window:
         return list(window.chunks(report.max_days_per_extract))
     if within is None and not has_days(warehouse, report, window):
         raise out_of_reach(report, window)
-    # cut after the window is divided: continued tomorrow, the run has the same pieces but for the first
-    pieces = [
-        DateWindow(max(piece.start, within.start), piece.end)
-        for piece in (window.chunks(report.max_days_per_extract) if within else ())
-        if within and piece.end > within.start
+    # Split first, then cut: a run that is continued tomorrow has the same chunks, except for the first one.
+    chunks = [
+        DateWindow(max(chunk.start, within.start), chunk.end)
+        for chunk in (window.chunks(report.max_days_per_extract) if within else ())
+        if within and chunk.end > within.start
     ]
     log.warning(
-        "%s: %d days of %s lie beyond the platform's %d months; they stay as raw has them",
-        report.table, days_beyond(window, pieces), window, report.history_months,
+        "%s: %d days of %s are before the source's history of %d months; raw keeps what it has of them",
+        report.table, days_beyond(window, chunks), window, report.history_months,
     )  # fmt: skip
-    return pieces
+    return chunks
 
 
-def days_beyond(window: DateWindow, pieces: Sequence[DateWindow]) -> int:
-    """How many days of the window are in no piece."""
-    return len(window) - sum(len(piece) for piece in pieces)
+def days_beyond(window: DateWindow, chunks: Sequence[DateWindow]) -> int:
+    """Returns how many days of the window are not in any chunk."""
+    return len(window) - sum(len(chunk) for chunk in chunks)
 
 
-def tell(
-    report: DayReport, pieces: Sequence[DateWindow], piece: DateWindow, pulls: Sequence[Pulled], committed: int
+def log_progress(
+    plan: ExtractPlan, chunks: Sequence[DateWindow], extracts: Sequence[ExtractResult], committed: int
 ) -> None:
-    """Say in the run's log how far a long window is. ``committed``: accounts that were, before."""
-    if len(pieces) == 1:
+    """Logs which chunk of a long window is done.
+
+    Args:
+        plan: The plan of the chunk.
+        chunks: All chunks of the window.
+        extracts: What was extracted of the chunk.
+        committed: How many accounts had been committed before.
+    """
+    if len(chunks) == 1:
         return
-    taken = [pulled for pulled in pulls if not pulled.refused]
-    rows = sum(pulled.received - pulled.rejected for pulled in taken)
-    restated = len({day for pulled in taken for day in pulled.restated_days})
+    accepted = [result for result in extracts if not result.refused]
+    rows = sum(result.received - result.rejected for result in accepted)
+    restated = len({day for result in accepted for day in result.restated_days})
     before = f"; {committed} accounts were committed before" if committed else ""
     log.info(
-        "%s: piece %d of %d (%s): %d accounts, %s rows, %d restated days%s",
-        report.table, pieces.index(piece) + 1, len(pieces), piece, len(taken), f"{rows:,}", restated, before,
+        "%s: chunk %d of %d (%s): %d accounts, %s rows, %d restated days%s",
+        plan.report.table, chunks.index(plan.window) + 1, len(chunks), plan.window,
+        len(accepted), f"{rows:,}", restated, before,
     )  # fmt: skip

@@ -1,39 +1,44 @@
-"""Pulling: ask the platform for an account; judge the answers of some, compare with what we have, land."""
+"""The extract of one account: request its answer, check it, compare it with the ledger, and land it in the lake."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mdp_dagster.connectors.base import DataSourceConnector, DayReport, PlatformAccount
-from mdp_dagster.ingest.answers import Judged, judge
+from mdp_dagster.connectors.base import AccountOptions, DataSourceConnector, DayReport, NotAnswered, PlatformAccount
+from mdp_dagster.connectors.errors import AccountError
+from mdp_dagster.ingest.account_registry import account_options, registry_rows
+from mdp_dagster.ingest.answers import CheckedAnswer, check_answer
 from mdp_dagster.ingest.clock import utc_now
-from mdp_dagster.ingest.digest import EMPTY, DayContent
+from mdp_dagster.ingest.digest import EMPTY
 from mdp_dagster.ingest.landing import LOADED, UNCHANGED, Day, Extract, land, land_refused
 from mdp_dagster.ingest.ledger import CurrentDays
-from mdp_dagster.lake import Lake
+from mdp_dagster.ingest.stores import Stores
 from mdp_dagster.window import DateWindow
 
 log = logging.getLogger(__name__)
 
 MAX_REJECTED_SHARE = 0.05
-"""Of all accounts' rows: above it, nothing is committed."""
+"""The largest share of rejected rows over all accounts. Above it, nothing is committed."""
 MAX_REJECTED_SHARE_OF_ACCOUNT = 0.5
-"""Of one account's rows: above it, its answer isn't believed, and it keeps the days it has."""
+"""The largest share of rejected rows of one account. Above it, the answer is refused, and raw keeps what it has."""
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Which run pulls, and what it leaves of days that are as they were: ``keep_unchanged``, a row in the ledger;
-    otherwise nothing, and an extract that changed nothing isn't landed."""
+    """Identifies the run behind an extract.
+
+    With ``keep_unchanged``, unchanged days get a ledger row too; without it (the probe) they leave no trace.
+    """
 
     extract_run_id: str
     dagster_run_id: str
@@ -41,153 +46,197 @@ class Provenance:
 
 
 @dataclass(frozen=True)
-class Pulled:
-    """A pull, landed unless there was nothing to land. ``money``: the sums of the amounts that are money.
-    ``restated_days``: days we had, with other rows; ``days_unchanged``: with the same. ``duplicates``: rows whose key
-    another row of the same pull has."""
+class ExtractPlan:
+    """What to extract, and everything that the threads need for it.
+
+    Args:
+        report: The report to extract.
+        window: The days, at most as many as one request may cover.
+        accounts: The accounts to extract.
+        current: What the ledger has of these days.
+        stores: The clients file, the warehouse and the lake.
+        provenance: The run behind the extract.
+    """
+
+    report: DayReport
+    window: DateWindow
+    accounts: Sequence[PlatformAccount]
+    current: CurrentDays
+    stores: Stores
+    provenance: Provenance
+
+    @cached_property
+    def registry(self) -> dict[str, dict[str, Any]]:
+        """The registry row of each account, by account id."""
+        return registry_rows(self.stores.clients, self.accounts)
+
+    @cached_property
+    def options(self) -> dict[str, AccountOptions]:
+        """The options of each account, by account id."""
+        return account_options(self.stores.clients, self.accounts)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the source answered for one account.
+
+    Args:
+        account: The account.
+        rows: All rows of the answer.
+        not_answered: Days of the window that the source did not answer.
+        extracted_at: When the request was sent; later than every extract in the ledger.
+        received_at: When the whole answer had arrived.
+        seconds: How long the source took.
+    """
+
+    account: PlatformAccount
+    rows: pa.Table
+    not_answered: frozenset[date]
+    extracted_at: datetime
+    received_at: datetime
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ExtractResult:
+    """An extract of one account, landed unless there was nothing to land.
+
+    Args:
+        extract: What was landed, with its ledger rows and rejects.
+        received: How many rows the answer has.
+        duplicates: How many rows have the key of another row of the answer.
+        money: The sums of the amounts that are money, by name, in the account's currency.
+        restated_days: Days that the ledger had with other rows.
+        unchanged_days: How many days the ledger had with the same rows.
+        days_not_answered: Days of the window that the source did not answer.
+        landed: False if the extract left no trace.
+    """
 
     extract: Extract
     received: int
     duplicates: int
     money: dict[str, float]
     restated_days: tuple[date, ...]
-    days_unchanged: int
+    unchanged_days: int
+    days_not_answered: tuple[date, ...] = ()
     landed: bool = True
 
     @property
     def rejected(self) -> int:
+        """How many rows were rejected."""
         return len(self.extract.rejects)
 
     def common_reasons(self) -> str:
-        """Why rows were rejected, the most frequent reasons first."""
+        """Describes why rows were rejected, the three most frequent reasons first."""
         counted = Counter(reject.reason for reject in self.extract.rejects)
         return "; ".join(f"{reason} ({count}×)" for reason, count in counted.most_common(3))
 
     @property
     def refused(self) -> bool:
-        """Too much of it was rejected to be believed."""
+        """Whether too many rows were rejected to accept the answer."""
         return self.rejected > MAX_REJECTED_SHARE_OF_ACCOUNT * self.received
 
 
-@dataclass(frozen=True)
-class Received:
-    """What the platform answered for one account. ``extracted_at``: when it was asked, after every pull that we know
-    of; ``received_at``: when the answer was there."""
+def request_answer(connector: DataSourceConnector, plan: ExtractPlan, account: PlatformAccount) -> Answer:
+    """Returns the source's whole answer for one account.
 
-    account: PlatformAccount
-    rows: pa.Table
-    extracted_at: datetime
-    received_at: datetime
-    seconds: float
-
-
-def receive(
-    connector: DataSourceConnector,
-    report: DayReport,
-    account: PlatformAccount,
-    window: DateWindow,
-    current: CurrentDays,
-) -> Received:
-    """Ask the platform. Raises what the connector raises."""
-    extracted_at = _begin(current.newest_pull(account.account_id))
+    Raises:
+        ConnectorError: What the connector raises.
+    """
+    extracted_at = _extract_time(plan.current.newest_extract(account.account_id))
     began = time.monotonic()
-    rows = pa.Table.from_batches(connector.extract(report, account, window), schema=report.schema)
+    batches, not_answered = [], set[date]()
+    for part in connector.extract(plan.report, account, plan.window):
+        if isinstance(part, NotAnswered):
+            not_answered |= part.days
+        else:
+            batches.append(part)
+    rows = pa.Table.from_batches(batches, schema=plan.report.schema)
     seconds = time.monotonic() - began
-    # the clock may have been set back meanwhile
-    return Received(account, rows, extracted_at, max(utc_now(), extracted_at), seconds)
+    # max: the clock may have been set back in the meantime
+    return Answer(account, rows, frozenset(not_answered), extracted_at, max(utc_now(), extracted_at), seconds)
 
 
-def take(
-    report: DayReport,
-    window: DateWindow,
-    answers: Sequence[Received],
-    registry: Mapping[str, dict[str, Any]],
-    current: CurrentDays,
-    lake: Lake,
-    provenance: Provenance,
-) -> list[Pulled]:
-    """Judge the answers and land what they bring; nothing is visible in the warehouse yet. ``registry``: each
-    account's row. Raises ``LakeError``."""
-    judged = judge(report, [answer.rows for answer in answers], window)
-    return [
-        _take(report, window, answer, one, registry[answer.account.account_id], current, lake, provenance)
-        for answer, one in zip(answers, judged, strict=True)
-    ]
+def land_answer(plan: ExtractPlan, answer: Answer) -> ExtractResult:
+    """Checks an answer and lands what is new in it. Nothing is visible in the warehouse yet.
 
-
-def _take(
-    report: DayReport,
-    window: DateWindow,
-    answer: Received,
-    judged: Judged,
-    registry_row: dict[str, Any],
-    current: CurrentDays,
-    lake: Lake,
-    provenance: Provenance,
-) -> Pulled:
-    account_id = answer.account.account_id
-    days, restated = _judge_days(report, account_id, window, judged.contents, current, provenance)
+    Raises:
+        AccountError: The connector sent rows for a day that it reported as not answered.
+        LakeError: The lake cannot be written.
+    """
+    report, account_id = plan.report, answer.account.account_id
+    checked = check_answer(report, answer.rows, plan.window, plan.options[account_id])
+    if contradictions := sorted(answer.not_answered & checked.contents.keys()):
+        listed = ", ".join(map(str, contradictions))
+        raise AccountError(
+            f"{report.table}: rows were received for days that were reported as not answered: {listed}",
+            "correct the connector",
+        )
+    days, restated = _compare_with_ledger(plan, answer, checked)
     loaded = [day.date for day in days if day.status == LOADED]
-    # an hourly look that finds nothing has nothing to say of each account
+    not_answered = tuple(day for day in plan.window.days() if day in answer.not_answered)
+    # an hourly probe that finds nothing new should not fill the log with a line for each account
     log.log(
         logging.INFO if days else logging.DEBUG, "%s account %s, %s: %d rows in %.1f s",
-        report.table, account_id, window, answer.rows.num_rows, answer.seconds,
+        report.table, account_id, plan.window, answer.rows.num_rows, answer.seconds,
     )  # fmt: skip
     extract = Extract(
         source=report.source,
         report=report.name,
         account_id=account_id,
-        account=registry_row,
-        window=window,
-        extract_run_id=provenance.extract_run_id,
+        account=plan.registry[account_id],
+        window=plan.window,
+        extract_run_id=plan.provenance.extract_run_id,
         extracted_at=answer.extracted_at,
         ingested_at=answer.received_at,
         contract_version=report.contract_version,
-        dagster_run_id=provenance.dagster_run_id,
+        dagster_run_id=plan.provenance.dagster_run_id,
         days=days,
-        rejects=judged.rejects,
+        rejects=checked.rejects,
     )
-    pulled = Pulled(
+    result = ExtractResult(
         extract=extract,
         received=answer.rows.num_rows,
-        duplicates=judged.duplicates,
-        money=judged.money,
+        duplicates=checked.duplicates,
+        money=checked.money,
         restated_days=restated,
-        days_unchanged=len(window) - len(loaded),
+        unchanged_days=len(plan.window) - len(not_answered) - len(loaded),
+        days_not_answered=not_answered,
     )
-    if pulled.refused:
-        land_refused(lake, report, extract, judged.rows)
-        return pulled
+    if result.refused:
+        land_refused(plan.stores.lake, report, extract, checked.rows)
+        return result
     if not days:
-        return replace(pulled, landed=False)
-    new_rows = judged.rows.filter(pc.is_in(judged.rows.column("date"), pa.array(loaded, pa.date32())))
-    return replace(pulled, extract=land(lake, report, extract, new_rows))
+        return replace(result, landed=False)
+    new_rows = checked.rows.filter(pc.is_in(checked.rows.column("date"), pa.array(loaded, pa.date32())))
+    return replace(result, extract=land(plan.stores.lake, report, extract, new_rows))
 
 
-def _begin(newest_pull: datetime | None) -> datetime:
-    """Now, but never before a pull that we know of: a clock that was set back must not make old rows the newest."""
+def _extract_time(newest_extract: datetime | None) -> datetime:
+    """Returns now, but later than every extract in the ledger.
+
+    Otherwise a clock that was set back would make old rows the newest.
+    """
     now = utc_now()
-    return now if newest_pull is None else max(now, newest_pull + timedelta(microseconds=1))
+    return now if newest_extract is None else max(now, newest_extract + timedelta(microseconds=1))
 
 
-def _judge_days(
-    report: DayReport,
-    account_id: str,
-    window: DateWindow,
-    contents: dict[date, DayContent],
-    current: CurrentDays,
-    provenance: Provenance,
+def _compare_with_ledger(
+    plan: ExtractPlan, answer: Answer, checked: CheckedAnswer
 ) -> tuple[tuple[Day, ...], tuple[date, ...]]:
+    """Returns the extract's ledger rows, one for each answered day, and the days that were restated."""
     days, restated = [], []
-    for day in window.days():
-        content = contents.get(day, EMPTY)
-        before = current.get(account_id, day)
-        same_contract = before is not None and before.contract_version == report.contract_version
+    for day in plan.window.days():
+        if day in answer.not_answered:
+            continue
+        content = checked.contents.get(day, EMPTY)
+        before = plan.current.get(answer.account.account_id, day)
+        same_contract = before is not None and before.contract_version == plan.report.contract_version
         if before is not None and same_contract and before.content_digest == content.digest:
-            if provenance.keep_unchanged:
+            if plan.provenance.keep_unchanged:
                 days.append(Day(day, content, UNCHANGED, before.effective_run_id))
             continue
-        days.append(Day(day, content, LOADED, provenance.extract_run_id))
+        days.append(Day(day, content, LOADED, plan.provenance.extract_run_id))
         if same_contract:
             restated.append(day)
     return tuple(days), tuple(restated)

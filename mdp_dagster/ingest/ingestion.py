@@ -1,4 +1,4 @@
-"""One materialization of one report: pull all accounts side by side, land, then commit."""
+"""One materialization of one report: extract all accounts in parallel, land their rows, then commit them."""
 
 from __future__ import annotations
 
@@ -8,87 +8,96 @@ from uuid import uuid4
 
 import pyarrow as pa
 
-from mdp_dagster.clients.model import Clients
 from mdp_dagster.connectors.base import DataSourceConnector, DayReport, PlatformAccount
-from mdp_dagster.ingest.account_registry import keep_owners, known_accounts, register_accounts, registry_rows
-from mdp_dagster.ingest.chunks import days_beyond, pieces_in_reach, tell
+from mdp_dagster.ingest.account_registry import keep_owners, known_accounts, register_accounts
+from mdp_dagster.ingest.chunks import chunks_within_history, days_beyond, log_progress
 from mdp_dagster.ingest.clock import utc_now
-from mdp_dagster.ingest.extraction import MAX_REJECTED_SHARE, Provenance, Pulled
+from mdp_dagster.ingest.extraction import MAX_REJECTED_SHARE, ExtractPlan, ExtractResult, Provenance
 from mdp_dagster.ingest.landing import refuse, rejects_unit, unit
-from mdp_dagster.ingest.ledger import CurrentDays, accounts_committed, current_days
-from mdp_dagster.ingest.parallel_extract import pull_side_by_side
+from mdp_dagster.ingest.ledger import accounts_committed, current_days
+from mdp_dagster.ingest.parallel_extract import extract_in_parallel
 from mdp_dagster.ingest.result import IngestError, IngestResult
+from mdp_dagster.ingest.stores import Stores
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
-from mdp_dagster.lake import Lake
-from mdp_dagster.warehouse.base import Warehouse
 from mdp_dagster.window import DateWindow
 
 
 @dataclass(frozen=True)
-class Stores:
-    """What ingest reads the accounts from, and where it writes."""
+class IngestRun:
+    """The Dagster run behind an ingest.
 
-    clients: Clients
-    warehouse: Warehouse
-    lake: Lake
+    Args:
+        run_id: The Dagster run's id.
+        only: The ids of the accounts to extract, which must be in the registry; the others are left out. Default: all
+            accounts of the clients file.
+        continues: The ids of unfinished runs that this one continues. What they committed is not extracted again.
+        earlier: The result of this run's earlier attempt.
+    """
+
+    run_id: str
+    only: Collection[str] | None = None
+    continues: Collection[str] = ()
+    earlier: IngestResult | None = None
 
 
 def ingest(
-    connector: DataSourceConnector,
-    report: DayReport,
-    window: DateWindow,
-    stores: Stores,
-    dagster_run_id: str,
-    earlier: IngestResult | None = None,
-    only: Collection[str] | None = None,
-    continues: Collection[str] = (),
+    connector: DataSourceConnector, report: DayReport, window: DateWindow, stores: Stores, run: IngestRun
 ) -> IngestResult:
-    """Pull a report for all accounts of the clients file, and commit what is new.
+    """Extracts a report for all accounts of the clients file, and commits what is new.
 
-    ``only``: these accounts alone, as the registry knows them; an account that it doesn't know, or that the clients
-    file no longer lists, is left out.
+    One account's failure does not stop the others; the result lists it. A long window is extracted and committed in
+    chunks, the oldest first. An account of which this run has already committed all days of a chunk is not extracted
+    again. Days before the report's history stay in raw as they are.
 
-    One account's failure stops no other: it is in the result. An account whose window this Dagster run has already
-    committed isn't pulled again; ``earlier`` is what came of it then. Nor is what the runs have committed that this one
-    ``continues``. A long window is pulled and committed in pieces, in order of time. Of days that lie beyond the
-    platform's history, raw stays as it is.
-
-    Raises ``IngestError`` when every account fails, or when more than 5 % of all rows are rejected (nothing of that
-    piece is committed then); ``PlatformError``, ``LakeError``, ``WarehouseError``; ``HistoryError`` when the platform
-    has none of the window's days any more, and raw has none either.
+    Raises:
+        IngestError: Every account failed; or more than 5 % of all rows are rejected, and then nothing of that chunk is
+            committed.
+        HistoryError: The source no longer has any day of the window, and raw does not have any either.
+        PlatformError: The source cannot be used at all.
+        LakeError: The lake cannot be used.
+        WarehouseError: The warehouse cannot be used.
     """
     with stores.warehouse.session():
         stores.warehouse.prepare([*SHARED_TABLES, report_table(report)])
-        pieces = pieces_in_reach(report, window, stores.warehouse)
-    provenance = Provenance(str(uuid4()), dagster_run_id)
-    result = IngestResult(report, window, provenance.extract_run_id, earlier.accounts if earlier else {})
-    result.days_beyond_history = days_beyond(window, pieces)
-    if not pieces:
+        chunks = chunks_within_history(report, window, stores.warehouse)
+    provenance = Provenance(str(uuid4()), run.run_id)
+    result = IngestResult(report, window, provenance.extract_run_id, run.earlier.accounts if run.earlier else {})
+    result.days_beyond_history = days_beyond(window, chunks)
+    if not chunks:
         return result
-    if only is None:
-        accounts = listed_accounts(connector, stores.clients.listed(report.source), stores, result)
-    else:
-        known = known_accounts(stores.warehouse, stores.clients, report.source)
-        accounts = [account for account_id, account in known.items() if account_id in only]
+    accounts = _accounts(connector, stores, run, result)
     result.expect(accounts)
 
-    for piece in pieces:
+    for chunk in chunks:
         with stores.warehouse.session():
-            done = accounts_committed(stores.warehouse, report, piece, dagster_run_id, continues)
-            current = current_days(stores.warehouse, report, piece)
-        waiting = [account for account in accounts if account.account_id not in done]
-        pulls = pull_and_commit(connector, report, waiting, piece, current, stores, provenance, result)
-        tell(report, pieces, piece, pulls, len(accounts) - len(waiting))
+            committed = accounts_committed(stores.warehouse, report, chunk, run.run_id, run.continues)
+            current = current_days(stores.warehouse, report, chunk)
+        waiting = [account for account in accounts if account.account_id not in committed]
+        plan = ExtractPlan(report, chunk, waiting, current, stores, provenance)
+        extracts = extract_and_commit(connector, plan, result)
+        log_progress(plan, chunks, extracts, len(accounts) - len(waiting))
     if result.retry_after_seconds is None:
         result.require_an_account()
     return result
 
 
-def listed_accounts(
+def _accounts(
+    connector: DataSourceConnector, stores: Stores, run: IngestRun, result: IngestResult
+) -> list[PlatformAccount]:
+    source = result.report.source
+    if run.only is None:
+        return look_up_accounts(connector, stores.clients.listed(source), stores, result)
+    known = known_accounts(stores.warehouse, stores.clients, source)
+    return [account for account_id, account in known.items() if account_id in run.only]
+
+
+def look_up_accounts(
     connector: DataSourceConnector, listed: Sequence[str], stores: Stores, result: IngestResult
 ) -> list[PlatformAccount]:
-    """Look the listed ids up on the platform, and register what is new about the accounts behind them. What can't be
-    looked up is a failure in the result."""
+    """Looks the listed ids up at the source, and registers what is new about the accounts behind them.
+
+    An id that cannot be looked up becomes a failure in the result.
+    """
     accounts, failures = connector.accounts(listed) if listed else ([], [])
     failed = {failure.account_id for failure in failures}
     with stores.warehouse.session():
@@ -99,44 +108,36 @@ def listed_accounts(
     return accounts
 
 
-def pull_and_commit(
-    connector: DataSourceConnector,
-    report: DayReport,
-    accounts: Sequence[PlatformAccount],
-    window: DateWindow,
-    current: CurrentDays,
-    stores: Stores,
-    provenance: Provenance,
-    result: IngestResult,
-) -> list[Pulled]:
-    """Pull the accounts side by side, then commit. ``current``: what the ledger has of the window."""
-    registry = registry_rows(stores.clients, accounts)
-    pulls, failures = pull_side_by_side(connector, report, accounts, registry, window, current, stores.lake, provenance)
+def extract_and_commit(connector: DataSourceConnector, plan: ExtractPlan, result: IngestResult) -> list[ExtractResult]:
+    """Extracts the accounts of the plan in parallel, then commits them and adds them to the result."""
+    extracts, failures = extract_in_parallel(connector, plan)
     for account, error in failures:
         result.fail(account.account_id, error)
-    for pulled in pulls:
-        result.add(pulled.extract.account_id, pulled)
-    _commit(report, window, pulls, stores)
-    pa.default_memory_pool().release_unused()  # a piece's rows: the next one, or dbt, needs the room
-    return pulls
+    for extract in extracts:
+        result.add(extract)
+    _commit(plan, extracts)
+    pa.default_memory_pool().release_unused()  # the next chunk, or dbt, needs the memory of this chunk's rows
+    return extracts
 
 
-def _commit(report: DayReport, window: DateWindow, pulls: Sequence[Pulled], stores: Stores) -> None:
-    received = sum(pulled.received for pulled in pulls)
-    rejected = sum(pulled.rejected for pulled in pulls)
+def _commit(plan: ExtractPlan, extracts: Sequence[ExtractResult]) -> None:
+    warehouse, lake, report = plan.stores.warehouse, plan.stores.lake, plan.report
+    received = sum(result.received for result in extracts)
+    rejected = sum(result.rejected for result in extracts)
     too_many = rejected > MAX_REJECTED_SHARE * received
-    landed = [pulled for pulled in pulls if pulled.landed]
-    # kept as evidence, whatever becomes of the run
+    landed = [result for result in extracts if result.landed]
+    # the rejects are kept as evidence even if the run fails
     if rejected:
-        stores.warehouse.commit(rejects_unit(p.extract) for p in landed if p.rejected and (p.refused or too_many))
+        warehouse.commit(rejects_unit(r.extract) for r in landed if r.rejected and (r.refused or too_many))
     if too_many:
-        for pulled in landed:
-            if not pulled.refused:
-                refuse(stores.lake, pulled.extract)
+        for result in landed:
+            if not result.refused:
+                refuse(lake, result.extract)
         raise IngestError(
-            f"{report.table} {window}: {rejected} of {received} rows rejected, more than {MAX_REJECTED_SHARE:.0%}; "
-            f"nothing of this window was committed → see mdp_raw.raw__rejects, and correct the source or the report's "
-            f"columns\n" + "\n".join(f"  {p.extract.account_id}: {p.common_reasons()}" for p in pulls if p.rejected)
+            f"{report.table} {plan.window}: {rejected} of {received} rows rejected, more than "
+            f"{MAX_REJECTED_SHARE:.0%}; nothing of this window was committed → see mdp_raw.raw__rejects, and correct "
+            "the source or the report's columns\n"
+            + "\n".join(f"  {r.extract.account_id}: {r.common_reasons()}" for r in extracts if r.rejected)
         )
-    if good := [pulled.extract for pulled in landed if not pulled.refused]:
-        stores.warehouse.commit(unit(stores.lake, report, extract) for extract in good)
+    if accepted := [result.extract for result in landed if not result.refused]:
+        warehouse.commit(unit(lake, report, extract) for extract in accepted)

@@ -1,37 +1,47 @@
-"""Which days of a report are behind what the platform says: found in the ledger, once the account totals were pulled.
+"""Finds the late days of a source: days of which a detail report is older than the account totals.
 
-The account totals (`account_daily`) are the probe: one cheap call per account for the whole lookback. A day is late
-when its totals are no longer those that stood beside the newest pull of the finer report (`campaign_daily`). It is
-judged by the state of things, not by what one probe saw: a probe that was killed after its commit, a reload that failed
-before its pull, or after it, before the marts were written, leaves the day late, and the next probe says so again.
+The account totals are the probe: one cheap request per account for its whole lookback. A day is late when its totals
+differ from those that were known at the newest extract of a detail report.
+
+Lateness is a state of the warehouse, not an event of one probe. If a probe is killed after its commit, or a reload
+fails before it has extracted or built the day, the day stays late, and the next probe finds it again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import Enum
 
-from mdp_dagster.connectors.base import AccountOptions, DayReport
-from mdp_dagster.ingest.amounts_moved import moves
+from mdp_dagster.connectors.base import AccountOptions
+from mdp_dagster.ingest.amounts_moved import amounts_moved
 from mdp_dagster.ingest.clock import utc_now
-from mdp_dagster.ingest.ledger import ComparedDay, days_in_doubt
+from mdp_dagster.ingest.ledger import ComparedDay, Comparison, days_in_doubt
+from mdp_dagster.ingest.watched_reports import DetailReport, WatchedReports
 from mdp_dagster.warehouse.base import Warehouse
 from mdp_dagster.window import DateWindow
 
 SETTLING_DAYS = 30
-"""How long after its lookback a day that wasn't pulled a last time is still waited for."""
+"""For how many days after its lookback a day still gets its last extract."""
 
 
 class Reason(Enum):
-    """Why a day is to be pulled."""
+    """Why a day has to be extracted again, in order of precedence.
+
+    *Restated*: the totals differ from those that were known when the day was extracted or, if none were known, from the
+    sums of the day's own rows. *Never loaded*: the day is inside the lookback and has totals, but was never extracted.
+    *Settled*: the source no longer changes the day, and it was not extracted since. *Not built*: the mart shows rows of
+    another extract than the current one.
+    """
 
     RESTATED = "restated"
     NEVER_LOADED = "never loaded"
     SETTLED = "settled"
     NOT_BUILT = "not built"
+
+
+_PRECEDENCE = list(Reason)
 
 
 @dataclass(frozen=True)
@@ -56,8 +66,14 @@ class LateDay:
 
 @dataclass(frozen=True)
 class WatchedAccount:
-    """An account that the probe follows. ``window``: the days that are probed; ``lookback_days``: the age from which on
-    the platform rewrites a day no more. ``options``: what the clients file sets for the account."""
+    """An account that the probe watches.
+
+    Args:
+        account_id: The account.
+        window: The days that are probed.
+        lookback_days: The age from which the source no longer changes a day.
+        options: What the clients file sets for the account.
+    """
 
     account_id: str
     window: DateWindow
@@ -65,67 +81,72 @@ class WatchedAccount:
     options: AccountOptions = field(default_factory=dict)
 
 
-Shown = Callable[[DateWindow], str]
-"""The query for what the marts show of a window, as ``days_in_doubt`` wants it."""
-
-
-def in_doubt(
-    warehouse: Warehouse,
-    totals: DayReport,
-    report: DayReport,
-    probed: DateWindow,
-    first_day: date,
-    lookbacks: Collection[int],
-    shown: Shown | None = None,
-) -> list[ComparedDay]:
-    """The days of ``report`` that may be late, as the warehouse stands; none is before ``first_day``. ``probed``: the
-    days whose totals are watched; ``lookbacks``: of the accounts."""
-    window = DateWindow(max(first_day, probed.start - timedelta(days=SETTLING_DAYS)), probed.end)
-    with warehouse.session():
-        query = shown(window) if shown else None
-        return days_in_doubt(warehouse, totals, report, window, utc_now().date(), lookbacks, query)
-
-
-def late_days(
-    warehouse: Warehouse,
-    totals: DayReport,
-    report: DayReport,
-    accounts: Mapping[str, WatchedAccount],
-    doubted: Sequence[ComparedDay],
+def find_late_days(
+    warehouse: Warehouse, watched: WatchedReports, accounts: Mapping[str, WatchedAccount], first_day: date
 ) -> list[LateDay]:
-    """Those of the days ``in_doubt`` that are to be pulled, of these accounts, in order of account and day.
+    """Returns the late days of the accounts, ordered by account and day.
 
-    *Restated*: the totals differ from those known when the day was pulled; or, if none were known then, from the sums
-    of the day's own rows. *Never loaded*: inside the lookback, the totals have been pulled and the day never was.
-    *Settled*: the platform rewrites the day no more, and it hasn't been pulled since. *Not built*: the marts show
-    another pull's rows than those that count.
+    A day that is late in several detail reports is returned once, with the first reason in the order of ``Reason``.
+
+    Args:
+        warehouse: The warehouse with the ledger, the raw rows and the marts.
+        watched: The reports to compare.
+        accounts: The accounts, by id.
+        first_day: The first day that MDP has; earlier days are never late.
     """
-    known = [day for day in doubted if day.account_id in accounts]
-    suspected = [day for day in known if _may_be_restated(accounts[day.account_id], day)]
+    if not accounts:
+        return []
+    start = min(account.window.start for account in accounts.values()) - timedelta(days=SETTLING_DAYS)
+    window = DateWindow(max(first_day, start), max(account.window.end for account in accounts.values()))
+    found: dict[tuple[str, date], LateDay] = {}
+    with warehouse.session():
+        for detail in watched.details:
+            for late in _late_days_of(warehouse, watched, detail, accounts, window):
+                key = late.account_id, late.date
+                if key not in found or _rank(late) < _rank(found[key]):
+                    found[key] = late
+    return [found[key] for key in sorted(found)]
+
+
+def _rank(late: LateDay) -> int:
+    return _PRECEDENCE.index(late.reason)
+
+
+def _late_days_of(
+    warehouse: Warehouse,
+    watched: WatchedReports,
+    detail: DetailReport,
+    accounts: Mapping[str, WatchedAccount],
+    window: DateWindow,
+) -> list[LateDay]:
+    """Returns the days that are late in one detail report."""
+    lookbacks = {account.lookback_days for account in accounts.values()}
+    comparison = Comparison(watched.totals, detail, window, utc_now().date(), lookbacks)
+    compared = [day for day in days_in_doubt(warehouse, comparison) if day.account_id in accounts]
+    suspected = [day for day in compared if _may_be_restated(accounts[day.account_id], day)]
     options = {account.account_id: account.options for account in accounts.values()}
-    with warehouse.session() if suspected else nullcontext():
-        moved = moves(warehouse, totals, report, suspected, options)
-    found = []
-    for day in known:
+    moved = amounts_moved(warehouse, watched.totals, detail.report, suspected, options)
+    late = []
+    for day in compared:
         key = day.account_id, day.date
         if key in moved:
-            found.append(LateDay(*key, Reason.RESTATED, moved[key], (day.totals or "")[:8]))
+            late.append(LateDay(*key, Reason.RESTATED, moved[key], (day.totals or "")[:8]))
         elif reason := _other_reason(accounts[day.account_id], day):
-            found.append(LateDay(*key, reason))
-    return found
+            late.append(LateDay(*key, reason))
+    return late
 
 
 def _may_be_restated(account: WatchedAccount, day: ComparedDay) -> bool:
-    there = day.date in account.window and day.totals is not None and day.pulled_at is not None
-    return there and day.totals != day.totals_before
+    is_comparable = day.date in account.window and day.totals is not None and day.extracted_at is not None
+    return is_comparable and day.totals != day.totals_before
 
 
 def _other_reason(account: WatchedAccount, day: ComparedDay) -> Reason | None:
-    if day.pulled_at is None:
+    if day.extracted_at is None:
         return Reason.NEVER_LOADED if day.date in account.window else None
-    # ages in UTC, as the models count them: by another clock a day would be final here and not there
-    age, age_when_pulled = ((moment.date() - day.date).days for moment in (utc_now(), day.pulled_at))
-    is_waited_for = account.lookback_days <= age <= account.lookback_days + SETTLING_DAYS
-    if is_waited_for and age_when_pulled < account.lookback_days:
+    # Ages are in UTC, as in the dbt models. With another clock, a day could be final here and not final there.
+    age, age_at_extract = ((moment.date() - day.date).days for moment in (utc_now(), day.extracted_at))
+    is_settling = account.lookback_days <= age <= account.lookback_days + SETTLING_DAYS
+    if is_settling and age_at_extract < account.lookback_days:
         return Reason.SETTLED
     return Reason.NOT_BUILT if day.shown_is_other and day.date in account.window else None

@@ -1,94 +1,63 @@
-"""Pulling many accounts at once: as many threads as the platform takes well, each with the next account."""
+"""Extracts several accounts at a time, in as many threads as the source allows."""
 
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from threading import Event
-from typing import Any
 
-from mdp_dagster.connectors.base import DataSourceConnector, DayReport, PlatformAccount
+from mdp_dagster.connectors.base import DataSourceConnector, PlatformAccount
 from mdp_dagster.connectors.errors import ConnectorError, PlatformError
-from mdp_dagster.ingest.extraction import Provenance, Pulled, Received, receive, take
-from mdp_dagster.ingest.ledger import CurrentDays
-from mdp_dagster.lake import Lake
-from mdp_dagster.window import DateWindow
+from mdp_dagster.ingest.extraction import ExtractPlan, ExtractResult, land_answer, request_answer
 
 log = logging.getLogger(__name__)
-
-_ROWS_TOGETHER = 10_000
-"""A thread judges and lands what it has when it has as many: small answers together, a large one at once."""
 
 Failure = tuple[PlatformAccount, ConnectorError]
 
 
-def pull_side_by_side(
-    connector: DataSourceConnector,
-    report: DayReport,
-    accounts: Sequence[PlatformAccount],
-    registry: Mapping[str, dict[str, Any]],
-    window: DateWindow,
-    current: CurrentDays,
-    lake: Lake,
-    provenance: Provenance,
-) -> tuple[list[Pulled], list[Failure]]:
-    """Pull and land every account; nothing is visible in the warehouse yet. ``registry``: each account's row.
+def extract_in_parallel(connector: DataSourceConnector, plan: ExtractPlan) -> tuple[list[ExtractResult], list[Failure]]:
+    """Extracts and lands every account of the plan. Nothing is visible in the warehouse yet.
 
-    One account's failure stops no other. Raises ``PlatformError``, which concerns them all, and ``LakeError``.
+    One account's failure does not stop the others. Each thread holds one answer at a time.
+
+    Returns:
+        The extracts and the failed accounts, in the order of the plan's accounts.
+
+    Raises:
+        PlatformError: A failure that concerns all accounts.
+        LakeError: The lake cannot be written.
     """
-    waiting = deque(accounts)
     stop = Event()
 
-    def work() -> tuple[list[Pulled], list[Failure]]:
-        pulls: list[Pulled] = []
-        failures: list[Failure] = []
-        answers: list[Received] = []
-        rows = 0
-        while not stop.is_set():
-            account = _next(waiting)
-            if account is not None:
-                try:
-                    answers.append(receive(connector, report, account, window, current))
-                    rows += answers[-1].rows.num_rows
-                except PlatformError:
-                    raise
-                except ConnectorError as error:
-                    log.warning("%s %s %s: %s", report.table, account.account_id, window, error)
-                    failures.append((account, error))
-            if answers and not stop.is_set() and (account is None or rows >= _ROWS_TOGETHER):
-                pulls += take(report, window, answers, registry, current, lake, provenance)
-                answers.clear()  # before the next one comes: there is memory for a large one only once
-                rows = 0
-            if account is None:
-                break
-        return pulls, failures
-
-    def work_or_stop() -> tuple[list[Pulled], list[Failure]]:
+    def extract(account: PlatformAccount) -> ExtractResult | Failure | None:
+        if stop.is_set():
+            return None
         try:
-            return work()
-        except BaseException:
-            stop.set()  # the others land nothing more: it would not be committed
-            raise
-
-    pulls: list[Pulled] = []
-    failures: list[Failure] = []
-    with ThreadPoolExecutor(connector.max_parallel_accounts) as pool:
-        threads = [pool.submit(work_or_stop) for _ in range(min(connector.max_parallel_accounts, len(accounts)))]
-        try:
-            for thread in as_completed(threads):
-                pulled, failed = thread.result()
-                pulls += pulled
-                failures += failed
+            answer = request_answer(connector, plan, account)
+            # after a failure that concerns all accounts, what is landed would never be committed
+            return None if stop.is_set() else land_answer(plan, answer)
+        except ConnectorError as error:
+            if isinstance(error, PlatformError):
+                stop.set()
+                raise
+            log.warning("%s %s %s: %s", plan.report.table, account.account_id, plan.window, error)
+            return account, error
         except BaseException:
             stop.set()
             raise
-    return pulls, failures
 
-
-def _next(waiting: deque[PlatformAccount]) -> PlatformAccount | None:
-    try:
-        return waiting.popleft()
-    except IndexError:
-        return None
+    results: list[ExtractResult] = []
+    failures: list[Failure] = []
+    with ThreadPoolExecutor(connector.max_parallel_accounts) as pool:
+        futures = [pool.submit(extract, account) for account in plan.accounts]
+        try:
+            for future in futures:
+                outcome = future.result()
+                if isinstance(outcome, ExtractResult):
+                    results.append(outcome)
+                elif outcome is not None:
+                    failures.append(outcome)
+        except BaseException:
+            stop.set()
+            raise
+    return results, failures

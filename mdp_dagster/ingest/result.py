@@ -1,4 +1,4 @@
-"""What came of an ingest, account by account, for people and for checks."""
+"""The result of an ingest, by account, for people and for checks."""
 
 from __future__ import annotations
 
@@ -8,19 +8,34 @@ from datetime import date
 
 from mdp_dagster.connectors.base import DayReport, PlatformAccount
 from mdp_dagster.connectors.errors import ConnectorError, QuotaError
-from mdp_dagster.ingest.extraction import Pulled
+from mdp_dagster.ingest.extraction import ExtractResult
 from mdp_dagster.ingest.landing import LOADED
 from mdp_dagster.window import DateWindow
 
 
 class IngestError(Exception):
-    """A report could not be ingested. Says why for each account, and the remedy."""
+    """A report could not be ingested. The message has the reason for each account, and the remedy."""
 
 
 @dataclass
 class AccountResult:
-    """One account, over all of its pulls in the run. ``money``: sums by amount, in the account's currency;
-    ``failure`` is empty when it was pulled and committed, or was already."""
+    """One account, over all of its extracts in the run.
+
+    Args:
+        account_id: The account.
+        name: Its name.
+        currency: Its currency (ISO 4217).
+        received: How many rows were received.
+        rejected: How many of them were rejected.
+        duplicates: How many of them have the key of another row.
+        loaded_days: The days of which rows were appended to raw.
+        days_unchanged: How many days had the same rows as before.
+        restated_days: The days that had other rows before.
+        days_not_answered: The days that the source did not answer.
+        money: The sums of the amounts that are money, by name, in the account's currency.
+        reject_reasons: Why rows were rejected.
+        failure: Why the account was not committed; empty if it was.
+    """
 
     account_id: str
     name: str = ""
@@ -31,34 +46,46 @@ class AccountResult:
     loaded_days: list[date] = field(default_factory=list)
     days_unchanged: int = 0
     restated_days: list[date] = field(default_factory=list)
+    days_not_answered: list[date] = field(default_factory=list)
     money: dict[str, float] = field(default_factory=dict)
     reject_reasons: str = ""
     failure: str = ""
 
     @property
     def days_loaded(self) -> int:
+        """How many days were appended to raw."""
         return len(self.loaded_days)
 
-    def add(self, pulled: Pulled) -> None:
-        self.received += pulled.received
-        self.rejected += pulled.rejected
-        self.reject_reasons = pulled.common_reasons() or self.reject_reasons
-        if pulled.refused:
-            self.failure = f"{pulled.rejected} of {pulled.received} rows rejected: {pulled.common_reasons()}"
+    def add(self, result: ExtractResult) -> None:
+        """Adds an extract of the account."""
+        self.received += result.received
+        self.rejected += result.rejected
+        self.reject_reasons = result.common_reasons() or self.reject_reasons
+        if result.refused:
+            self.failure = f"{result.rejected} of {result.received} rows rejected: {result.common_reasons()}"
             return
-        self.duplicates += pulled.duplicates
-        for name, amount in pulled.money.items():
+        self.duplicates += result.duplicates
+        for name, amount in result.money.items():
             self.money[name] = self.money.get(name, 0.0) + amount
-        self.loaded_days += [day.date for day in pulled.extract.days if day.status == LOADED]
-        self.days_unchanged += pulled.days_unchanged
-        self.restated_days += pulled.restated_days
+        self.loaded_days += [day.date for day in result.extract.days if day.status == LOADED]
+        self.days_unchanged += result.unchanged_days
+        self.restated_days += result.restated_days
+        self.days_not_answered += result.days_not_answered
 
 
 @dataclass
 class IngestResult:
-    """One report, one window. ``retry_after_seconds``: the longest delay that the platform named for an account
-    whose quota is used up; None if there is none such. ``days_beyond_history``: days of the window that the platform
-    keeps no more, so that nobody asked for them."""
+    """One report over one window.
+
+    Args:
+        report: The report.
+        window: The days that were requested.
+        extract_run_id: The id of the extract.
+        accounts: The accounts, by id.
+        retry_after_seconds: The longest delay that the source named for an account with a used-up quota; None if no
+            quota is used up.
+        days_beyond_history: How many days of the window the source no longer delivers. They were not requested.
+    """
 
     report: DayReport
     window: DateWindow
@@ -68,39 +95,50 @@ class IngestResult:
     days_beyond_history: int = 0
 
     def expect(self, accounts: Iterable[PlatformAccount]) -> None:
-        """Have an entry for each account; what is known from an earlier try stays, but its failure."""
+        """Adds an entry for each account. An entry of an earlier attempt stays, without its failure."""
         for account in accounts:
             fresh = AccountResult(account.account_id, account.name, account.currency)
             self.accounts.setdefault(account.account_id, fresh).failure = ""
 
-    def add(self, account_id: str, pulled: Pulled) -> None:
-        self.accounts[account_id].add(pulled)
+    def add(self, result: ExtractResult) -> None:
+        """Adds an extract of one of the accounts."""
+        self.accounts[result.extract.account_id].add(result)
 
     def fail(self, account_id: str, error: ConnectorError) -> None:
+        """Records that an account could not be extracted."""
         self.accounts.setdefault(account_id, AccountResult(account_id)).failure = str(error)
         if isinstance(error, QuotaError):
             self.retry_after_seconds = max(self.retry_after_seconds or 0.0, error.retry_after_seconds)
 
-    def refuse(self, accounts: Iterable[PlatformAccount], why: str) -> None:
-        """None of these was committed."""
+    def refuse(self, accounts: Iterable[PlatformAccount], reason: str) -> None:
+        """Records that none of these accounts was committed."""
         for account in accounts:
-            self.accounts[account.account_id].failure = why
+            self.accounts[account.account_id].failure = reason
 
     @property
     def failed(self) -> list[AccountResult]:
+        """The accounts that were not committed."""
         return [account for account in self.accounts.values() if account.failure]
 
     @property
     def received(self) -> int:
+        """How many rows were received."""
         return sum(account.received for account in self.accounts.values())
 
     @property
     def rejected(self) -> int:
+        """How many rows were rejected."""
         return sum(account.rejected for account in self.accounts.values())
 
     @property
     def restated_days(self) -> list[date]:
+        """The days that any account had with other rows before."""
         return sorted({day for account in self.accounts.values() for day in account.restated_days})
+
+    @property
+    def days_not_answered(self) -> list[date]:
+        """The days that the source did not answer for at least one account."""
+        return sorted({day for account in self.accounts.values() for day in account.days_not_answered})
 
     def money(self) -> dict[tuple[str, str], float]:
         """Returns the sums of the amounts that are money, by the amount's name and currency."""
@@ -113,7 +151,11 @@ class IngestResult:
         return {key: round(total, 2) for key, total in sorted(totals.items())}
 
     def require_an_account(self) -> None:
-        """Raise ``IngestError`` if there are accounts and every one failed."""
+        """Checks that at least one account succeeded, if there are any.
+
+        Raises:
+            IngestError: Every account failed.
+        """
         if self.accounts and len(self.failed) == len(self.accounts):
             failures = "\n".join(f"  {a.account_id} {a.name}: {a.failure}" for a in self.failed)
-            raise IngestError(f"{self.report.table}: no account could be pulled\n{failures}")
+            raise IngestError(f"{self.report.table}: no account could be extracted\n{failures}")

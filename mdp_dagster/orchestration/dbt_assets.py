@@ -15,7 +15,7 @@ from mdp_dagster.orchestration.build_cost import Estimate, costs
 from mdp_dagster.orchestration.dbt_translator import DomainDbtTranslator
 from mdp_dagster.orchestration.domain import Domain
 from mdp_dagster.orchestration.failing_rows import failing_rows, with_failing_rows
-from mdp_dagster.orchestration.partitions import SINGLE_RUN, daily_window, window_of
+from mdp_dagster.orchestration.partitions import SINGLE_RUN, daily_window, run_window
 from mdp_dagster.orchestration.services import Services
 from mdp_dagster.transform import in_process
 from mdp_dagster.transform.project import DBT_DIR, DbtError, ParsedProject
@@ -41,11 +41,11 @@ def dbt_models(project: ParsedProject, domain: Domain, partitions: dg.DailyParti
     )
     def models(context: dg.AssetExecutionContext) -> Iterator[Any]:
         services: Services = context.resources.services
-        window = window_of(context)
+        recent = daily_window(services.settings)
+        window = run_window(context.run.tags, recent)
         with services.warehouse.session():
             services.prepare_raw()
             follow_clients_file(services.warehouse, services.clients, context.run.run_id, utc_now())
-        recent = daily_window(services.settings)
         variables = {
             "window_start": window.start.isoformat(),
             "window_end": window.end.isoformat(),
@@ -95,9 +95,10 @@ def _estimate(
     if not services.warehouse.charges_for_reading:
         return None
     statements = in_process.statements(context, project, translator, variables, first)
-    estimated = Estimate(services.warehouse.estimated_bytes(statements, window_of(context)))
+    window = run_window(context.run.tags, daily_window(services.settings))
+    estimated = Estimate(services.warehouse.estimated_bytes(statements, window))
     context.log.info(f"to be billed: {estimated}")
-    estimated.require_within(services.settings.bigquery_max_bytes_per_run, window_of(context))
+    estimated.require_within(services.settings.bigquery_max_bytes_per_run, window)
     return estimated
 
 

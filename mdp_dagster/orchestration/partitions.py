@@ -1,4 +1,4 @@
-"""One daily partitioning for everything that is cut by day, and the window that a run is about."""
+"""The daily partitions of all tables that have days, and the window of a run."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ PARTITION_TAG = "dagster/partition"
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
 
-# With today: what the daily run loads, because the platforms rewrite it most.
+# The daily run loads today and these days before it, because sources change them most often.
 DAYS_BEFORE = 7
 
-# A range of any length is one run: one dbt build, one window.
+# A backfill of any length is one run, with one window and one dbt build.
 SINGLE_RUN = dg.BackfillPolicy.single_run()
 
 
 def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
-    """A partition is a day in the ad account's time zone, from ``MDP_START_DATE`` up to and with today.
+    """Returns the partitions: the days from ``MDP_START_DATE`` to today, each in the account's own time zone.
 
-    Raises ``SettingsError`` for a start date in the future.
+    Raises:
+        SettingsError: The start date is in the future.
     """
     now = today(settings)
     if settings.start_date > now:
@@ -38,24 +39,32 @@ def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
 
 
 def today(settings: Settings) -> date:
-    """The day it is in ``MDP_TIMEZONE``."""
+    """Returns today's date in ``MDP_TIMEZONE``."""
     return datetime.now(ZoneInfo(settings.timezone)).date()
 
 
 def daily_window(settings: Settings) -> DateWindow:
-    """Today and the days before it, but no earlier than the first partition."""
+    """Returns the window of the daily run: today and the days before it, but no day before ``MDP_START_DATE``."""
     last = today(settings)
     return DateWindow.of_days(max(last - timedelta(days=DAYS_BEFORE), settings.start_date), last)
 
 
-def window_of(context: dg.AssetExecutionContext) -> DateWindow:
-    """The days that a partitioned asset's run is about."""
-    keys = context.partition_key_range
-    return DateWindow.of_days(keys.start, keys.end)
+def run_window(tags: Mapping[str, str], default: DateWindow) -> DateWindow:
+    """Returns the days that a run is about. Assets and checks have no other way to determine them.
+
+    Args:
+        tags: The run's tags.
+        default: The window of a run without partitions.
+    """
+    return partition_window(tags) or default
 
 
-def window_of_tags(tags: Mapping[str, str]) -> DateWindow | None:
-    """The days that a run is about, from its tags: asset checks know no partitions. None for a run without any."""
+def partition_window(tags: Mapping[str, str]) -> DateWindow | None:
+    """Returns the days of the partitions in a run's tags; None if the tags do not have any.
+
+    Raises:
+        ValueError: The partitions are not valid days.
+    """
     if PARTITION_TAG in tags:
         return DateWindow.of_days(tags[PARTITION_TAG], tags[PARTITION_TAG])
     if RANGE_START_TAG in tags and RANGE_END_TAG in tags:
@@ -64,5 +73,5 @@ def window_of_tags(tags: Mapping[str, str]) -> DateWindow | None:
 
 
 def range_tags(window: DateWindow) -> dict[str, str]:
-    """The tags that make a run about a window."""
+    """Returns the run tags for a window."""
     return {RANGE_START_TAG: window.start.isoformat(), RANGE_END_TAG: window.last.isoformat()}

@@ -3,13 +3,13 @@
 import dagster as dg
 
 from mdp_dagster.connectors.base import DayReport
-from mdp_dagster.ingest.ingestion import ingest
+from mdp_dagster.ingest.ingestion import IngestRun, ingest
 from mdp_dagster.ingest.result import IngestResult
 from mdp_dagster.ingest.tables import report_table
 from mdp_dagster.orchestration import run_tags
 from mdp_dagster.orchestration.carried_failures import others_failures
 from mdp_dagster.orchestration.domain import OWNERS, RAW, Domain
-from mdp_dagster.orchestration.partitions import SINGLE_RUN, window_of
+from mdp_dagster.orchestration.partitions import SINGLE_RUN, daily_window, run_window
 from mdp_dagster.orchestration.raw_checks import check_results, check_specs
 from mdp_dagster.orchestration.run_chain import unfinished_before
 from mdp_dagster.orchestration.services import Services
@@ -41,11 +41,12 @@ def raw_asset(report: DayReport, domain: Domain, partitions: dg.DailyPartitionsD
     )
     def raw(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         services: Services = context.resources.services
-        connector, window = services.connector(report.source), window_of(context)
+        connector = services.connector(report.source)
+        window = run_window(context.run.tags, daily_window(services.settings))
         earlier = services.unfinished.pop(report.table, None)
         only = run_tags.accounts_of(context.run.tags)
-        continues = unfinished_before(context.instance, context.run)
-        result = ingest(connector, report, window, services.stores(), context.run.run_id, earlier, only, continues)
+        run = IngestRun(context.run.run_id, only, unfinished_before(context.instance, context.run), earlier)
+        result = ingest(connector, report, window, services.stores(), run)
         for account in result.failed:
             context.log.warning(f"{account.account_id} {account.name}: {account.failure}")
         if result.retry_after_seconds is not None:
@@ -74,6 +75,8 @@ def _metadata(result: IngestResult) -> dict[str, dg.MetadataValue]:
     }
     if result.days_beyond_history:
         metadata["days_beyond_history"] = dg.MetadataValue.int(result.days_beyond_history)
+    if result.days_not_answered:
+        metadata["days_not_answered"] = dg.MetadataValue.json([day.isoformat() for day in result.days_not_answered])
     for (name, currency), total in result.money().items():
         metadata[f"{name}_{currency}"] = dg.MetadataValue.float(total)
     return metadata

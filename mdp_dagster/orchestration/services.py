@@ -11,9 +11,9 @@ from mdp_dagster.clients.model import Clients
 from mdp_dagster.connectors.base import DataSourceConnector, DayReport
 from mdp_dagster.connectors.sources import Source
 from mdp_dagster.google_cloud.settings import GoogleCloudSettings, load_google_cloud_settings
-from mdp_dagster.ingest.ingestion import Stores
 from mdp_dagster.ingest.rebuild import Rebuilt, rebuild_raw
 from mdp_dagster.ingest.result import IngestResult
+from mdp_dagster.ingest.stores import Stores
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
 from mdp_dagster.lake import Lake
 from mdp_dagster.settings import Settings, load_settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -170,10 +170,6 @@ class Warehouse(ABC):
         Keep the block short, because other processes may have to wait.
         """
         return nullcontext()
-
-    def state(self) -> Hashable | None:
-        """A value that changes with every commit by any process. None if reading it would cost a billed query."""
-        return None
 
     charges_for_reading = False
     """Whether the engine charges for the bytes that a statement reads."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -117,10 +117,6 @@ class DuckDBWarehouse(Warehouse):
         with self._connection() as connection:
             return _columns(connection, f"{dataset}.{name}") is not None
 
-    def state(self) -> Hashable | None:
-        """See ``Warehouse.state``."""
-        return tuple(map(_stamp, (self.path, self.path.with_name(f"{self.path.name}.wal"))))
-
     def drop_as_of(self, suffix: str) -> list[str]:
         """Drop the schemas of a past instant, and return their names."""
         datasets = as_of_datasets(suffix)
@@ -223,15 +219,6 @@ def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
             connection.execute("rollback")
         raise
     connection.execute("commit")
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    """Of a file as it is now. Every commit writes to the database or to its log."""
-    try:
-        stat = path.stat()
-    except FileNotFoundError:
-        return ()
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def _batches(units: Iterable[Unit]) -> Iterator[list[Unit]]:

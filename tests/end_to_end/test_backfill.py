@@ -82,9 +82,9 @@ def test_killed_and_started_again_it_pulls_only_what_is_missing(google: Platform
     said = ""
     for line in first.stdout:
         said += line
-        if "piece 1 of 2" in line:
+        if "chunk 1 of 2" in line:
             break
-    assert f"{RAW}: piece 1 of 2 ({TWO_PIECES.start}" in said, said
+    assert f"{RAW}: chunk 1 of 2 ({TWO_PIECES.start}" in said, said
 
     second = backfill(*arguments)
     refused, _ = second.communicate(timeout=60)
@@ -100,7 +100,7 @@ def test_killed_and_started_again_it_pulls_only_what_is_missing(google: Platform
     output, _ = third.communicate(timeout=120)
     assert third.returncode == 0, output
     assert "Continuing run" in output and "Done in" in output
-    assert "piece 1 of 2" in output and "0 accounts, 0 rows, 0 restated days; 1 accounts were committed" in output
+    assert "chunk 1 of 2" in output and "0 accounts, 0 rows, 0 restated days; 1 accounts were committed" in output
     assert f"✓ {RAW}" in output and "✓ ads_dbt_models" in output
     [missing] = queries(google)
     assert f"AND '{TWO_PIECES.last}'" in missing

@@ -23,12 +23,14 @@ from mdp_dagster.connectors.base import AccountFailure, DataSourceConnector, Day
 from mdp_dagster.connectors.google_ads import GoogleAdsConnector
 from mdp_dagster.defs.ads.platforms import REPORTS
 from mdp_dagster.ingest import ingestion as run_module
-from mdp_dagster.ingest.ingestion import Stores, ingest
+from mdp_dagster.ingest.ingestion import IngestRun, ingest
 from mdp_dagster.ingest.probe import probe
+from mdp_dagster.ingest.stores import Stores
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
+from mdp_dagster.ingest.watched_reports import DetailReport, WatchedReports
 from mdp_dagster.lake import Lake
 from mdp_dagster.orchestration.late_data.payload import LateDays
-from mdp_dagster.orchestration.late_data.plan import Memory, plan
+from mdp_dagster.orchestration.late_data.plan import Memory, ProbeEvent, plan
 from mdp_dagster.settings import load_settings
 from mdp_dagster.transform import in_process
 from mdp_dagster.transform.project import parsed_project
@@ -44,6 +46,7 @@ WINDOWS = [
     DateWindow(DAYS.start + timedelta(days=2), DAYS.end),
 ]
 TOTALS, CAMPAIGNS = GoogleAdsConnector.report("account_daily"), GoogleAdsConnector.report("campaign_daily")
+WATCHED = WatchedReports(TOTALS, (DetailReport(CAMPAIGNS),))
 
 Step = tuple[str, DateWindow]
 
@@ -151,11 +154,11 @@ class Round:
         only = names if known else None
         reports = (TOTALS, CAMPAIGNS) if self.random.random() < 0.5 else (CAMPAIGNS,)
         for report in reports:
-            ingest(self.connector, report, window, self.stores, run_id or str(uuid4()), only=only)
+            ingest(self.connector, report, window, self.stores, IngestRun(run_id or str(uuid4()), only=only))
 
     def _kill(self, names: set[str], window: DateWindow) -> None:
         """Before anything landed, between landing and commit, or in the middle of the commits."""
-        where = self.random.choice(("pull_side_by_side", "_commit", "unit"))
+        where = self.random.choice(("extract_in_parallel", "_commit", "unit"))
         original, survived = getattr(run_module, where), self.random.randint(0, len(names))
 
         def dies(*args: Any, **kwargs: Any) -> Any:
@@ -196,13 +199,13 @@ class Round:
 
     def settle(self, obeyed: float = 1.0) -> int:
         """The probe, and the share of its requests that became runs. Gives the number of late days."""
-        probed = probe(self.connector, TOTALS, CAMPAIGNS, DAYS, self.stores, str(uuid4()))
+        probed = probe(self.connector, WATCHED, DAYS, self.stores, str(uuid4()))
         late = LateDays(tuple(probed.late), {})
         now = datetime.now(timezone.utc)
-        for request in plan(1, now, late, [], Memory(), now).requests:
+        for request in plan(ProbeEvent(1, now, late), [], Memory(), now).requests:
             if self.random.random() < obeyed:
                 accounts = set(request.late.accounts())
-                ingest(self.connector, CAMPAIGNS, request.window, self.stores, str(uuid4()), only=accounts)
+                ingest(self.connector, CAMPAIGNS, request.window, self.stores, IngestRun(str(uuid4()), only=accounts))
         return len(late.days)
 
     def truth(self) -> dict[str, set[tuple[date, str, int]]]:

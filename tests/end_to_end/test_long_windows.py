@@ -11,7 +11,7 @@ import pytest
 from mdp_dagster.connectors import history
 from mdp_dagster.definitions import services as services_for
 from mdp_dagster.defs.ads.platforms import REPORTS
-from mdp_dagster.ingest.ingestion import ingest
+from mdp_dagster.ingest.ingestion import IngestRun, ingest
 from mdp_dagster.settings import load_settings
 from mdp_dagster.window import DateWindow
 from tests.end_to_end.conftest import NOW, TODAY, Platform, days_ago
@@ -57,7 +57,7 @@ def test_the_marts_keep_what_the_platform_no_longer_has(
     assert platform.sandbox.requests.count() == 0
 
 
-def test_several_years_are_one_ingest_in_pieces(environment: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_several_years_are_one_ingest_in_chunks(environment: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The real connectors, from years before the history to yesterday."""
     clients = environment / "clients.yaml"
     clients.write_text(
@@ -68,7 +68,7 @@ def test_several_years_are_one_ingest_in_pieces(environment: Path, caplog: pytes
     caplog.set_level(logging.INFO, "mdp_dagster.ingest")
     window = DateWindow(OLDEST - timedelta(days=700), days_ago(1, 1).end)
     for report in REPORTS:
-        result = ingest(services.connector(report.source), report, window, services.stores(), "run")
+        result = ingest(services.connector(report.source), report, window, services.stores(), IngestRun("run"))
         assert (result.days_beyond_history, result.failed) == (700, [])
         days = services.warehouse.query(
             "select count(*) as n, min(date) as first, max(date) as last from mdp_raw.raw__extracts "
@@ -77,4 +77,4 @@ def test_several_years_are_one_ingest_in_pieces(environment: Path, caplog: pytes
         ).to_pylist()
         assert days == [{"n": len(window) - 700, "first": OLDEST, "last": window.last}]
         assert result.received > 300
-        assert sum(f"{report.table}: piece" in record.getMessage() for record in caplog.records) == 13
+        assert sum(f"{report.table}: chunk" in record.getMessage() for record in caplog.records) == 13

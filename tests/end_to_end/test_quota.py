@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import dagster as dg
 
 from mdp_dagster.connectors.errors import QuotaError
-from mdp_dagster.ingest.ingestion import Stores, ingest
+from mdp_dagster.ingest.ingestion import IngestRun, ingest
+from mdp_dagster.ingest.stores import Stores
 from mdp_dagster.orchestration.domain import Domain
 from mdp_dagster.orchestration.partitions import daily_partitions, range_tags
 from mdp_dagster.orchestration.raw_assets import raw_asset
@@ -49,7 +50,7 @@ def test_a_run_waits_as_long_as_the_platform_asks_and_pulls_only_what_is_missing
     window = days_ago(2, 1)
     stores, connector = make_stores(tmp_path, ["1", "2"]), RecoveringConnector()
     connector.rows = {"1": [row(window.start)]}
-    ingest(ScriptedConnector(), REPORT, window, stores, "earlier")  # both accounts had nothing
+    ingest(ScriptedConnector(), REPORT, window, stores, IngestRun("earlier"))  # both accounts had nothing
     connector.rows = {"1": [row(window.start), row(window.start)], "2": [row(window.last)]}
 
     result = materialize(connector, stores, window)

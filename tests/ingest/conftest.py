@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mdp_dagster.clients.model import Clients
-from mdp_dagster.ingest.ingestion import Stores
+from mdp_dagster.ingest.stores import Stores
 from mdp_dagster.lake import Lake
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 

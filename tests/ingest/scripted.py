@@ -1,8 +1,9 @@
-"""A platform that says what a test tells it: a `DataSourceConnector` over a dictionary."""
+"""A source with the data that a test sets: a `DataSourceConnector` over a dictionary."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 
 import pyarrow as pa
@@ -14,9 +15,11 @@ from mdp_dagster.connectors.base import (
     ColumnType,
     DataSourceConnector,
     DayReport,
+    NotAnswered,
     PlatformAccount,
 )
 from mdp_dagster.connectors.errors import ConnectorError
+from mdp_dagster.ingest.watched_reports import DetailReport, WatchedReports
 from mdp_dagster.window import DateWindow
 
 AMOUNTS = {"spend": Amount("spend", is_money=True), "conversions": Amount("value")}
@@ -60,6 +63,11 @@ TOTALS = DayReport(
     max_days_per_extract=40,
 )
 
+AD_REPORT = replace(REPORT, name="ad_daily", description="A second detail report.")
+
+WATCHED = WatchedReports(TOTALS, (DetailReport(REPORT),))
+WATCHED_WITH_ADS = WatchedReports(TOTALS, (DetailReport(REPORT), DetailReport(AD_REPORT)))
+
 Rows = list[dict[str, object]]
 
 
@@ -68,7 +76,9 @@ def row(day: date | str, campaign: str | None = "c1", **values: object) -> dict[
 
 
 class ScriptedConnector(DataSourceConnector):
-    """``rows[account]`` is what the platform has at the moment; ``errors[account]`` is raised instead."""
+    """``rows[account]`` is what the source has now. ``errors[account]`` is raised instead of an answer, and the days
+    ``not_answered[account]`` are not answered.
+    """
 
     source = "scripted"
     reports = (REPORT,)
@@ -76,6 +86,7 @@ class ScriptedConnector(DataSourceConnector):
     def __init__(self) -> None:
         self.rows: dict[str, Rows] = {}
         self.errors: dict[str, ConnectorError] = {}
+        self.not_answered: dict[str, set[date]] = {}
         self.unlisted: dict[str, ConnectorError] = {}
         self.pulls: list[tuple[str, DateWindow]] = []
         self.looks: list[tuple[str, DateWindow]] = []
@@ -91,20 +102,25 @@ class ScriptedConnector(DataSourceConnector):
         ]
         return accounts, failures
 
-    def extract(self, report: DayReport, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
+    def extract(
+        self, report: DayReport, account: PlatformAccount, window: DateWindow
+    ) -> Iterator[pa.RecordBatch | NotAnswered]:
         self.pulls.append((account.account_id, window))
         if account.account_id in self.errors:
             raise self.errors[account.account_id]
-        wanted = [r for r in self.rows.get(account.account_id, []) if _asked_for(r, window)]
+        wanted = [r for r in self.rows.get(account.account_id, []) if _is_in(r, window)]
         yield pa.RecordBatch.from_pylist(wanted, report.schema)
+        yield NotAnswered(frozenset(self.not_answered.get(account.account_id, ())))
 
 
 class TotalsConnector(ScriptedConnector):
-    """It knows the totals too: the sums of its rows."""
+    """It also has the totals: the sums of its rows."""
 
-    reports = (TOTALS, REPORT)
+    reports = (TOTALS, REPORT, AD_REPORT)
 
-    def extract(self, report: DayReport, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
+    def extract(
+        self, report: DayReport, account: PlatformAccount, window: DateWindow
+    ) -> Iterator[pa.RecordBatch | NotAnswered]:
         if report is not TOTALS:
             yield from super().extract(report, account, window)
             return
@@ -113,7 +129,7 @@ class TotalsConnector(ScriptedConnector):
             raise self.errors[account.account_id]
         sums: dict[str, list[float]] = {}
         for r in self.rows.get(account.account_id, []):
-            if _asked_for(r, window):
+            if _is_in(r, window):
                 of_day = sums.setdefault(str(r["day"]), [0.0, 0.0])
                 of_day[0] += float(str(r["spend"]))
                 of_day[1] += float(str(r["value"]))
@@ -121,10 +137,11 @@ class TotalsConnector(ScriptedConnector):
             [{"day": day, "spend": f"{spend:.2f}", "value": value} for day, (spend, value) in sums.items()],
             report.schema,
         )
+        yield NotAnswered(frozenset(self.not_answered.get(account.account_id, ())))
 
 
-def _asked_for(candidate: dict[str, object], window: DateWindow) -> bool:
+def _is_in(candidate: dict[str, object], window: DateWindow) -> bool:
     try:
         return date.fromisoformat(str(candidate["day"])) in window
     except ValueError:
-        return True  # rubbish comes with every answer
+        return True  # a row without a valid day is in every answer

@@ -16,11 +16,12 @@ import pytest
 from mdp_dagster.connectors.base import DayReport, PlatformAccount
 from mdp_dagster.connectors.errors import AccountError, HistoryError, PlatformError, QuotaError
 from mdp_dagster.ingest import ingestion as run_module
-from mdp_dagster.ingest import parallel_extract as side_by_side
-from mdp_dagster.ingest.extraction import Received
-from mdp_dagster.ingest.ingestion import Stores, ingest
+from mdp_dagster.ingest import parallel_extract
+from mdp_dagster.ingest.extraction import Answer
+from mdp_dagster.ingest.ingestion import IngestRun, ingest
 from mdp_dagster.ingest.rebuild import rebuild_raw
 from mdp_dagster.ingest.result import IngestError
+from mdp_dagster.ingest.stores import Stores
 from mdp_dagster.lake import LakeError
 from mdp_dagster.window import DateWindow
 
@@ -35,20 +36,20 @@ RAW = REPORT.table
 
 
 def pull(connector: ScriptedConnector, stores: Stores, window: DateWindow = WINDOW, run: str = "run") -> object:
-    return ingest(connector, REPORT, window, stores, run)
+    return ingest(connector, REPORT, window, stores, IngestRun(run))
 
 
 def test_a_pull_shows_the_platforms_rows_and_a_second_one_appends_nothing(
     connector: ScriptedConnector, stores: Stores
 ) -> None:
     connector.rows = {"1": [row(D1), row(D2), row(D2, "c2")], "2": [row(D5)]}
-    first = ingest(connector, REPORT, WINDOW, stores, "run1")
+    first = ingest(connector, REPORT, WINDOW, stores, IngestRun("run1"))
     assert (first.received, first.rejected, first.restated_days) == (4, 0, [])
     assert first.accounts["1"].days_loaded == 5  # days without rows are known to have none
     assert first.money() == {("spend", "EUR"): 6.0}
     before = counts(stores.warehouse)
 
-    second = ingest(connector, REPORT, WINDOW, stores, "run2")
+    second = ingest(connector, REPORT, WINDOW, stores, IngestRun("run2"))
     assert second.accounts["1"].days_loaded == 0 and second.accounts["1"].days_unchanged == 5
     after = counts(stores.warehouse)
     assert after == {**before, "raw__extracts": before["raw__extracts"] + 10}
@@ -58,10 +59,10 @@ def test_a_pull_shows_the_platforms_rows_and_a_second_one_appends_nothing(
 def test_restated_emptied_and_returned_days(connector: ScriptedConnector, stores: Stores) -> None:
     original = [row(D1, spend="1.00"), row(D2), row(D3)]
     connector.rows = {"1": original}
-    ingest(connector, REPORT, WINDOW, stores, "a")
+    ingest(connector, REPORT, WINDOW, stores, IngestRun("a"))
 
     connector.rows = {"1": [row(D1, spend="2.00"), row(D3)]}
-    restated = ingest(connector, REPORT, WINDOW, stores, "b")
+    restated = ingest(connector, REPORT, WINDOW, stores, IngestRun("b"))
     assert restated.restated_days == [D1, D2]
     assert restated.accounts["1"].days_loaded == 2
     shown = current_rows(stores.warehouse)
@@ -69,7 +70,7 @@ def test_restated_emptied_and_returned_days(connector: ScriptedConnector, stores
     assert ("1", D2) not in shown
 
     connector.rows = {"1": original}
-    returned = ingest(connector, REPORT, WINDOW, stores, "c")
+    returned = ingest(connector, REPORT, WINDOW, stores, IngestRun("c"))
     assert returned.restated_days == [D1, D2]
     assert current_rows(stores.warehouse)["1", D1][0][CONTENT.index("spend")] == "1.00"
 
@@ -77,37 +78,36 @@ def test_restated_emptied_and_returned_days(connector: ScriptedConnector, stores
 def test_one_accounts_failure_stops_no_other(connector: ScriptedConnector, stores: Stores) -> None:
     connector.rows = {"1": [row(D1)]}
     connector.errors = {"2": AccountError("The customer account isn't enabled", "enable it")}
-    result = ingest(connector, REPORT, WINDOW, stores, "run")
+    result = ingest(connector, REPORT, WINDOW, stores, IngestRun("run"))
     assert [a.account_id for a in result.failed] == ["2"]
     assert "isn't enabled → enable it" in result.accounts["2"].failure
     assert set(current_rows(stores.warehouse)) == {("1", D1)}
 
 
-def test_a_thread_holds_no_more_answers_than_it_judges_together(
+def test_a_thread_holds_one_answer_at_a_time(
     connector: ScriptedConnector, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many accounts there are: what has been received is landed, and given up, before more is asked for."""
-    monkeypatch.setattr(side_by_side, "_ROWS_TOGETHER", 3)
+    """However many accounts there are: an answer is landed and released before the next account is requested."""
     connector.max_parallel_accounts = 1
     accounts = [str(n) for n in range(5)]
     stores = make_stores(Path(stores.lake.uri).parent, accounts)
     connector.rows = {account: [row(D1), row(D2)] for account in accounts}
     landed: list[int] = []
     held: list[int] = []
-    received: list[weakref.ref[Received]] = []
-    ask = side_by_side.receive
+    received: list[weakref.ref[Answer]] = []
+    request = parallel_extract.request_answer
 
-    def counting(*arguments: Any) -> Received:
+    def counting(*arguments: Any) -> Answer:
         landed.append(len(list(stores.lake.files())))
         held.append(sum(answer() is not None for answer in received))
-        answer = ask(*arguments)
+        answer = request(*arguments)
         received.append(weakref.ref(answer))
         return answer
 
-    monkeypatch.setattr(side_by_side, "receive", counting)
-    ingest(connector, REPORT, WINDOW, stores, "run")
-    assert landed == [0, 0, 2, 2, 4]
-    assert held == [0, 1, 0, 1, 0]
+    monkeypatch.setattr(parallel_extract, "request_answer", counting)
+    ingest(connector, REPORT, WINDOW, stores, IngestRun("run"))
+    assert landed == [0, 1, 2, 3, 4]
+    assert held == [0, 0, 0, 0, 0]
     assert set(current_rows(stores.warehouse)) == {(account, day) for account in accounts for day in (D1, D2)}
 
 
@@ -136,7 +136,7 @@ def test_what_concerns_every_account_stops_the_others(
 
     monkeypatch.setattr(connector, "extract", one_after_the_other)
     with pytest.raises(PlatformError, match="no developer token"):
-        ingest(connector, REPORT, WINDOW, stores, "run")
+        ingest(connector, REPORT, WINDOW, stores, IngestRun("run"))
     assert sorted(connector.pulls) == [("1", WINDOW), ("2", WINDOW)]
     assert list(stores.lake.files()) == []
     assert counts(stores.warehouse)["raw__extracts"] == 0
@@ -144,7 +144,7 @@ def test_what_concerns_every_account_stops_the_others(
 
 def test_every_account_failing_fails_the_report(connector: ScriptedConnector, stores: Stores) -> None:
     connector.errors = {"1": AccountError("gone"), "2": AccountError("gone too")}
-    with pytest.raises(IngestError, match="(?s)no account could be pulled.*1 .*gone.*2 .*gone too"):
+    with pytest.raises(IngestError, match="(?s)no account could be extracted.*1 .*gone.*2 .*gone too"):
         pull(connector, stores)
 
 
@@ -161,11 +161,11 @@ def test_a_used_up_quota_is_tried_again_later_for_its_account_alone(
 ) -> None:
     connector.rows = {"1": [row(D1)], "2": [row(D2)]}
     connector.errors = {"2": QuotaError("quota", 7200)}
-    result = ingest(connector, REPORT, WINDOW, stores, "run")
+    result = ingest(connector, REPORT, WINDOW, stores, IngestRun("run"))
     assert result.retry_after_seconds == 7200
 
     connector.errors, connector.pulls = {}, []
-    again = ingest(connector, REPORT, WINDOW, stores, "run")
+    again = ingest(connector, REPORT, WINDOW, stores, IngestRun("run"))
     assert again.failed == [] and [account for account, _ in connector.pulls] == ["2"]
     assert set(current_rows(stores.warehouse)) == {("1", D1), ("2", D2)}
 
@@ -180,7 +180,7 @@ def test_bad_rows_are_kept_as_rejects_with_their_reason(connector: ScriptedConne
         row(D1, "json", actions='{"a":1}'),
     ]
     connector.rows = {"1": good + bad}
-    result = ingest(connector, REPORT, WINDOW, stores, "run")
+    result = ingest(connector, REPORT, WINDOW, stores, IngestRun("run"))
     assert (result.received, result.rejected) == (105, 5)
     assert len(current_rows(stores.warehouse)["1", D1]) == 100
     rejects = stores.warehouse.query("select reason, payload, date from mdp_raw.raw__rejects").to_pylist()
@@ -208,14 +208,14 @@ def test_too_many_rejects_commit_nothing_and_keep_the_evidence(connector: Script
 
 def test_a_bad_row_in_a_small_account_costs_that_row(connector: ScriptedConnector, stores: Stores) -> None:
     connector.rows = {"1": [row(D1), row(D2), row(D3, spend="abc")], "2": [row(D1, f"c{n}") for n in range(100)]}
-    result = ingest(connector, REPORT, WINDOW, stores, "run")
+    result = ingest(connector, REPORT, WINDOW, stores, IngestRun("run"))
     assert result.failed == []
     assert set(current_rows(stores.warehouse)) == {("1", D1), ("1", D2), ("2", D1)}
 
 
 def test_numbers_may_be_written_as_json_writes_them(connector: ScriptedConnector, stores: Stores) -> None:
     connector.rows = {"1": [row(D1, clicks="30.0", spend="1e-05"), row(D2, clicks="30.5")] + [row(D3)] * 30}
-    result = ingest(connector, REPORT, WINDOW, stores, "run")
+    result = ingest(connector, REPORT, WINDOW, stores, IngestRun("run"))
     assert (result.rejected, result.accounts["1"].reject_reasons) == (1, "clicks is no whole number (1×)")
 
 
@@ -223,20 +223,62 @@ def test_an_account_that_is_mostly_rubbish_keeps_its_old_days(connector: Scripte
     connector.rows = {"1": [row(D1)], "2": [row(D1, f"c{n}") for n in range(100)]}
     pull(connector, stores, run="a")
     connector.rows["1"] = [row(D1, spend="abc")]
-    result = ingest(connector, REPORT, WINDOW, stores, "b")
+    result = ingest(connector, REPORT, WINDOW, stores, IngestRun("b"))
     assert [a.account_id for a in result.failed] == ["1"]
     assert set(current_rows(stores.warehouse)) == {("1", D1), ("2", D1)}
 
 
+def test_a_day_that_was_not_answered_keeps_its_rows_and_leaves_no_trace(
+    connector: ScriptedConnector, stores: Stores
+) -> None:
+    """A missing day is not an empty day."""
+    connector.rows = {"1": [row(D1), row(D2)], "2": [row(D1)]}
+    pull(connector, stores, run="a")
+    connector.rows = {"1": [row(D2, spend="9.00")], "2": [row(D1)]}
+    connector.not_answered = {"1": {D1, D3}}
+    before = counts(stores.warehouse)["raw__extracts"]
+    result = ingest(connector, REPORT, WINDOW, stores, IngestRun("b"))
+    assert set(current_rows(stores.warehouse)) == {("1", D1), ("1", D2), ("2", D1)}
+    assert counts(stores.warehouse)["raw__extracts"] == before + 3 + 5
+    assert (result.days_not_answered, result.restated_days, result.failed) == ([D1, D3], [D2], [])
+    assert (result.accounts["1"].days_loaded, result.accounts["1"].days_unchanged) == (1, 2)
+
+    connector.not_answered, connector.pulls = {}, []
+    connector.rows["1"] = [row(D2, spend="9.00")]
+    again = ingest(connector, REPORT, WINDOW, stores, IngestRun("b"))
+    assert [account for account, _ in connector.pulls] == ["1"], "the same run requests only what is missing"
+    assert again.restated_days == [D1] and again.days_not_answered == []
+    assert set(current_rows(stores.warehouse)) == {("1", D2), ("2", D1)}, "now the source answered: the day is empty"
+
+
+def test_an_account_without_any_answered_day_leaves_no_trace(connector: ScriptedConnector, stores: Stores) -> None:
+    connector.rows = {"2": [row(D1)]}
+    connector.not_answered = {"1": set(WINDOW.days())}
+    result = ingest(connector, REPORT, WINDOW, stores, IngestRun("run"))
+    assert (result.failed, result.days_not_answered) == ([], [*WINDOW.days()])
+    assert counts(stores.warehouse)["raw__extracts"] == 5
+    assert rebuild_raw(stores.lake, stores.warehouse, [REPORT]).extracts == 1
+
+
+def test_rows_for_a_day_that_was_reported_as_not_answered_fail_the_account(
+    connector: ScriptedConnector, stores: Stores
+) -> None:
+    connector.rows = {"1": [row(D1)], "2": [row(D1)]}
+    connector.not_answered = {"1": {D1}}
+    result = ingest(connector, REPORT, WINDOW, stores, IngestRun("run"))
+    assert f"rows were received for days that were reported as not answered: {D1}" in result.accounts["1"].failure
+    assert set(current_rows(stores.warehouse)) == {("2", D1)}
+
+
 def test_duplicates_are_counted(connector: ScriptedConnector, stores: Stores) -> None:
     connector.rows = {"1": [row(D1), row(D1), row(D1, "c2")]}
-    assert ingest(connector, REPORT, WINDOW, stores, "run").accounts["1"].duplicates == 1
+    assert ingest(connector, REPORT, WINDOW, stores, IngestRun("run")).accounts["1"].duplicates == 1
 
 
-def test_a_long_window_is_pulled_in_pieces(connector: ScriptedConnector, stores: Stores) -> None:
+def test_a_long_window_is_extracted_in_chunks(connector: ScriptedConnector, stores: Stores) -> None:
     window = DateWindow(LAST - timedelta(days=24), LAST + timedelta(days=1))
     connector.rows = {"1": [row(day) for day in window.days()]}
-    assert ingest(connector, REPORT, window, stores, "run").received == 25
+    assert ingest(connector, REPORT, window, stores, IngestRun("run")).received == 25
     assert sorted(len(w) for account, w in connector.pulls if account == "1") == [5, 10, 10]
     assert len(current_rows(stores.warehouse)) == 25
 
@@ -301,12 +343,12 @@ def test_a_full_disk_commits_nothing_and_says_so(
 def test_a_clock_that_was_set_back_does_not_make_old_rows_the_newest(
     connector: ScriptedConnector, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mdp_dagster.ingest import extraction as pull_module
+    from mdp_dagster.ingest import extraction
 
     connector.rows = {"1": [row(D1, spend="1.00")]}
     pull(connector, stores, run="a")
-    now = pull_module.utc_now()
-    monkeypatch.setattr(pull_module, "utc_now", lambda: now - timedelta(days=2))
+    now = extraction.utc_now()
+    monkeypatch.setattr(extraction, "utc_now", lambda: now - timedelta(days=2))
     connector.rows = {"1": [row(D1, spend="2.00")]}
     pull(connector, stores, run="b")
     assert current_rows(stores.warehouse)["1", D1][0][CONTENT.index("spend")] == "2.00"

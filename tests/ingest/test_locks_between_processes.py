@@ -15,7 +15,8 @@ import pyarrow as pa
 import pytest
 
 from mdp_dagster.connectors.base import PlatformAccount, Report
-from mdp_dagster.ingest.ingestion import Stores, ingest
+from mdp_dagster.ingest.ingestion import IngestRun, ingest
+from mdp_dagster.ingest.stores import Stores
 from mdp_dagster.ingest.tables import ACCOUNTS, EXTRACTS
 from mdp_dagster.warehouse.base import WarehouseError
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
@@ -69,7 +70,7 @@ def _ingest_when_told(folder: Path, rows: dict[str, Rows], window: DateWindow, p
     connector = WaitingConnector(pipe)
     connector.rows = rows
     stores = make_stores(folder, ACCOUNTS_LISTED)
-    result = ingest(connector, REPORT, window, stores, "slow")
+    result = ingest(connector, REPORT, window, stores, IngestRun("slow"))
     pipe.send([account.account_id for account in result.failed])
 
 
@@ -79,7 +80,7 @@ def _ingest_often(folder: Path, rows: dict[str, Rows], window: DateWindow, times
     stores = make_stores(folder, ACCOUNTS_LISTED)
     pipe.send("ready")
     for n in range(times):
-        ingest(connector, REPORT, window, stores, f"{os.getpid()}-{n}")
+        ingest(connector, REPORT, window, stores, IngestRun(f"{os.getpid()}-{n}"))
     pipe.send("done")
 
 
@@ -113,7 +114,7 @@ def test_the_pull_that_began_last_counts_even_if_another_process_commits_later(t
         assert answer(pipe) == "asked"
         pipe.send("go")  # account 1 has answered now, account 2 is being asked
         assert answer(pipe) == "asked"
-        assert ingest(quick, REPORT, DateWindow(D3, D5), stores, "quick").failed == []
+        assert ingest(quick, REPORT, DateWindow(D3, D5), stores, IngestRun("quick")).failed == []
         pipe.send("go")
         assert answer(pipe) == []
     assert shown(stores) == everywhere("1.00") | everywhere("2.00", DateWindow(D3, D5))
@@ -124,7 +125,7 @@ def _ingest_until_killed(folder: Path, spend: str, pipe: Connection) -> None:
     connector.rows = rows_at(spend, campaigns=400)
     stores = make_stores(folder, ACCOUNTS_LISTED)
     pipe.send("ready")
-    ingest(connector, REPORT, WINDOW, stores, f"run {spend}")
+    ingest(connector, REPORT, WINDOW, stores, IngestRun(f"run {spend}"))
     time.sleep(PATIENCE)
 
 
@@ -133,7 +134,7 @@ def test_a_run_that_is_killed_leaves_each_account_as_it_was_or_as_it_should_be(t
     stores = make_stores(tmp_path, ACCOUNTS_LISTED)
     connector = ScriptedConnector()
     connector.rows = rows_at("0.00", campaigns=400)
-    ingest(connector, REPORT, WINDOW, stores, "first")
+    ingest(connector, REPORT, WINDOW, stores, IngestRun("first"))
     before = "0.00"
     for attempt in range(1, 6):
         spend = f"{attempt}.00"
@@ -147,7 +148,7 @@ def test_a_run_that_is_killed_leaves_each_account_as_it_was_or_as_it_should_be(t
             assert len(found) == len(WINDOW) and len(set.union(*found.values())) == 1, "part of an extract"
         assert set.union(*(values for found in by_account for values in found.values())) <= {before, spend}
         connector.rows = rows_at(spend, campaigns=400)
-        ingest(connector, REPORT, WINDOW, stores, f"run {spend}")
+        ingest(connector, REPORT, WINDOW, stores, IngestRun(f"run {spend}"))
         assert shown(stores) == everywhere(spend)
         before = spend
     committed = stores.warehouse.query(
@@ -171,7 +172,7 @@ def test_a_pull_waits_while_dbt_has_the_warehouse(tmp_path: Path) -> None:
     connector.rows = rows_at("1.00")
     with process(_hold, tmp_path / "warehouse.duckdb", 1.0) as (_, pipe):
         assert answer(pipe) == "held"
-        assert ingest(connector, REPORT, WINDOW, stores, "run").failed == []
+        assert ingest(connector, REPORT, WINDOW, stores, IngestRun("run")).failed == []
     assert shown(stores) == everywhere("1.00")
 
 
@@ -183,6 +184,6 @@ def test_a_pull_that_can_not_wait_any_longer_says_who_is_in_the_way_and_can_be_r
     with process(_hold, tmp_path / "warehouse.duckdb", PATIENCE) as (holder, pipe):
         assert answer(pipe) == "held"
         with pytest.raises(WarehouseError, match=f"process {holder.pid} .*→ .*MDP_LOCK_TIMEOUT_SECONDS"):
-            ingest(connector, REPORT, WINDOW, Stores(stores.clients, impatient, stores.lake), "run")
-    ingest(connector, REPORT, WINDOW, Stores(stores.clients, impatient, stores.lake), "run")
+            ingest(connector, REPORT, WINDOW, Stores(stores.clients, impatient, stores.lake), IngestRun("run"))
+    ingest(connector, REPORT, WINDOW, Stores(stores.clients, impatient, stores.lake), IngestRun("run"))
     assert shown(stores) == everywhere("1.00")

@@ -12,16 +12,16 @@ import pytest
 
 from mdp_dagster.connectors.base import DayReport, PlatformAccount
 from mdp_dagster.connectors.errors import AccountError, TransientError
-from mdp_dagster.ingest import extraction as pull_module
+from mdp_dagster.ingest import extraction
 from mdp_dagster.ingest import lateness as lateness_module
-from mdp_dagster.ingest.ingestion import Stores, ingest
+from mdp_dagster.ingest.ingestion import IngestRun, ingest
 from mdp_dagster.ingest.lateness import Reason
-from mdp_dagster.ingest.probe import Probed, probe
+from mdp_dagster.ingest.probe import ProbeResult, probe
 from mdp_dagster.ingest.result import IngestError
-from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
+from mdp_dagster.ingest.stores import Stores
 from mdp_dagster.window import DateWindow
 
-from .scripted import REPORT, TOTALS, TotalsConnector, row
+from .scripted import AD_REPORT, REPORT, TOTALS, WATCHED, WATCHED_WITH_ADS, TotalsConnector, row
 
 TODAY = date.today()
 ALL_DAYS = DateWindow.of_days(TODAY - timedelta(days=400), TODAY)
@@ -44,17 +44,17 @@ def connector() -> TotalsConnector:
     return connector
 
 
-def look(connector: TotalsConnector, stores: Stores, days: DateWindow = ALL_DAYS) -> Probed:
-    return probe(connector, TOTALS, REPORT, days, stores, "probe")
+def look(connector: TotalsConnector, stores: Stores, days: DateWindow = ALL_DAYS) -> ProbeResult:
+    return probe(connector, WATCHED, days, stores, "probe")
 
 
 def load(connector: TotalsConnector, stores: Stores, window: DateWindow) -> None:
     """The daily run: totals, then campaigns."""
-    ingest(connector, TOTALS, window, stores, "run")
-    ingest(connector, REPORT, window, stores, "run")
+    ingest(connector, TOTALS, window, stores, IngestRun("run"))
+    ingest(connector, REPORT, window, stores, IngestRun("run"))
 
 
-def moved(probed: Probed) -> list[tuple[str, int, float, float]]:
+def moved(probed: ProbeResult) -> list[tuple[str, int, float, float]]:
     """By how much the restated days have moved; there are no others."""
     assert {day.reason for day in probed.late} <= {Reason.RESTATED}
     return [
@@ -62,7 +62,7 @@ def moved(probed: Probed) -> list[tuple[str, int, float, float]]:
     ]
 
 
-def late(probed: Probed) -> list[tuple[str, int, Reason]]:
+def late(probed: ProbeResult) -> list[tuple[str, int, Reason]]:
     return [(day.account_id, (TODAY - day.date).days, day.reason) for day in probed.late]
 
 
@@ -110,10 +110,10 @@ def test_a_look_that_finds_nothing_leaves_no_trace(
 def test_what_others_load_while_the_platform_answers_is_not_late(
     connector: TotalsConnector, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ingest(connector, TOTALS, days(28, 0), stores, "totals")
+    ingest(connector, TOTALS, days(28, 0), stores, IngestRun("totals"))
     assert len(look(connector, stores).late) == 2 * 29, "no campaigns yet"
     answer = connector.extract
-    meanwhile = [lambda: ingest(connector, REPORT, days(28, 3), stores, "another run")]
+    meanwhile = [lambda: ingest(connector, REPORT, days(28, 3), stores, IngestRun("another run"))]
 
     def slowly(report: DayReport, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
         if meanwhile and report is TOTALS:
@@ -124,16 +124,6 @@ def test_what_others_load_while_the_platform_answers_is_not_late(
     assert late(look(connector, stores)) == [
         (account, n, Reason.NEVER_LOADED) for account in ("1", "2") for n in (2, 1, 0)
     ]
-
-
-def test_a_look_that_finds_nothing_opens_the_database_once(
-    loaded: TotalsConnector, stores: Stores, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened = []
-    connect = DuckDBWarehouse._connect
-    monkeypatch.setattr(DuckDBWarehouse, "_connect", lambda self: opened.append(1) or connect(self))
-    look(loaded, stores)
-    assert len(opened) == 1
 
 
 def test_without_accounts_nothing_is_asked(connector: TotalsConnector, stores: Stores) -> None:
@@ -151,7 +141,7 @@ def test_restated_days_are_late_until_they_are_pulled(loaded: TotalsConnector, s
     assert moved(probed) == [("1", 5, 1.0, 3.0), ("2", 20, 0.0, -1.0)]
     # the probe knows these totals now; the days are late all the same, until somebody pulls them
     assert look(loaded, stores).late == probed.late
-    ingest(loaded, REPORT, days(5, 5), stores, "reload", only={"1"})
+    ingest(loaded, REPORT, days(5, 5), stores, IngestRun("reload", only={"1"}))
     assert loaded.pulls == [("1", days(5, 5))]
     assert late(look(loaded, stores)) == [("2", 20, Reason.RESTATED)]
 
@@ -160,7 +150,7 @@ def test_a_day_that_vanishes_or_appears_is_restated(loaded: TotalsConnector, sto
     gone = loaded.rows["1"]
     loaded.rows["1"] = [r for r in gone if r["day"] != str(ago(3))]
     assert moved(look(loaded, stores)) == [("1", 3, -3.0, -2.0)]
-    ingest(loaded, REPORT, days(3, 3), stores, "reload")
+    ingest(loaded, REPORT, days(3, 3), stores, IngestRun("reload"))
     loaded.rows["1"] = gone
     assert moved(look(loaded, stores)) == [("1", 3, 3.0, 2.0)]
 
@@ -172,6 +162,45 @@ def test_a_day_restated_and_restated_back_is_not_late(loaded: TotalsConnector, s
     assert look(loaded, stores).late == []
 
 
+def test_a_day_is_late_until_every_detail_report_was_extracted(connector: TotalsConnector, stores: Stores) -> None:
+    def find() -> list[tuple[str, int, Reason]]:
+        return late(probe(connector, WATCHED_WITH_ADS, ALL_DAYS, stores, "probe"))
+
+    load(connector, stores, days(28, 0))
+    ingest(connector, AD_REPORT, days(28, 2), stores, IngestRun("run"))
+    assert find() == [(account, n, Reason.NEVER_LOADED) for account in ("1", "2") for n in (1, 0)]
+    ingest(connector, AD_REPORT, days(1, 0), stores, IngestRun("run"))
+    assert find() == []
+
+    change(connector, "1", 5, spend="2.50")
+    assert find() == [("1", 5, Reason.RESTATED)]
+    ingest(connector, REPORT, days(5, 5), stores, IngestRun("reload of the campaigns"))
+    assert find() == [("1", 5, Reason.RESTATED)], "the ads still have the old day"
+    ingest(connector, AD_REPORT, days(5, 5), stores, IngestRun("reload of the ads"))
+    assert find() == []
+
+
+def test_a_day_that_is_late_in_several_reports_has_the_first_reason(connector: TotalsConnector, stores: Stores) -> None:
+    load(connector, stores, days(28, 0))
+    ingest(connector, AD_REPORT, days(28, 6), stores, IngestRun("run"))
+    change(connector, "1", 5, spend="2.50")
+    ingest(connector, AD_REPORT, days(4, 0), stores, IngestRun("run"))
+    found = probe(connector, WATCHED_WITH_ADS, ALL_DAYS, stores, "probe").late
+    assert [(day.account_id, day.date, day.reason) for day in found] == [
+        ("1", ago(5), Reason.RESTATED), ("2", ago(5), Reason.NEVER_LOADED)
+    ]  # fmt: skip
+    assert found[0].moved == {"spend": 1.0, "conversions": 0.0}
+
+
+def test_totals_that_were_not_answered_change_nothing(loaded: TotalsConnector, stores: Stores) -> None:
+    change(loaded, "1", 5, spend="2.50")
+    loaded.rows["1"] = [r for r in loaded.rows["1"] if r["day"] != str(ago(7))]
+    loaded.not_answered = {"1": {ago(7)}}
+    probed = look(loaded, stores)
+    assert moved(probed) == [("1", 5, 1.0, 0.0)]
+    assert probed.result.days_not_answered == [ago(7)]
+
+
 def test_days_never_loaded_are_late_inside_the_lookback(connector: TotalsConnector, stores: Stores) -> None:
     load(connector, stores, days(2, 0))
     expected = [(account, n, Reason.NEVER_LOADED) for account in ("1", "2") for n in range(28, 2, -1)]
@@ -180,7 +209,7 @@ def test_days_never_loaded_are_late_inside_the_lookback(connector: TotalsConnect
 
 
 def test_without_earlier_totals_the_days_rows_are_the_measure(connector: TotalsConnector, stores: Stores) -> None:
-    ingest(connector, REPORT, days(28, 0), stores, "campaigns alone")
+    ingest(connector, REPORT, days(28, 0), stores, IngestRun("campaigns alone"))
     change(connector, "2", 7, spend="9.50")
     assert moved(look(connector, stores)) == [("2", 7, 8.0, 0.0)]
 
@@ -200,7 +229,7 @@ def test_a_client_can_have_a_lookback_of_its_own(connector: TotalsConnector, sto
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[datetime]]:
     """A clock that stands still until it is set."""
     now = [datetime.now(timezone.utc)]
-    for module in (pull_module, lateness_module):
+    for module in (extraction, lateness_module):
         monkeypatch.setattr(module, "utc_now", lambda: now[0])
     return now
 
@@ -215,7 +244,7 @@ def test_a_day_is_pulled_a_last_time_when_it_is_final(
     # aged 29 to 31 then 26 to 28: of these, those that are 28 days old by now
     expected = [(account, n, Reason.SETTLED) for account in ("1", "2") for n in (30, 29, 28)]
     assert late(look(connector, stores)) == expected
-    ingest(connector, REPORT, days(30, 28), stores, "reload")
+    ingest(connector, REPORT, days(30, 28), stores, IngestRun("reload"))
     assert late(look(connector, stores)) == []
 
 
@@ -227,7 +256,7 @@ def test_a_failing_account_is_neither_late_nor_in_the_others_way(loaded: TotalsC
     assert late(probed) == [("1", 5, Reason.RESTATED)]
     assert [account.account_id for account in probed.result.failed] == ["2"]
     loaded.errors = {account: TransientError("down") for account in ("1", "2")}
-    with pytest.raises(IngestError, match="no account could be pulled"):
+    with pytest.raises(IngestError, match="no account could be extracted"):
         look(loaded, stores)
 
 
@@ -240,7 +269,7 @@ def test_new_accounts_and_managers_are_looked_up(loaded: TotalsConnector, tmp_pa
 
 
 def test_only_the_accounts_asked_for_are_pulled(loaded: TotalsConnector, stores: Stores) -> None:
-    result = ingest(loaded, REPORT, days(5, 4), stores, "reload", only={"2", "77"})
+    result = ingest(loaded, REPORT, days(5, 4), stores, IngestRun("reload", only={"2", "77"}))
     assert loaded.pulls == [("2", days(5, 4))]
     assert loaded.lookups == []
     assert list(result.accounts) == ["2"]
@@ -255,7 +284,7 @@ def test_where_the_day_begins_before_utcs_a_settled_day_is_pulled_once(
     assert late(look(connector, stores)) == []
     clock[0] += timedelta(hours=1)
     assert late(look(connector, stores)) == [(account, 28, Reason.SETTLED) for account in ("1", "2")]
-    ingest(connector, REPORT, days(28, 28), stores, "reload")
+    ingest(connector, REPORT, days(28, 28), stores, IngestRun("reload"))
     assert late(look(connector, stores)) == []
 
 
@@ -277,7 +306,7 @@ def test_totals_that_were_answered_after_the_campaigns_were_pulled_are_news(
     class Slow(TotalsConnector):
         def extract(self, report, account, window):  # type: ignore[no-untyped-def]
             if report is TOTALS and account.account_id == "1":
-                ingest(loaded, REPORT, days(5, 5), stores, "overtakes", only={"1"})
+                ingest(loaded, REPORT, days(5, 5), stores, IngestRun("overtakes", only={"1"}))
                 change(loaded, "1", 5, spend="2.50")
             yield from super().extract(report, account, window)
 

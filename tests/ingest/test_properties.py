@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mdp_dagster.ingest import ingestion as run_module
-from mdp_dagster.ingest.digest import contents
-from mdp_dagster.ingest.ingestion import ingest
+from mdp_dagster.ingest.digest import day_contents
+from mdp_dagster.ingest.ingestion import IngestRun, ingest
 from mdp_dagster.ingest.row_validation import validate
 from mdp_dagster.window import DateWindow
 
@@ -73,7 +73,7 @@ def test_raw_ends_with_the_platforms_last_word(history: list[tuple[str, object]]
         world: dict[date, dict[str, str]] = {day: {} for day in DAYS}
 
         def pull(window: DateWindow) -> None:
-            ingest(connector, REPORT, window, stores, str(uuid4()))
+            ingest(connector, REPORT, window, stores, IngestRun(str(uuid4())))
 
         def saw(window: DateWindow) -> None:
             known.update({day: dict(world[day]) for day in window.days()})
@@ -155,8 +155,8 @@ clean_row = st.fixed_dictionaries(
 def digest(rows: Rows) -> str:
     table = pa.Table.from_pylist(rows, REPORT.schema)
     days = pa.array([DAYS[0]] * len(rows), pa.date32())
-    found = contents(table.add_column(0, "date", days), ["date"])
-    return found[DAYS[0],].digest if rows else ""
+    found = day_contents(table.add_column(0, "date", days))
+    return found[DAYS[0]].digest if rows else ""
 
 
 @settings(max_examples=200, deadline=None)

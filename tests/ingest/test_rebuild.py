@@ -10,8 +10,9 @@ import pytest
 
 from mdp_dagster.connectors.base import Column, ColumnType
 from mdp_dagster.ingest import ingestion as run_module
-from mdp_dagster.ingest.ingestion import Stores, ingest
+from mdp_dagster.ingest.ingestion import IngestRun, ingest
 from mdp_dagster.ingest.rebuild import rebuild_raw
+from mdp_dagster.ingest.stores import Stores
 from mdp_dagster.lake import Lake, LakeError
 from mdp_dagster.window import DateWindow
 
@@ -27,8 +28,8 @@ def test_a_file_that_is_lost_is_forgotten_and_its_days_are_pulled_again(
     connector: ScriptedConnector, stores: Stores
 ) -> None:
     connector.rows = {"1": [row(D1), row(D2)]}
-    first = ingest(connector, REPORT, WINDOW, stores, "a")
-    ingest(connector, REPORT, WINDOW, stores, "b")  # all unchanged: points to the first
+    first = ingest(connector, REPORT, WINDOW, stores, IngestRun("a"))
+    ingest(connector, REPORT, WINDOW, stores, IngestRun("b"))  # all unchanged: points to the first
     lake = Path(stores.lake.uri)
     [lost] = lake.glob(f"{REPORT.source}/{REPORT.name}/{first.extract_run_id}/1_*.parquet")
     lost.unlink()
@@ -36,7 +37,7 @@ def test_a_file_that_is_lost_is_forgotten_and_its_days_are_pulled_again(
     rebuilt = rebuild_raw(stores.lake, stores.warehouse, [REPORT])
     assert rebuilt.forgotten_days == 2
     assert current_rows(stores.warehouse) == {}
-    again = ingest(connector, REPORT, WINDOW, stores, "c")
+    again = ingest(connector, REPORT, WINDOW, stores, IngestRun("c"))
     assert again.accounts["1"].days_loaded == 2
     assert set(current_rows(stores.warehouse)) == {("1", D1), ("1", D2)}
 
@@ -52,7 +53,7 @@ def test_a_rebuild_in_the_middle_of_a_run_doubles_nothing(
         commit(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(run_module, "_commit", rebuild_first)
-    ingest(connector, REPORT, WINDOW, stores, "a")
+    ingest(connector, REPORT, WINDOW, stores, IngestRun("a"))
     assert len(current_rows(stores.warehouse)["1", D1]) == 1
     found = counts(stores.warehouse)
     assert (found[REPORT.table], found["raw__extracts"], found["raw__rejects"]) == (32, 4, 1)
@@ -63,7 +64,7 @@ def test_a_lake_without_extracts_leaves_raw_alone(
     connector: ScriptedConnector, stores: Stores, tmp_path: Path, lake: str
 ) -> None:
     connector.rows = {"1": [row(D1)]}
-    ingest(connector, REPORT, WINDOW, stores, "a")
+    ingest(connector, REPORT, WINDOW, stores, IngestRun("a"))
     if lake == "another":
         (tmp_path / lake).mkdir()
     with pytest.raises(LakeError, match=r"holds no extract → check MDP_LAKE_URI"):
@@ -73,7 +74,7 @@ def test_a_lake_without_extracts_leaves_raw_alone(
 
 def test_extracts_from_before_a_column_was_added_have_it_empty(connector: ScriptedConnector, stores: Stores) -> None:
     connector.rows = {"1": [row(D1)]}
-    ingest(connector, REPORT, WINDOW, stores, "a")
+    ingest(connector, REPORT, WINDOW, stores, IngestRun("a"))
     wider = replace(REPORT, columns=(*REPORT.columns, Column("reach", ColumnType.INTEGER_TEXT, "Reach.")))
     rebuild_raw(stores.lake, stores.warehouse, [wider])
     rows = stores.warehouse.query(f"select campaign_id, reach from mdp_raw.{REPORT.table}").to_pylist()
@@ -84,7 +85,7 @@ def test_extracts_of_a_report_that_is_gone_are_counted_and_left_out(
     connector: ScriptedConnector, stores: Stores
 ) -> None:
     connector.rows = {"1": [row(D1)]}
-    ingest(connector, REPORT, WINDOW, stores, "a")
+    ingest(connector, REPORT, WINDOW, stores, IngestRun("a"))
     rebuilt = rebuild_raw(stores.lake, stores.warehouse, [replace(REPORT, name="another")])
     assert (rebuilt.extracts, rebuilt.foreign) == (0, 2)
 
@@ -92,7 +93,7 @@ def test_extracts_of_a_report_that_is_gone_are_counted_and_left_out(
 def test_any_number_of_rejects_comes_back(connector: ScriptedConnector, stores: Stores) -> None:
     connector.rows = {"1": [row(D1)], "2": [row(D2, None, actions="x" * 200) for _ in range(500)]}
     with pytest.raises(run_module.IngestError, match="500 of 501 rows rejected"):
-        ingest(connector, REPORT, WINDOW, stores, "a")
+        ingest(connector, REPORT, WINDOW, stores, IngestRun("a"))
     before = counts(stores.warehouse)["raw__rejects"]
     assert before == 500
     rebuild_raw(stores.lake, stores.warehouse, [REPORT])

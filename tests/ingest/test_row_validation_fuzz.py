@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mdp_dagster.connectors.base import Column, ColumnType, DayReport
 from mdp_dagster.defs.ads.platforms import REPORTS
-from mdp_dagster.ingest.answers import Judged, judge
+from mdp_dagster.ingest.answers import CheckedAnswer, check_answer
 from mdp_dagster.ingest.digest import EMPTY
 from mdp_dagster.ingest.row_validation import validate
 from mdp_dagster.window import DateWindow
@@ -104,46 +104,27 @@ def test_each_row_is_taken_or_rejected_with_a_reason(drawn: tuple[DayReport, pa.
         reject.payload.encode("utf-8")
 
 
-def judged(report: DayReport, *answers: pa.Table) -> list[Judged]:
-    return judge(report, answers, WINDOW)
+def checked(report: DayReport, answer: pa.Table) -> CheckedAnswer:
+    return check_answer(report, answer, WINDOW, {})
 
 
 @fuzzed(70)
 @given(given_tables)
 def test_what_is_taken_has_a_digest_for_each_day_and_its_rows_counted(drawn: tuple[DayReport, pa.Table]) -> None:
     report, table = drawn
-    [found] = judged(report, table)
+    found = checked(report, table)
     assert sum(content.row_count for content in found.contents.values()) == found.rows.num_rows
     assert set(found.contents) == set(found.rows.column("date").to_pylist())
     backwards = table.take(pa.array(list(reversed(range(table.num_rows))), pa.int64()))
-    assert judged(report, backwards)[0].contents == found.contents, "in whatever order"
+    assert checked(report, backwards).contents == found.contents, "in whatever order"
     assert EMPTY not in found.contents.values()
-
-
-several_answers = st.sampled_from(REPORTS).flatmap(
-    lambda report: st.tuples(st.just(report), st.lists(tables(report), min_size=1, max_size=4))
-)
-
-
-@fuzzed(70)
-@given(several_answers)
-def test_an_answer_is_judged_among_others_as_it_is_alone(drawn: tuple[DayReport, list[pa.Table]]) -> None:
-    report, answers = drawn
-    together = judged(report, *answers)
-    assert len(together) == len(answers)
-    for found, answer in zip(together, answers, strict=True):
-        [alone] = judged(report, answer)
-        assert found.rows.to_pylist() == alone.rows.to_pylist()
-        assert (found.rejects, found.contents, found.duplicates, found.money) == (
-            alone.rejects, alone.contents, alone.duplicates, alone.money,
-        )  # fmt: skip
 
 
 @fuzzed(70)
 @given(given_tables)
 def test_each_row_whose_key_another_has_is_counted(drawn: tuple[DayReport, pa.Table]) -> None:
     report, table = drawn
-    [found] = judged(report, table)
+    found = checked(report, table)
     keys = [tuple(row[name] for name in report.key) for row in found.rows.to_pylist()]
     assert found.duplicates == len(keys) - len(set(keys))
 
@@ -152,7 +133,7 @@ def test_each_row_whose_key_another_has_is_counted(drawn: tuple[DayReport, pa.Ta
 @given(given_tables, st.sampled_from([{}, {"conversion_action_type": "purchase"}]))
 def test_every_valid_row_has_every_amount(drawn: tuple[DayReport, pa.Table], options: dict[str, str]) -> None:
     report, table = drawn
-    [found] = judged(report, table)
+    found = checked(report, table)
     assert set(report.amounts) == {"spend", "conversions"}
     for row in found.rows.to_pylist():
         assert all(isinstance(amount.of_row(row, options), float) for amount in report.amounts.values())
@@ -168,7 +149,7 @@ def test_a_campaign_counts_once_for_each_of_its_days() -> None:
             for day in (1, 2)
             for campaign in campaigns
         ]
-        once, twice = judged(
-            report, *(pa.Table.from_pylist(drawn, report.schema) for drawn in (rows, [*rows, rows[0]]))
+        once, twice = (
+            checked(report, pa.Table.from_pylist(drawn, report.schema)) for drawn in (rows, [*rows, rows[0]])
         )
         assert (once.rows.num_rows, once.duplicates, twice.duplicates) == (len(rows), 0, 1)

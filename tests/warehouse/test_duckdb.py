@@ -7,8 +7,6 @@ import random
 import re
 import resource
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -172,28 +170,6 @@ def _fork_while_holding(path: Path, pipe: Connection) -> None:
             os._exit(0)
     pipe.send(child)
     time.sleep(PATIENCE)
-
-
-def test_the_state_is_another_one_after_a_commit_and_the_same_after_reading(path: Path) -> None:
-    warehouse, other = DuckDBWarehouse(path), DuckDBWarehouse(path)
-    warehouse.prepare(TABLES)
-    seen = [warehouse.state()]
-    for n in range(5):
-        other.commit([unit(str(n), 1)])
-        seen.append(warehouse.state())
-        warehouse.prepare(TABLES)
-        assert len(whole_units(other)) == n + 1
-        assert warehouse.state() == other.state() == seen[-1]
-    assert len(set(seen)) == 6
-
-
-def test_the_state_is_another_one_after_a_commit_that_a_killed_process_left_in_the_log(path: Path) -> None:
-    warehouse = DuckDBWarehouse(path)
-    warehouse.prepare(TABLES)
-    before = warehouse.state()
-    kill = "import duckdb, os, sys; c = duckdb.connect(sys.argv[1]); c.execute('create table t (a int)'); os._exit(9)"
-    assert subprocess.run([sys.executable, "-c", kill, str(path)]).returncode == 9
-    assert warehouse.state() != before
 
 
 def test_a_released_lock_is_free_although_a_child_was_forked_meanwhile(path: Path) -> None:

@@ -34,13 +34,13 @@ def definitions(settings: Settings, project: ParsedProject) -> dg.Definitions:
     partitions = daily_partitions(settings)
     raw = [raw_asset(report, ADS, partitions) for report in REPORTS]
     models = dbt_models(project, ADS, partitions)
-    late_days = [late_days_asset(totals, report, ADS) for totals, report in PROBES]
+    late_days = [late_days_asset(watched, ADS) for watched in PROBES]
     daily, probe = ads_daily_job(), probe_job()
-    reloads = {report: reload_job(totals, report) for totals, report in PROBES}
+    reloads = {watched: reload_job(watched) for watched in PROBES}
     return dg.Definitions(
         assets=[*raw, models, *late_days],
         asset_checks=[campaign_checks(), rows_check()],
         jobs=[daily, probe, *reloads.values()],
-        sensors=[reload_sensor(report, job) for report, job in reloads.items()],
+        sensors=[reload_sensor(watched, job) for watched, job in reloads.items()],
         schedules=[ads_daily_schedule(settings, daily), probe_schedule(settings, probe)],
     )

@@ -4,9 +4,9 @@ from typing import Any
 
 import dagster as dg
 
-from mdp_dagster.connectors.base import DayReport
 from mdp_dagster.defs.ads.campaign_checks import daily_window_check_keys
 from mdp_dagster.defs.ads.platforms import ADS
+from mdp_dagster.ingest.watched_reports import WatchedReports
 from mdp_dagster.orchestration.domain import LATE_DATA
 from mdp_dagster.orchestration.late_data.sensor import late_data_job, late_data_sensor
 from mdp_dagster.orchestration.partitions import DAYS_BEFORE, daily_window, range_tags
@@ -74,11 +74,11 @@ def probe_schedule(settings: Settings, job: Any) -> dg.ScheduleDefinition:
         ) from error
 
 
-def reload_job(totals: DayReport, report: DayReport) -> Any:
-    """Returns the job that reloads late days of a report."""
-    return late_data_job(totals, report, ADS, daily_window_check_keys())
+def reload_job(watched: WatchedReports) -> Any:
+    """Returns the job that reloads late days of a source's detail reports."""
+    return late_data_job(watched, ADS, daily_window_check_keys())
 
 
-def reload_sensor(report: DayReport, job: Any) -> dg.SensorDefinition:
+def reload_sensor(watched: WatchedReports, job: Any) -> dg.SensorDefinition:
     """Returns the sensor that requests the runs of a reload job."""
-    return late_data_sensor(report, job, extracting_jobs=[JOB_NAME])
+    return late_data_sensor(watched, job, extracting_jobs=[JOB_NAME])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mdp_dagster.connectors.base import DayReport
 from mdp_dagster.connectors.sources import Source, sources
+from mdp_dagster.ingest.watched_reports import DetailReport, ShownBy, WatchedReports
 from mdp_dagster.orchestration.domain import Domain
 
 ADS = Domain("ads")
@@ -16,7 +17,16 @@ AD_PLATFORMS: tuple[Source, ...] = sources(
 PLATFORM_NAMES: tuple[str, ...] = tuple(platform.name for platform in AD_PLATFORMS)
 REPORTS: tuple[DayReport, ...] = tuple(report for platform in AD_PLATFORMS for report in platform.reports)
 
-# For late data: the account totals that the probe extracts, and the report that is reloaded when they change.
-PROBES: tuple[tuple[DayReport, DayReport], ...] = tuple(
-    (platform.report("account_daily"), platform.report("campaign_daily")) for platform in AD_PLATFORMS
+_TOTALS = "account_daily"
+_SHOWN_BY = {"campaign_daily": ShownBy("mart_campaign__daily", source_column="platform")}
+
+# For late data: the account totals that the probe extracts, and all other reports, which are reloaded when they change.
+PROBES: tuple[WatchedReports, ...] = tuple(
+    WatchedReports(
+        platform.report(_TOTALS),
+        tuple(
+            DetailReport(report, _SHOWN_BY.get(report.name)) for report in platform.reports if report.name != _TOTALS
+        ),
+    )
+    for platform in AD_PLATFORMS
 )

@@ -1,58 +1,55 @@
-"""The probe as an asset: it is materialized when there are late days, and its event says which."""
+"""The probe as an asset. It is materialized only when there are late days; its event lists them."""
 
 from collections.abc import Iterator
 from datetime import date
-from functools import partial
 
 import dagster as dg
 
 from mdp_dagster.connectors.base import DayReport
-from mdp_dagster.ingest.probe import Probed, probe
+from mdp_dagster.ingest.probe import ProbeResult, probe
 from mdp_dagster.ingest.tables import EXTRACTS
+from mdp_dagster.ingest.watched_reports import WatchedReports
 from mdp_dagster.orchestration.domain import LATE_DATA, OWNERS, Domain
 from mdp_dagster.orchestration.late_data.payload import METADATA_KEY, LateDays
 from mdp_dagster.orchestration.partitions import SINGLE_RUN, today
 from mdp_dagster.orchestration.services import Services
-from mdp_dagster.warehouse.base import MARTS, Warehouse, in_window
 from mdp_dagster.window import DateWindow
-
-_MART = "mart_campaign__daily"
 
 
 def late_days_name(source: str) -> str:
-    """The name of the asset whose materializations say which days of a platform are late."""
+    """Returns the name of the asset whose materializations list the late days of a source."""
     return f"{source}__late_days"
 
 
-def late_days_asset(totals: DayReport, report: DayReport, domain: Domain) -> dg.AssetsDefinition:
-    """The late days of ``report``, found by pulling ``totals`` over the whole lookback."""
+def late_days_asset(watched: WatchedReports, domain: Domain) -> dg.AssetsDefinition:
+    """Returns the asset that extracts the totals over the whole lookback and finds the late days."""
+    totals, source = watched.totals, watched.source
+    details = ", ".join(f"`{table}`" for table in watched.detail_tables)
 
     @dg.asset(
-        name=late_days_name(report.source),
+        name=late_days_name(source),
         group_name=domain.group(LATE_DATA),
         tags=domain.tags(LATE_DATA),
         description=(
-            f"Which days of `{report.table}` are behind what the platform says. Pulls `{totals.table}` of every "
-            f"account for its whole lookback ({totals.lookback_days} days, unless its client has its own) and compares "
-            "with what stands. **Materialized only when there are late days**; the sensor reads them from the event. "
-            "No table."
+            f"Which days of {details} are older than the account totals. Extracts `{totals.table}` of every account "
+            f"for its whole lookback ({totals.lookback_days} days, unless its client has its own) and compares it with "
+            "the ledger. **Materialized only when there are late days**; the sensor reads them from the event. "
+            "Does not have a table."
         ),
-        deps=[totals.table, report.table, EXTRACTS.name],
+        deps=[totals.table, *watched.detail_tables, EXTRACTS.name],
         output_required=False,
-        backfill_policy=SINGLE_RUN,  # or a range of `*` is refused: all that is selected must be able to run at once
+        backfill_policy=SINGLE_RUN,  # Dagster refuses a backfill of `*` unless every asset in it can run as one run.
         required_resource_keys={"services"},
         owners=OWNERS,
-        kinds={"python", report.source.split("_")[0]},
+        kinds={"python", source.split("_")[0]},
     )
     def late_days(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
         services: Services = context.resources.services
         days = DateWindow.of_days(services.settings.start_date, today(services.settings))
-        connector = services.connector(report.source)
-        shown = partial(_shown, services.warehouse)
-        probed = probe(connector, totals, report, days, services.stores(), context.run.run_id, shown)
+        probed = probe(services.connector(source), watched, days, services.stores(), context.run.run_id)
         for account in probed.result.failed:
             context.log.warning(f"{account.account_id} {account.name}: {account.failure}")
-        # one event for each day that changed, none for those that were looked at
+        # one event for each day that changed, none for days that did not
         for day, accounts in sorted(_changed(probed).items()):
             context.log_event(_materialization(totals, probed, day, accounts))
         if probed.late:
@@ -63,18 +60,8 @@ def late_days_asset(totals: DayReport, report: DayReport, domain: Domain) -> dg.
     return late_days
 
 
-def _shown(warehouse: Warehouse, window: DateWindow) -> str:
-    """The query for the extract runs whose rows the campaigns' mart shows; of none while there is no mart."""
-    if not warehouse.has_table(MARTS, _MART):
-        return f"select account_id, date, extract_run_id from {EXTRACTS.id} where {in_window(window)} and false"
-    return f"""
-        select account_id, date, extract_run_id
-        from {MARTS}.{_MART}
-        where {in_window(window)} and platform = $source
-    """
-
-
-def _changed(probed: Probed) -> dict[date, list[str]]:
+def _changed(probed: ProbeResult) -> dict[date, list[str]]:
+    """Returns the accounts with new totals, by day."""
     changed: dict[date, list[str]] = {}
     for account in probed.result.accounts.values():
         for day in account.loaded_days:
@@ -82,7 +69,7 @@ def _changed(probed: Probed) -> dict[date, list[str]]:
     return changed
 
 
-def _materialization(totals: DayReport, probed: Probed, day: date, accounts: list[str]) -> dg.AssetMaterialization:
+def _materialization(totals: DayReport, probed: ProbeResult, day: date, accounts: list[str]) -> dg.AssetMaterialization:
     return dg.AssetMaterialization(
         asset_key=totals.table,
         partition=day.isoformat(),
@@ -94,7 +81,7 @@ def _materialization(totals: DayReport, probed: Probed, day: date, accounts: lis
     )
 
 
-def _metadata(probed: Probed) -> dict[str, dg.MetadataValue]:
+def _metadata(probed: ProbeResult) -> dict[str, dg.MetadataValue]:
     late = LateDays(
         tuple(probed.late),
         {account.account_id: account.currency for account in probed.result.accounts.values()},

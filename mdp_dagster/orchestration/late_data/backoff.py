@@ -1,7 +1,7 @@
-"""What was asked for and is late all the same: it is asked for again, less and less often.
+"""Backs off from days that stay late after a reload: the pause before the next request grows.
 
-An account whose totals can be read and whose campaigns can't would otherwise be reloaded every hour, for ever. Kept in
-the sensor's cursor, so in short: by account and range of days, not by day.
+Without it, an account with readable totals and unreadable campaigns would be reloaded every hour, for ever. The past
+requests are stored in the sensor's cursor, in a compact form: by account and range of days, not by day.
 """
 
 from __future__ import annotations
@@ -15,16 +15,22 @@ from typing import Any
 from mdp_dagster.ingest.lateness import LateDay, Reason
 from mdp_dagster.window import DateWindow, join_days
 
-# The probe comes every hour, but never after exactly one.
+# The probe runs every hour, but never after exactly one hour.
 _SLACK = timedelta(minutes=5)
 _LONGEST_PAUSE_HOURS = 24
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Days of one account that were asked for ``times`` times, the last time ``at``. ``content``: of restated days,
-    what the totals were, so that another restatement is told from the same; empty for days that are late for other
-    reasons."""
+class PastRequest:
+    """Days of one account that were requested before.
+
+    Args:
+        windows: The days.
+        content: A digest of the days' totals if they were restated, so that another restatement is recognized. Empty if
+            they were late for other reasons.
+        times: How many times the days were requested.
+        at: When they were last requested.
+    """
 
     windows: tuple[DateWindow, ...]
     content: str
@@ -35,45 +41,51 @@ class Asked:
         return any(day in window for window in self.windows)
 
     @property
-    def again_at(self) -> datetime:
-        """After 1, 2, 4, … hours."""
+    def retry_at(self) -> datetime:
+        """When the days may be requested again: after 1, 2, 4, ... 24 hours."""
         return self.at + timedelta(hours=min(2 ** min(self.times - 1, 10), _LONGEST_PAUSE_HOURS))
 
-    def still(self, late: Iterable[LateDay]) -> list[LateDay]:
-        """Of these days, those that are late as they were. A restated day that was pulled meanwhile, or restated once
-        more, makes news of all that was asked for with it: the digest is one for all."""
-        there = [day for day in late if day.date in self and (day.reason is Reason.RESTATED) == bool(self.content)]
-        return there if not self.content or _content(there) == self.content else []
+    def unchanged_days(self, late: Iterable[LateDay]) -> list[LateDay]:
+        """Returns the late days that are late for the same reason as at this request.
+
+        If any of these days changes again, the whole request counts as new, because the days share one digest.
+        """
+        days = [day for day in late if day.date in self and (day.reason is Reason.RESTATED) == bool(self.content)]
+        return days if not self.content or _content(days) == self.content else []
 
 
-def asked_now(late: Iterable[LateDay], now: datetime) -> list[Asked]:
-    """The memory of an account's days that are asked for the first time."""
+def first_requests(late: Iterable[LateDay], now: datetime) -> list[PastRequest]:
+    """Returns what to remember of an account's days that are requested for the first time."""
     late = list(late)
     restated = [day for day in late if day.reason is Reason.RESTATED]
     others = [day for day in late if day.reason is not Reason.RESTATED]
     return [
-        Asked(tuple(join_days(day.date for day in days)), _content(days) if days is restated else "", 1, now)
+        PastRequest(tuple(join_days(day.date for day in days)), _content(days) if days is restated else "", 1, now)
         for days in (restated, others)
         if days
     ]
 
 
 def paused_and_due(
-    late: list[LateDay], memory: Iterable[Asked], now: datetime
-) -> tuple[list[Asked], list[tuple[Asked, list[LateDay]]], list[LateDay]]:
-    """An account's late days, in three: what waits for its pause to end, what is due again, and what is new."""
-    waiting, again, left = [], [], list(late)
-    for asked in memory:
-        still = asked.still(left)
-        if not still:
+    late: list[LateDay], past: Iterable[PastRequest], now: datetime
+) -> tuple[list[PastRequest], list[tuple[PastRequest, list[LateDay]]], list[LateDay]]:
+    """Splits an account's late days by what was requested before.
+
+    Returns:
+        The requests that still pause; the requests that are due again, with their days; and the new days.
+    """
+    paused, due, new = [], [], list(late)
+    for request in past:
+        unchanged = request.unchanged_days(new)
+        if not unchanged:
             continue
-        left = [day for day in left if day not in still]
-        kept = replace(asked, windows=tuple(join_days(day.date for day in still)))
-        if now < asked.again_at - _SLACK:
-            waiting.append(kept)
+        new = [day for day in new if day not in unchanged]
+        kept = replace(request, windows=tuple(join_days(day.date for day in unchanged)))
+        if now < request.retry_at - _SLACK:
+            paused.append(kept)
         else:
-            again.append((replace(kept, times=asked.times + 1, at=now), still))
-    return waiting, again, left
+            due.append((replace(kept, times=request.times + 1, at=now), unchanged))
+    return paused, due, new
 
 
 def _content(days: Iterable[LateDay]) -> str:
@@ -81,21 +93,26 @@ def _content(days: Iterable[LateDay]) -> str:
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
-def dump(asked: Mapping[str, list[Asked]]) -> dict[str, Any]:
+def dump(requests: Mapping[str, list[PastRequest]]) -> dict[str, Any]:
+    """Returns the past requests of each account as JSON values."""
     return {
         account: [
-            [",".join(f"{w.start}/{w.last}" for w in a.windows), a.content, a.times, a.at.isoformat()] for a in entries
+            [",".join(f"{w.start}/{w.last}" for w in r.windows), r.content, r.times, r.at.isoformat()] for r in entries
         ]
-        for account, entries in sorted(asked.items())
+        for account, entries in sorted(requests.items())
         if entries
     }
 
 
-def load(data: Mapping[str, Any]) -> dict[str, list[Asked]]:
-    """Raises ``ValueError``, ``TypeError``, ``AttributeError`` or ``OverflowError`` for what isn't a dump."""
+def load(data: Mapping[str, Any]) -> dict[str, list[PastRequest]]:
+    """Reads what ``dump`` returned.
+
+    Raises:
+        ValueError, TypeError, AttributeError, OverflowError: The data has another form.
+    """
     return {
         account: [
-            Asked(
+            PastRequest(
                 tuple(DateWindow.of_days(*window.split("/")) for window in windows.split(",")),
                 str(content),
                 int(times),
@@ -108,8 +125,8 @@ def load(data: Mapping[str, Any]) -> dict[str, list[Asked]]:
 
 
 def _instant(text: str) -> datetime:
-    """Of a tick: others can't be compared with it, or have no hour after them."""
+    """Returns the time of a request. Refuses times that cannot be compared with now, or that overflow with a pause."""
     at = datetime.fromisoformat(text)
     if at.tzinfo is None or not 2000 <= at.year <= 9000:
-        raise ValueError(f"{text} is no instant of a tick")
+        raise ValueError(f"{text} is not a valid time of a request")
     return at

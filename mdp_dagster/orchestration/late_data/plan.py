@@ -1,6 +1,6 @@
-"""What to ask for, given the late days of an event, the runs that are under way, and what was asked before.
+"""Plans the runs that reload late days, from an event, the active runs and the past requests.
 
-Pure: no instance, no clock of its own.
+Pure functions: they do not read an instance or a clock.
 """
 
 from __future__ import annotations
@@ -11,15 +11,31 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timezone
 
 from mdp_dagster.ingest.lateness import LateDay, Reason
-from mdp_dagster.orchestration.late_data import backoff as asked_memory
-from mdp_dagster.orchestration.late_data.backoff import Asked, asked_now, paused_and_due
+from mdp_dagster.orchestration.late_data import backoff
+from mdp_dagster.orchestration.late_data.backoff import PastRequest, first_requests, paused_and_due
 from mdp_dagster.orchestration.late_data.payload import LateDays
 from mdp_dagster.window import DateWindow, join_days
 
 
 @dataclass(frozen=True)
+class ProbeEvent:
+    """The newest event of the probe: its storage id, its time, and the late days that it lists."""
+
+    id: int
+    time: datetime
+    late: LateDays
+
+
+@dataclass(frozen=True)
 class ActiveRun:
-    """A queued or running run that pulls the report. ``accounts``: None for all. ``started_at``: None while queued."""
+    """A queued or running run that extracts the reports.
+
+    Args:
+        run_id: The Dagster run.
+        window: Its days.
+        accounts: Its accounts; None for all.
+        started_at: When it started; None while it is queued.
+    """
 
     run_id: str
     window: DateWindow
@@ -27,36 +43,43 @@ class ActiveRun:
     started_at: datetime | None
 
     def covers(self, day: date, accounts: set[str]) -> bool:
+        """Returns whether the run extracts the day for all of these accounts."""
         return day in self.window and (self.accounts is None or accounts <= self.accounts)
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What a sensor keeps between ticks: the event it has dealt with, the days of it that it still waits with, and, by
-    account, what it asked for and when."""
+    """What a sensor remembers between ticks.
+
+    Args:
+        event_id: The event that was handled last.
+        waiting: The days of that event that wait for a run to end.
+        past: The past requests of each account.
+    """
 
     event_id: int = 0
     waiting: frozenset[date] = frozenset()
-    asked: Mapping[str, list[Asked]] = field(default_factory=dict)
+    past: Mapping[str, list[PastRequest]] = field(default_factory=dict)
 
     def dump(self) -> str:
+        """Returns the memory as text for the sensor's cursor."""
         return json.dumps(
             {
                 "event": self.event_id,
                 "waiting": sorted(day.isoformat() for day in self.waiting),
-                "asked": asked_memory.dump(self.asked),
+                "asked": backoff.dump(self.past),
             }
         )
 
     @classmethod
     def load(cls, text: str | None) -> Memory:
-        """What was dumped; an empty memory for anything else: at worst something is asked for again."""
+        """Reads a cursor. Any other text gives an empty memory; at worst, days are requested once more."""
         try:
             data = json.loads(text or "{}")
             return cls(
                 event_id=int(data.get("event", 0)),
                 waiting=frozenset(date.fromisoformat(day) for day in data.get("waiting", [])),
-                asked=asked_memory.load(data.get("asked", {})),
+                past=backoff.load(data.get("asked", {})),
             )
         except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             return cls()
@@ -64,7 +87,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Request:
-    """One run to ask for."""
+    """One run to request."""
 
     run_key: str
     window: DateWindow
@@ -73,41 +96,38 @@ class Request:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do in a tick. ``said``: why the other days aren't asked for, for people."""
+    """The result of a tick: the requests, the new memory, and why other late days are not requested."""
 
     requests: list[Request]
     memory: Memory
-    said: list[str]
+    explanations: list[str]
 
 
-def plan(
-    event_id: int, event_time: datetime, late: LateDays, runs: Iterable[ActiveRun], memory: Memory, now: datetime
-) -> Plan:
-    """One request per contiguous range of days that are due and that no queued or running run covers.
+def plan(event: ProbeEvent, runs: Iterable[ActiveRun], memory: Memory, now: datetime) -> Plan:
+    """Returns one request for each contiguous range of late days that are due and not covered by an active run.
 
-    A run that is queued, or began after the event, will see what the probe saw: its days are done with. One that began
-    before may have pulled a restated day already: such days wait until it has ended. An account's days that were asked
-    for and are late as they were pause, longer each time.
+    - A run that is queued, or started after the event, will read what the probe read: it covers its days.
+    - A run that started before the event may already have extracted a restated day: such days wait for its end.
+    - Days that were requested before and are late for the same reason pause, longer each time.
     """
-    is_new = event_id != memory.event_id
-    if not is_new:
-        late = late.on(memory.waiting)
-    turns = [_turn(account, days, memory, now, is_new) for account, days in late.by_account().items()]
-    due = replace(late, days=tuple(day for turn in turns for day in turn.due))
-    free, waiting, said = _uncovered(due, event_time, list(runs))
-    asked = {} if is_new else dict(memory.asked)
-    asked |= {turn.account: remembered for turn in turns if (remembered := turn.remember(free, now))}
-    said += [text for turn in turns for text in turn.said()]
+    is_new = event.id != memory.event_id
+    late = event.late if is_new else event.late.on(memory.waiting)
+    accounts = [_account_plan(account, days, memory, now, is_new) for account, days in late.by_account().items()]
+    due = replace(late, days=tuple(day for account in accounts for day in account.due))
+    free, waiting, explanations = _uncovered(due, event.time, list(runs))
+    past = {} if is_new else dict(memory.past)
+    past |= {account.account: remembered for account in accounts if (remembered := account.remember(free, now))}
+    explanations += [text for account in accounts for text in account.explanations()]
     requests = [
-        Request(f"{event_id}:{window}", window, due.on(frozenset(window.days()))) for window in due.on(free).windows()
+        Request(f"{event.id}:{window}", window, due.on(frozenset(window.days()))) for window in due.on(free).windows()
     ]
-    return Plan(requests, Memory(event_id, frozenset(waiting), asked), said)
+    return Plan(requests, Memory(event.id, frozenset(waiting), past), explanations)
 
 
 def _uncovered(
     due: LateDays, event_time: datetime, runs: list[ActiveRun]
 ) -> tuple[frozenset[date], set[date], list[str]]:
-    """The days that nobody covers, those that wait for a run to end, and what is to be said of them."""
+    """Returns the days without a covering run, the days that wait for a run to end, and explanations for the others."""
     restated = {day.date for day in due.days if day.reason is Reason.RESTATED}
     free, waiting = set(), set()
     covered: dict[str, list[date]] = {}
@@ -120,45 +140,58 @@ def _uncovered(
         if too_early and day in restated:
             waiting.add(day)
         covered.setdefault(covering[0].run_id, []).append(day)
-    said = [f"{', '.join(map(str, join_days(days)))}: covered by run {run_id[:8]}" for run_id, days in covered.items()]
-    return frozenset(free), waiting, said
+    explanations = [
+        f"{', '.join(map(str, join_days(days)))}: covered by run {run_id[:8]}" for run_id, days in covered.items()
+    ]
+    return frozenset(free), waiting, explanations
 
 
 @dataclass(frozen=True)
-class _Turn:
-    """One account's late days in this tick: what pauses (``paused``), what is due again, and what is new. ``others``:
-    what is remembered of days that this tick isn't about."""
+class _AccountPlan:
+    """One account's late days in a tick.
+
+    Args:
+        account: The account.
+        paused: Past requests that still pause.
+        again: Past requests that are due again, with their days.
+        new: Days that were not requested before.
+        others: Past requests for days that this tick is not about.
+    """
 
     account: str
-    paused: list[Asked]
-    again: list[tuple[Asked, list[LateDay]]]
+    paused: list[PastRequest]
+    again: list[tuple[PastRequest, list[LateDay]]]
     new: list[LateDay]
-    others: list[Asked]
+    others: list[PastRequest]
 
     @property
     def due(self) -> list[LateDay]:
+        """The days to request."""
         return [day for _, days in self.again for day in days] + self.new
 
-    def remember(self, free: frozenset[date], now: datetime) -> list[Asked]:
-        """What is known of the account after the days in ``free`` were asked for."""
-        again = [asked for asked, days in self.again if any(day.date in free for day in days)]
-        return [*self.others, *self.paused, *again, *asked_now([day for day in self.new if day.date in free], now)]
+    def remember(self, free: frozenset[date], now: datetime) -> list[PastRequest]:
+        """Returns the account's past requests after the days in ``free`` were requested."""
+        again = [request for request, days in self.again if any(day.date in free for day in days)]
+        new = first_requests([day for day in self.new if day.date in free], now)
+        return [*self.others, *self.paused, *again, *new]
 
-    def said(self) -> list[str]:
+    def explanations(self) -> list[str]:
+        """Explains why paused days are not requested."""
         return [
-            f"{', '.join(map(str, asked.windows))} of {self.account} was asked for {asked.times} times and is late all "
-            f"the same: again at {asked.again_at:%Y-%m-%d %H:%M} UTC"
-            for asked in self.paused
+            f"{', '.join(map(str, request.windows))} of {self.account} was requested {request.times} times and is "
+            f"still late: next request at {request.retry_at:%Y-%m-%d %H:%M} UTC"
+            for request in self.paused
         ]
 
 
-def _turn(account: str, days: list[LateDay], memory: Memory, now: datetime, is_new: bool) -> _Turn:
-    remembered = memory.asked.get(account, [])
+def _account_plan(account: str, days: list[LateDay], memory: Memory, now: datetime, is_new: bool) -> _AccountPlan:
+    past = memory.past.get(account, [])
     if is_new:
-        return _Turn(account, *paused_and_due(days, remembered, now), [])
-    # the rest of an event: these days have waited, and were not asked for in its first tick
-    return _Turn(account, [], [], days, list(remembered))
+        return _AccountPlan(account, *paused_and_due(days, past, now), [])
+    # the rest of an event: these days waited, and were not requested in its first tick
+    return _AccountPlan(account, [], [], days, list(past))
 
 
 def utc(timestamp: float) -> datetime:
+    """Returns a POSIX timestamp as a datetime in UTC."""
     return datetime.fromtimestamp(timestamp, timezone.utc)

@@ -1,4 +1,4 @@
-"""From the probe's event to runs: exactly the late days, one run for each range of them."""
+"""Requests runs for the late days in the probe's event: one run for each range of days."""
 
 import time
 from collections.abc import Collection, Iterator
@@ -7,15 +7,15 @@ from typing import Any
 
 import dagster as dg
 
-from mdp_dagster.connectors.base import DayReport
+from mdp_dagster.ingest.watched_reports import WatchedReports
 from mdp_dagster.orchestration import run_tags
 from mdp_dagster.orchestration.domain import LATE_DATA, STAGING, Domain
 from mdp_dagster.orchestration.late_data.asset import late_days_name
 from mdp_dagster.orchestration.late_data.payload import METADATA_KEY, LateDays
-from mdp_dagster.orchestration.late_data.plan import ActiveRun, Memory, Request, plan, utc
-from mdp_dagster.orchestration.partitions import range_tags, window_of_tags
+from mdp_dagster.orchestration.late_data.plan import ActiveRun, Memory, ProbeEvent, Request, plan, utc
+from mdp_dagster.orchestration.partitions import partition_window, range_tags
 
-_UNDER_WAY = [
+_ACTIVE = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -25,53 +25,54 @@ _SECONDS_BETWEEN_TICKS = 30
 _SILENT_SECONDS = 3600
 
 
-def late_data_job(
-    totals: DayReport, report: DayReport, domain: Domain, left_out_checks: Collection[dg.AssetCheckKey] = ()
-) -> Any:
-    """Returns the job that reloads days of a report and rebuilds the domain's assets that depend on it.
+def late_data_job(watched: WatchedReports, domain: Domain, left_out_checks: Collection[dg.AssetCheckKey] = ()) -> Any:
+    """Returns the job that reloads days of the detail reports and rebuilds the domain's assets that depend on them.
 
     The job builds the staging models of all sources: a model that reads several sources must not read one that is older
     than its raw table. The totals are not extracted again, because the probe has extracted them.
 
     Args:
-        totals: The report of account totals that the probe compares with.
-        report: The report to reload.
-        domain: The domain of both. The job selects no other domain's assets.
+        watched: The account totals, and the detail reports to reload.
+        domain: The domain of these reports. The job does not select other domains' assets.
         left_out_checks: Checks that are about the daily run's window, not about the reloaded days.
     """
-    extracted = dg.AssetSelection.assets(totals.table, report.table)
+    totals = watched.totals.table
+    extracted = dg.AssetSelection.assets(totals, *watched.detail_tables)
     return dg.define_asset_job(
-        f"{report.source}_late_data",
+        f"{watched.source}_late_data",
         selection=((extracted.downstream() & domain.assets()) | domain.layer(STAGING))
-        - dg.AssetSelection.assets(totals.table)
+        - dg.AssetSelection.assets(totals)
         - domain.layer(LATE_DATA)
         - dg.AssetSelection.checks(*left_out_checks),
-        description=f"Reload late days of {report.table}, of the accounts in the run's tags, and what is made of it.",
+        description=(
+            f"Extract late days of {', '.join(watched.detail_tables)} again, for the accounts in the run's tags, and "
+            "rebuild the models that depend on them."
+        ),
     )
 
 
-def late_data_sensor(report: DayReport, job: Any, extracting_jobs: Collection[str]) -> dg.SensorDefinition:
+def late_data_sensor(watched: WatchedReports, job: Any, extracting_jobs: Collection[str]) -> dg.SensorDefinition:
     """Returns the sensor that requests a reload of the late days that the probe found.
 
     A tick reads one event and the runs that are queued or running. It sends no request to the source and no query to
     the warehouse.
 
     Args:
-        report: The report to reload.
-        job: The job that reloads it (``late_data_job``).
-        extracting_jobs: The names of all other jobs that extract the report: their runs cover late days too.
+        watched: The reports that the probe compares.
+        job: The job that reloads the detail reports (``late_data_job``).
+        extracting_jobs: The names of all other jobs that extract these reports: their runs cover late days too.
     """
     covering_jobs = frozenset((*extracting_jobs, job.name))
-    events = dg.AssetKey(late_days_name(report.source))
+    events = dg.AssetKey(late_days_name(watched.source))
 
     @dg.sensor(
-        name=f"{report.source}_late_data_sensor",
+        name=f"{watched.source}_late_data_sensor",
         job=job,
         minimum_interval_seconds=_SECONDS_BETWEEN_TICKS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            f"Late days of {report.table}, as {events.to_user_string()} says: one run per range of days that no queued "
-            "or running run covers."
+            f"Late days of {', '.join(watched.detail_tables)}, from {events.to_user_string()}: one run per range of "
+            "days that no queued or running run covers."
         ),
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
@@ -79,25 +80,19 @@ def late_data_sensor(report: DayReport, job: Any, extracting_jobs: Collection[st
         records = context.instance.fetch_materializations(events, limit=1).records
         if not records:
             return dg.SkipReason("The probe has found no late days yet.")
-        event = records[0]
-        if event.storage_id == memory.event_id and not memory.waiting:
-            return dg.SkipReason(f"The probe has found no late days since {utc(event.timestamp):%Y-%m-%d %H:%M} UTC.")
-        materialization = event.asset_materialization
+        record = records[0]
+        if record.storage_id == memory.event_id and not memory.waiting:
+            return dg.SkipReason(f"The probe has found no late days since {utc(record.timestamp):%Y-%m-%d %H:%M} UTC.")
+        materialization = record.asset_materialization
         assert materialization is not None
         payload: Any = materialization.metadata[METADATA_KEY].value
-        late = LateDays.from_json(payload)
-        planned = plan(
-            event.storage_id,
-            utc(event.timestamp),
-            late,
-            _runs_under_way(context.instance, report, covering_jobs),
-            memory,
-            datetime.now(timezone.utc),
-        )
-        requests = [_run_request(request, event.run_id) for request in planned.requests]
+        event = ProbeEvent(record.storage_id, utc(record.timestamp), LateDays.from_json(payload))
+        runs = _active_runs(context.instance, watched, covering_jobs)
+        planned = plan(event, runs, memory, datetime.now(timezone.utc))
+        requests = [_run_request(request, record.run_id) for request in planned.requests]
         cursor = planned.memory.dump()
         if not requests:
-            return dg.SensorResult(skip_reason="; ".join(planned.said) or "Nothing is late.", cursor=cursor)
+            return dg.SensorResult(skip_reason="; ".join(planned.explanations) or "Nothing is late.", cursor=cursor)
         return dg.SensorResult(run_requests=requests, cursor=cursor)
 
     return sensor
@@ -118,21 +113,21 @@ def _run_request(request: Request, probe_run_id: str) -> dg.RunRequest:
     )
 
 
-def _runs_under_way(
-    instance: dg.DagsterInstance, report: DayReport, covering_jobs: Collection[str]
+def _active_runs(
+    instance: dg.DagsterInstance, watched: WatchedReports, covering_jobs: Collection[str]
 ) -> Iterator[ActiveRun]:
-    """Yields the queued and running runs that extract the report.
+    """Yields the queued and running runs that extract all detail reports.
 
-    When a machine dies, its run stays *started* in Dagster. A run without an event for an hour is therefore left out.
+    A run stays *started* in Dagster after its machine has died, so a run without an event in the last hour is left out.
     At worst, two runs extract the same day.
     """
-    raw = dg.AssetKey(report.table)
-    for record in instance.get_run_records(dg.RunsFilter(statuses=_UNDER_WAY)):
+    tables = {dg.AssetKey(table) for table in watched.detail_tables}
+    for record in instance.get_run_records(dg.RunsFilter(statuses=_ACTIVE)):
         run = record.dagster_run
-        window = window_of_tags(run.tags)
+        window = partition_window(run.tags)
         selected = run.asset_selection
-        pulls = run.job_name in covering_jobs if selected is None else raw in selected
-        if window is None or not pulls or _is_silent(instance, run):
+        extracts = run.job_name in covering_jobs if selected is None else tables <= selected
+        if window is None or not extracts or _is_silent(instance, run):
             continue
         accounts = run_tags.accounts_of(run.tags)
         yield ActiveRun(
@@ -144,6 +139,7 @@ def _runs_under_way(
 
 
 def _is_silent(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Returns whether a started run has not logged any event in the last hour."""
     if run.status is not dg.DagsterRunStatus.STARTED:
         return False
     newest = instance.get_records_for_run(run.run_id, limit=1, ascending=False).records

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mdp_dagster.ingest.lateness import LateDay, Reason
 from mdp_dagster.orchestration.late_data.payload import LateDays
-from mdp_dagster.orchestration.late_data.plan import ActiveRun, Memory, Plan, plan
+from mdp_dagster.orchestration.late_data.plan import ActiveRun, Memory, Plan, ProbeEvent, plan
 from mdp_dagster.window import DateWindow
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=timezone.utc)
@@ -40,7 +40,7 @@ def run(first: int, last: int, accounts: str | None = None, minutes_after_probe:
 
 
 def decide(days: LateDays, *runs: ActiveRun, memory: Memory | None = None, event: int = 7, now: datetime = NOW) -> Plan:
-    return plan(event, PROBED, days, runs, memory or Memory(), now)
+    return plan(ProbeEvent(event, PROBED, days), runs, memory or Memory(), now)
 
 
 def asked(planned: Plan) -> list[str]:
@@ -69,7 +69,7 @@ def test_a_run_that_is_queued_or_began_after_the_probe_has_its_days(minutes: flo
     planned = decide(late((3, "a"), (4, "a")), run(4, 8, minutes_after_probe=minutes))
     assert asked(planned) == ["2026-11-03...2026-11-03"]
     assert not planned.memory.waiting
-    assert "2026-11-04...2026-11-04: covered by run run-1" in planned.said
+    assert "2026-11-04...2026-11-04: covered by run run-1" in planned.explanations
 
 
 def test_days_of_a_run_that_began_before_the_probe_wait_for_its_end() -> None:

@@ -22,7 +22,8 @@ from mdp_dagster.orchestration.partitions import range_tags
 from mdp_dagster.window import DateWindow
 from tests.support.settings_variables import forget_accounts
 
-TOTALS, REPORT = PROBES[0]
+WATCHED = PROBES[0]
+REPORT = WATCHED.details[0].report
 LAST = date(2026, 11, 19)
 MONEY = frozenset(["spend"])
 
@@ -51,7 +52,7 @@ def report_late(instance: dg.DagsterInstance, late: LateDays) -> None:
 
 
 def tick(instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult:
-    sensor = reload_sensor(REPORT, reload_job(TOTALS, REPORT))
+    sensor = reload_sensor(WATCHED, reload_job(WATCHED))
     answer = sensor(dg.build_sensor_context(instance, cursor=cursor))
     assert isinstance(answer, dg.SensorResult)
     return answer

@@ -1,0 +1,63 @@
+"""Which reports the probe compares to find late days."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mdp_dagster.connectors.base import DayReport
+from mdp_dagster.warehouse.base import MARTS
+
+
+@dataclass(frozen=True)
+class ShownBy:
+    """The mart that shows a report's rows, and its columns that identify the extract of a row."""
+
+    table: str
+    dataset: str = MARTS
+    source_column: str = "source"
+    account_column: str = "account_id"
+    date_column: str = "date"
+    extract_run_column: str = "extract_run_id"
+
+    @property
+    def id(self) -> str:
+        """The table's name with its dataset."""
+        return f"{self.dataset}.{self.table}"
+
+
+@dataclass(frozen=True)
+class DetailReport:
+    """A report that must be extracted again when the totals change.
+
+    Args:
+        report: The report.
+        shown_by: The mart that shows its rows, to find days that were extracted but not built. Without it, such days
+            are not looked for.
+    """
+
+    report: DayReport
+    shown_by: ShownBy | None = None
+
+
+@dataclass(frozen=True)
+class WatchedReports:
+    """The reports of one source that the probe compares.
+
+    Args:
+        totals: The account totals, which the probe extracts: one cheap request per account.
+        details: All finer reports of the source. A day is late until each of them was extracted after the totals
+            changed.
+    """
+
+    totals: DayReport
+    details: tuple[DetailReport, ...]
+
+    @property
+    def source(self) -> str:
+        """The source of all these reports."""
+        return self.totals.source
+
+    @property
+    def detail_tables(self) -> list[str]:
+        """The names of the raw tables of the finer reports."""
+        return [detail.report.table for detail in self.details]
