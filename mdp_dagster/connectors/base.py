@@ -47,7 +47,7 @@ class Column:
 
 
 AccountOptions = Mapping[str, str]
-"""What the clients file sets for an account beyond its id, by option. Only the account's source interprets them."""
+"""The settings of an account in the clients file, by option. Only the account's source interprets them."""
 
 ReadAmount = Callable[[Mapping[str, Any], AccountOptions], float]
 """Reads an amount from a raw row, given the options of the row's account."""

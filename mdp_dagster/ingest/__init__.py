@@ -1,1 +1,1 @@
-"""Ingest: extract → land → load → commit. Generic over reports and warehouses; knows no platform and no Dagster."""
+"""Ingest: extract → check → land → load → commit. Independent of sources, warehouses and Dagster."""

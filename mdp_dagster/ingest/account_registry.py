@@ -1,4 +1,4 @@
-"""Whose account it is: the clients file joined with what the platforms say of each account, kept in raw__accounts."""
+"""The registry of accounts in raw__accounts: the clients file joined with each source's description of the accounts."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ _PROVENANCE = ("extract_run_id", "ingested_at")
 def register_accounts(
     warehouse: Warehouse, clients: Clients, accounts: Sequence[PlatformAccount], run_id: str, now: datetime
 ) -> None:
-    """Append what is new about accounts that were just listed on their platform."""
+    """Appends what is new about accounts that were just looked up at their source."""
     _append_changes(warehouse, _newest(warehouse), registry_rows(clients, accounts).values(), run_id, now)
 
 
 def keep_owners(
     warehouse: Warehouse, clients: Clients, accounts: Sequence[PlatformAccount], failed: set[str]
 ) -> list[PlatformAccount]:
-    """The accounts, each under the listing it is known by while that one can't be looked up (``failed``).
+    """Returns the accounts, each with its known listing if that listing could not be looked up now (``failed``).
 
-    Two listed managers can lead to one account: the passing failure of the first must not move the account, and its
-    money, to the other one's client.
+    Two listed managers can lead to the same account. A temporary failure of the first one must not move the account,
+    and its money, to the client of the other one.
     """
     known = _newest(warehouse) if failed else {}
     listed = _listed(clients)
     kept = []
     for account in accounts:
         before: str = known.get((account.source, account.account_id), {}).get("listed_as", "")
-        holds = before in failed and (account.source, before) in listed
-        kept.append(replace(account, listed_as=before) if holds else account)
+        keeps_listing = before in failed and (account.source, before) in listed
+        kept.append(replace(account, listed_as=before) if keeps_listing else account)
     return kept
 
 
 def registry_rows(clients: Clients, accounts: Sequence[PlatformAccount]) -> dict[str, Row]:
-    """The registry row of each account (of one platform), by its id, without provenance."""
+    """Returns the registry row of each account (of one source), by account id, without provenance."""
     listed = _listed(clients)
     return {
         account.account_id: _describe(clients, account, *listed[account.source, account.listed_as])
@@ -59,18 +59,22 @@ def account_options(clients: Clients, accounts: Iterable[PlatformAccount]) -> di
 
 
 def known_accounts(warehouse: Warehouse, clients: Clients, source: str) -> dict[str, PlatformAccount]:
-    """The accounts of a platform that were registered before and that the clients file still leads to, by id, as the
-    platform described them last. No request to it."""
+    """Returns the registered accounts of a source that the clients file still lists, by account id.
+
+    They are described as the source described them last. Sends no request.
+    """
     return _still_listed(_newest(warehouse), clients, source)
 
 
 def follow_clients_file(
     warehouse: Warehouse, clients: Clients, run_id: str, now: datetime
 ) -> dict[str, dict[str, PlatformAccount]]:
-    """Append what the clients file says anew of accounts that are known already: an account that moved to another
-    client, a new reporting currency. No request to a platform. An account that left the file keeps its last row.
+    """Appends changes in the clients file for known accounts, such as another client or a new reporting currency.
 
-    Gives the known accounts of each platform, as ``known_accounts`` does.
+    Sends no request. An account that left the file keeps its last row.
+
+    Returns:
+        The known accounts of each source, as ``known_accounts`` does.
     """
     newest = _newest(warehouse)
     known = {source: _still_listed(newest, clients, source) for source in {source for source, _ in newest}}
@@ -83,13 +87,13 @@ def _still_listed(newest: Mapping[tuple[str, str], Row], clients: Clients, sourc
     listed = _listed(clients)
     return {
         account_id: _account(row)
-        for (platform, account_id), row in newest.items()
-        if platform == source and (source, row["listed_as"]) in listed
+        for (its_source, account_id), row in newest.items()
+        if its_source == source and (source, row["listed_as"]) in listed
     }
 
 
 def _listed(clients: Clients) -> dict[tuple[str, str], tuple[Client, AccountRef]]:
-    """What the clients file lists, by platform and account id."""
+    """Returns the clients file's entries, by source and account id."""
     return {
         (source, ref.id): (client, ref)
         for client in clients.clients
@@ -153,7 +157,7 @@ def _append_changes(
 
 
 def _after(before: Row, now: datetime) -> datetime:
-    """Now, but later than the row that it replaces: the newest counts, even if the clock was set back."""
+    """Returns now, but later than the row that it replaces: the newest row counts, even if the clock was set back."""
     if not before:
         return now
     known_since: datetime = before["ingested_at"].replace(tzinfo=timezone.utc)

@@ -1,4 +1,4 @@
-"""Values out of Arrow."""
+"""Conversion of Arrow columns to Python values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import pyarrow.compute as pc
 
 
 def values(column: pa.ChunkedArray) -> list[Any]:
-    """As ``to_pylist``, but each value is made once: a date takes a microsecond, and days recur."""
+    """Returns the same as ``to_pylist``, but creates each distinct value once.
+
+    Creating a date takes a microsecond, and the same days occur in many rows.
+    """
     encoded = pc.dictionary_encode(column.combine_chunks(), null_encoding="encode")
     distinct = encoded.dictionary.to_pylist()
     return [distinct[n] for n in encoded.indices.to_pylist()]

@@ -1,4 +1,4 @@
-"""The time. One place, so that tests can set it."""
+"""The current time, in one place, so that tests can set it."""
 
 from __future__ import annotations
 
@@ -6,4 +6,5 @@ from datetime import datetime, timezone
 
 
 def utc_now() -> datetime:
+    """Returns the current time in UTC."""
     return datetime.now(timezone.utc)

@@ -78,7 +78,7 @@ class ExtractPlan:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the source answered for one account.
+    """The source's answer for one account.
 
     Args:
         account: The account.

@@ -30,7 +30,7 @@ class IngestRun:
         run_id: The Dagster run's id.
         only: The ids of the accounts to extract, which must be in the registry; the others are left out. Default: all
             accounts of the clients file.
-        continues: The ids of unfinished runs that this one continues. What they committed is not extracted again.
+        continues: The ids of unfinished runs that this one continues. Their committed days are not extracted again.
         earlier: The result of this run's earlier attempt.
     """
 

@@ -1,4 +1,7 @@
-"""Landing an extract in the lake, and what the warehouse gets of it. The file carries all that the ledger will say."""
+"""Lands an extract in the lake, and derives its rows in the warehouse.
+
+The file's metadata has everything that the ledger gets, so that raw can be rebuilt from the lake.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ _REJECTS_ENDING = ".rejects.parquet"
 
 @dataclass(frozen=True)
 class Day:
-    """One day of an extract, as the ledger will have it."""
+    """One day of an extract: its row in the ledger."""
 
     date: date
     content: DayContent
@@ -35,10 +38,23 @@ class Day:
 
 @dataclass(frozen=True)
 class Extract:
-    """One pull of one report for one account and window. ``account``: its registry row at the time.
+    """One extract of one report for one account and window.
 
-    ``extracted_at``: when the pull began. ``days``: every day of the window; the rows of those that are ``loaded``
-    lie at ``landing_uri``. ``exact``: the file has the columns that the report has now.
+    Args:
+        source: The source.
+        report: The report's name.
+        account_id: The account.
+        account: The account's registry row at the time.
+        window: The days that were requested.
+        extract_run_id: The id of the extract, shared by all accounts of a run.
+        extracted_at: When the request was sent.
+        ingested_at: When the whole answer had arrived.
+        contract_version: The version of the report's columns.
+        dagster_run_id: The Dagster run.
+        days: The answered days of the window. The file has the rows of those that are ``loaded``.
+        rejects: The rejected rows.
+        landing_uri: The file in the lake.
+        exact: Whether the file has exactly the columns that the report has now.
     """
 
     source: str
@@ -58,35 +74,38 @@ class Extract:
 
     @property
     def path(self) -> str:
-        """Where in the lake: by source, report and extract."""
+        """The file's path in the lake, by source, report and extract."""
         window = f"{self.window.start}_{self.window.last}"
         return f"{self.source}/{self.report}/{self.extract_run_id}/{self.account_id}_{window}.parquet"
 
 
 def land(lake: Lake, report: DayReport, extract: Extract, rows: pa.Table) -> Extract:
-    """Write the rows of the loaded days (``rows``: with ``date``, without metadata columns), and say where."""
+    """Writes the rows of the loaded days, and returns the extract with the file's address.
+
+    ``rows`` have a ``date`` column, but not the other metadata columns.
+    """
     return replace(extract, landing_uri=_write(lake, extract.path, report, extract, rows))
 
 
 def land_refused(lake: Lake, report: DayReport, extract: Extract, rows: pa.Table) -> str:
-    """Keep an extract that is not to be loaded, out of a rebuild's way."""
+    """Writes a refused extract to a folder that a rebuild does not load, and returns its address."""
     return _write(lake, f"{REFUSED_FOLDER}/{extract.path}", report, extract, rows)
 
 
 def refuse(lake: Lake, extract: Extract) -> None:
-    """Put an extract that has landed out of a rebuild's way after all."""
+    """Moves a landed extract to the folder that a rebuild does not load."""
     paths = [_rejects_of(extract.path)] if extract.rejects else []
     for path in (extract.path, *paths):
         lake.move(path, f"{REFUSED_FOLDER}/{path}")
 
 
 def landed_paths(lake: Lake) -> Iterator[str]:
-    """Where extracts lie in the lake, the refused ones too."""
+    """Returns the paths of all extracts in the lake, including the refused ones."""
     return (path for path in lake.files() if not path.endswith(_REJECTS_ENDING))
 
 
 def landed(lake: Lake, path: str) -> Extract:
-    """An extract that was landed earlier."""
+    """Returns an extract that was landed earlier."""
     metadata = lake.metadata(path)
     address = f"{lake.uri}/{path}"
     rejected = lake.read(_rejects_of(address)).to_pylist() if metadata["rejects"] else []
@@ -95,7 +114,7 @@ def landed(lake: Lake, path: str) -> Extract:
 
 
 def _write(lake: Lake, path: str, report: DayReport, extract: Extract, rows: pa.Table) -> str:
-    """The rejects first: when the extract's own file appears, it is whole."""
+    """Writes the rejects first: when the extract's own file appears, the extract is complete."""
     if extract.rejects:
         lake.write(_rejects_of(path), _rejected_rows(extract).read(), {"kind": "rejects"})
     return lake.write(path, _with_metadata(report, extract, rows), _dump(extract))
@@ -106,8 +125,10 @@ def _rejects_of(path: str) -> str:
 
 
 def unit(lake: Lake, report: DayReport, extract: Extract) -> Unit:
-    """What the warehouse appends for an extract: rows, rejects, then the ledger. Once, however often it is committed:
-    a rebuild from the lake may have been faster."""
+    """Returns what the warehouse appends for an extract: rows, rejects, then the ledger rows.
+
+    The unit is appended once even if it is committed again, because a rebuild may have loaded it already.
+    """
 
     def read() -> pa.Table:
         return _with_new_columns(lake.read(extract.landing_uri), report)
@@ -119,12 +140,12 @@ def unit(lake: Lake, report: DayReport, extract: Extract) -> Unit:
 
 
 def rejects_unit(extract: Extract) -> Unit:
-    """The rejected rows alone, of an extract that is not loaded."""
+    """Returns only the rejected rows, for an extract that is not loaded."""
     return Unit([_rejected_rows(extract)])
 
 
 def _with_new_columns(rows: pa.Table, report: DayReport) -> pa.Table:
-    """A file from before a column was added to the report has it empty."""
+    """Adds columns that were added to the report after the file was written; they are empty."""
     schema = report_table(report).schema
     columns = [
         rows.column(field.name) if field.name in rows.column_names else pa.nulls(rows.num_rows, field.type)

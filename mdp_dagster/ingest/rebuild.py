@@ -1,4 +1,4 @@
-"""Raw from the lake alone: for a lost or damaged warehouse."""
+"""Rebuilds raw from the lake, for a lost or damaged warehouse."""
 
 from __future__ import annotations
 
@@ -18,8 +18,14 @@ Reports = Mapping[tuple[str, str], DayReport]
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """What a rebuild found in the lake. ``foreign``: extracts of reports that there are no more, left out.
-    ``forgotten_days``: days whose rows the lake has lost; the next pull of such a day brings them again."""
+    """The result of a rebuild.
+
+    Args:
+        extracts: How many extracts were loaded.
+        refused: How many refused extracts are in the lake; only their rejects were loaded.
+        foreign: How many extracts belong to reports that no longer exist. They were left out.
+        forgotten_days: How many days lost their rows with a file of the lake. The next extract brings them back.
+    """
 
     extracts: int
     refused: int
@@ -28,26 +34,28 @@ class Rebuilt:
 
 
 def rebuild_raw(lake: Lake, warehouse: Warehouse, reports: Sequence[DayReport]) -> Rebuilt:
-    """Empty raw and fill it from every extract in the lake, in one transaction where the engine has one.
+    """Empties raw and fills it from every extract in the lake, in one transaction where the engine has one.
 
-    An extract that landed but whose commit was interrupted counts now: it is a whole answer of the platform.
-    Raises ``LakeError`` for a file that can't be read, and for a lake without any extract; raw stays as it was then.
+    An extract that landed without a commit counts now: it is a whole answer of the source.
+
+    Raises:
+        LakeError: A file cannot be read, or the lake does not have any extract. Raw stays as it was.
     """
     by_key = {(report.source, report.name): report for report in reports}
     tables = [*SHARED_TABLES, *(report_table(report) for report in reports)]
-    with warehouse.exclusive():  # or what a run commits after the listing would be replaced by what it was before
+    with warehouse.exclusive():  # otherwise the rebuild would drop what a run commits after the listing
         found = _read_lake(lake, by_key)
-        if not (found.taken or found.refused or found.foreign):
+        if not (found.accepted or found.refused or found.foreign):
             raise LakeError(f"{lake.uri} holds no extract → check MDP_LAKE_URI; mdp_raw was left as it is")
-        kept = list(_without_lost_rows(found.taken))
+        kept = list(_without_lost_rows(found.accepted))
         warehouse.replace(_units(lake, by_key, kept, found.refused), tables)
-    forgotten = sum(len(extract.days) for extract in found.taken) - sum(len(extract.days) for extract in kept)
-    return Rebuilt(len(found.taken), len(found.refused), found.foreign, forgotten)
+    forgotten = sum(len(extract.days) for extract in found.accepted) - sum(len(extract.days) for extract in kept)
+    return Rebuilt(len(found.accepted), len(found.refused), found.foreign, forgotten)
 
 
 @dataclass
 class _Found:
-    taken: list[Extract]
+    accepted: list[Extract]
     refused: list[Extract]
     foreign: int = 0
 
@@ -62,15 +70,17 @@ def _read_lake(lake: Lake, reports: Reports) -> _Found:
             found.refused.append(extract)
         else:
             table = report_table(reports[extract.source, extract.report])
-            found.taken.append(replace(extract, exact=same_columns(lake.schema(path), table.schema)))
-    found.taken.sort(key=lambda extract: extract.extracted_at)
+            found.accepted.append(replace(extract, exact=same_columns(lake.schema(path), table.schema)))
+    found.accepted.sort(key=lambda extract: extract.extracted_at)
     return found
 
 
 def _without_lost_rows(extracts: Sequence[Extract]) -> Iterator[Extract]:
-    """The extracts without the days that point to rows of a file that is no longer in the lake: the ledger must
-    not say that such a day is known, or no pull would bring it again."""
-    there = {
+    """Yields the extracts without the days that point to rows of a file that is no longer in the lake.
+
+    If the ledger listed such a day as unchanged, no later extract would load it again.
+    """
+    loaded = {
         (extract.source, extract.report, extract.account_id, day.date, extract.extract_run_id)
         for extract in extracts
         for day in extract.days
@@ -78,21 +88,21 @@ def _without_lost_rows(extracts: Sequence[Extract]) -> Iterator[Extract]:
     }
     for extract in extracts:
         identity = extract.source, extract.report, extract.account_id
-        days = tuple(day for day in extract.days if (*identity, day.date, day.effective_run_id) in there)
+        days = tuple(day for day in extract.days if (*identity, day.date, day.effective_run_id) in loaded)
         if days:
             yield replace(extract, days=days)
 
 
-def _units(lake: Lake, reports: Reports, taken: Sequence[Extract], refused: Sequence[Extract]) -> Iterator[Unit]:
-    for extract in taken:
+def _units(lake: Lake, reports: Reports, accepted: Sequence[Extract], refused: Sequence[Extract]) -> Iterator[Unit]:
+    for extract in accepted:
         yield unit(lake, reports[extract.source, extract.report], extract)
     for extract in refused:
         yield rejects_unit(extract)
-    yield Unit([Append(ACCOUNTS, pa.Table.from_pylist(list(_registry(taken)), ACCOUNTS.schema))])
+    yield Unit([Append(ACCOUNTS, pa.Table.from_pylist(list(_registry(accepted)), ACCOUNTS.schema))])
 
 
 def _registry(extracts: Sequence[Extract]) -> Iterator[dict[str, object]]:
-    """What was new about each account, in order of time."""
+    """Yields the registry rows that were new for each account, the oldest first."""
     newest: dict[tuple[str, str], dict[str, object]] = {}
     for extract in extracts:
         key = extract.source, extract.account_id

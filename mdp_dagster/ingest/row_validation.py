@@ -1,4 +1,4 @@
-"""Which rows can be taken. What can't be is kept with its reason, never dropped in silence."""
+"""Validates rows. Invalid rows are kept with their reason, never dropped silently."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ import pyarrow.compute as pc
 from mdp_dagster.connectors.base import ColumnType, DayReport
 from mdp_dagster.window import DateWindow
 
-# As wide as staging's types: 18 digits fit BIGINT, 29 before the point fit NUMERIC. JSON's other ways to write a number
-# (30.0, 1e-05) are numbers too.
+# As wide as staging's types: 18 digits fit BIGINT, 29 before the point fit NUMERIC. The other forms of a number in JSON
+# (30.0, 1e-05) are valid too.
 _SHAPES = {
-    ColumnType.INTEGER_TEXT: (r"^-?\d{1,18}(\.0+)?$", "is no whole number"),
-    ColumnType.DECIMAL_TEXT: (r"^-?\d{1,29}(\.\d+)?([eE][+-]?\d{1,2})?$", "is no decimal number"),
-    ColumnType.JSON_TEXT: (r"^\[.*\]$", "is no list"),
+    ColumnType.INTEGER_TEXT: (r"^-?\d{1,18}(\.0+)?$", "is not a whole number"),
+    ColumnType.DECIMAL_TEXT: (r"^-?\d{1,29}(\.\d+)?([eE][+-]?\d{1,2})?$", "is not a decimal number"),
+    ColumnType.JSON_TEXT: (r"^\[.*\]$", "is not a list"),
 }
 
 
 @dataclass(frozen=True)
 class Reject:
-    """A row that can't be taken. ``date`` is None where the row has no readable day."""
+    """An invalid row. ``date`` is None if the row does not have a readable day."""
 
     date: date | None
     reason: str
@@ -33,12 +33,12 @@ class Reject:
 
 
 def validate(report: DayReport, rows: pa.Table, window: DateWindow) -> tuple[pa.Table, list[Reject]]:
-    """The good rows, with a ``date`` column in front, and the others. ``rows`` may have columns beside the report's.
+    """Returns the valid rows, with a ``date`` column in front, and the rejects.
 
-    A row is rejected when a part of its key is missing, its day is unreadable or outside the window, or a value is
-    not of the type that the report declares.
+    A row is rejected if a part of its key is missing, its day is not readable or outside the window, or a value does
+    not have the type that the report declares.
     """
-    # one chunk each: kernels differ between Arrow's versions in what they make of none
+    # one chunk for each column, because Arrow's versions differ in how they handle a column without chunks
     rows = rows.combine_chunks()
     if rows.num_rows == 0:
         return rows.add_column(0, pa.field("date", pa.date32()), pa.array([], pa.date32())), []
@@ -54,15 +54,15 @@ def validate(report: DayReport, rows: pa.Table, window: DateWindow) -> tuple[pa.
 def _faults(
     report: DayReport, rows: pa.Table, days: pa.ChunkedArray, window: DateWindow
 ) -> Iterator[tuple[pa.ChunkedArray, str]]:
-    """Masks without nulls, each with what it says of its rows."""
+    """Yields masks without nulls, each with the reason for which it rejects its rows."""
     for name in dict.fromkeys((*report.key, report.day_column)):
         column = rows.column(name)
         missing = pc.is_null(column)
         if pa.types.is_string(column.type):
             missing = pc.or_(missing, pc.fill_null(pc.equal(column, ""), False))
         yield missing, f"{name} is missing"
-    there = pc.and_(pc.is_valid(rows.column(report.day_column)), pc.is_null(days))
-    yield there, f"{report.day_column} is no day"
+    unreadable = pc.and_(pc.is_valid(rows.column(report.day_column)), pc.is_null(days))
+    yield unreadable, f"{report.day_column} is not a day"
     outside = pc.or_(pc.less(days, pa.scalar(window.start)), pc.greater_equal(days, pa.scalar(window.end)))
     yield pc.fill_null(outside, False), f"{report.day_column} is outside the window {window}"
     for column in report.columns:
@@ -74,18 +74,18 @@ def _faults(
                 f"{column.name} {what}",
             )
         elif column.type is ColumnType.DOUBLE:
-            yield pc.fill_null(pc.invert(pc.is_finite(values)), False), f"{column.name} is no finite number"
+            yield pc.fill_null(pc.invert(pc.is_finite(values)), False), f"{column.name} is not a finite number"
 
 
 def _days(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The day column as dates; null where it is no ISO day. Parsed once per distinct value."""
+    """Returns the day column as dates; null where it is not an ISO day. Each distinct value is parsed once."""
     encoded = pc.dictionary_encode(column).combine_chunks()
     parsed = pa.array([_day(text) for text in encoded.dictionary.to_pylist()], pa.date32())
     return pa.chunked_array([parsed.take(encoded.indices)])
 
 
 def _day(text: str | None) -> date | None:
-    # fromisoformat takes other ISO forms too (20260101, 2026-W01-1); the platforms write this one
+    # fromisoformat also accepts other ISO forms (20260101, 2026-W01-1), which the sources do not send
     if text is None or not re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
         return None
     try:

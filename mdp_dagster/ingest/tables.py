@@ -138,7 +138,7 @@ SHARED_TABLES = (EXTRACTS, REJECTS, ACCOUNTS)
 
 
 def report_table(report: DayReport) -> Table:
-    """The append-only raw table of a report: metadata columns, then the report's own, as received."""
+    """Returns the append-only raw table of a report: metadata columns, then the report's own, as received."""
     return Table(
         name=report.table,
         description=f"{report.description} Grain: {report.grain} × extract_run_id, append-only, as received.",

@@ -289,7 +289,7 @@ def rejected(warehouse: Warehouse) -> None:
             "date": day,
             "extract_run_id": run,
             "ingested_at": "2026-04-03 00:00:00",
-            "reason": "spend is no decimal number",
+            "reason": "spend is not a decimal number",
             "payload": '{"spend": "\\u0000"}',
         }
         warehouse.insert("raw__rejects", [row, row])

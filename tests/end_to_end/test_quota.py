@@ -38,8 +38,11 @@ class RecoveringConnector(ScriptedConnector):
 
 
 def materialize(connector: ScriptedConnector, stores: Stores, window: DateWindow) -> dg.ExecuteInProcessResult:
-    services = SimpleNamespace(stores=lambda: stores, connector=lambda source: connector, unfinished={})
-    asset = raw_asset(REPORT, Domain("ads"), daily_partitions(Settings()))
+    settings = Settings()
+    services = SimpleNamespace(
+        settings=settings, stores=lambda: stores, connector=lambda source: connector, unfinished={}
+    )
+    asset = raw_asset(REPORT, Domain("ads"), daily_partitions(settings))
     with dg.DagsterInstance.ephemeral() as instance:
         return dg.materialize(
             [asset], instance=instance, tags=range_tags(window), resources={"services": services}, raise_on_error=False

@@ -76,7 +76,9 @@ def row(day: date | str, campaign: str | None = "c1", **values: object) -> dict[
 
 
 class ScriptedConnector(DataSourceConnector):
-    """``rows[account]`` is what the source has now. ``errors[account]`` is raised instead of an answer, and the days
+    """A source that answers from dictionaries.
+
+    ``rows[account]`` is what it has now. ``errors[account]`` is raised instead of an answer, and the days
     ``not_answered[account]`` are not answered.
     """
 

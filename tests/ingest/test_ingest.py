@@ -185,18 +185,18 @@ def test_bad_rows_are_kept_as_rejects_with_their_reason(connector: ScriptedConne
     assert len(current_rows(stores.warehouse)["1", D1]) == 100
     rejects = stores.warehouse.query("select reason, payload, date from mdp_raw.raw__rejects").to_pylist()
     assert sorted(r["reason"] for r in rejects) == [
-        "actions is no list",
+        "actions is not a list",
         "campaign_id is missing",
-        "clicks is no whole number; spend is no decimal number",
-        "day is no day",
-        "value is no finite number",
+        "clicks is not a whole number; spend is not a decimal number",
+        "day is not a day",
+        "value is not a finite number",
     ]
     assert '"spend": "abc"' in next(r["payload"] for r in rejects if "spend" in r["reason"])
 
 
 def test_too_many_rejects_commit_nothing_and_keep_the_evidence(connector: ScriptedConnector, stores: Stores) -> None:
     connector.rows = {"1": [row(D1), row(D1, "c2", spend="abc")], "2": [row(D1)]}
-    with pytest.raises(IngestError, match=r"1 of 3 rows rejected, more than 5%.*\n.*1: spend is no decimal"):
+    with pytest.raises(IngestError, match=r"1 of 3 rows rejected, more than 5%.*\n.*1: spend is not a decimal"):
         pull(connector, stores)
     assert current_rows(stores.warehouse) == {}
     assert counts(stores.warehouse)["raw__rejects"] == 1
@@ -216,7 +216,7 @@ def test_a_bad_row_in_a_small_account_costs_that_row(connector: ScriptedConnecto
 def test_numbers_may_be_written_as_json_writes_them(connector: ScriptedConnector, stores: Stores) -> None:
     connector.rows = {"1": [row(D1, clicks="30.0", spend="1e-05"), row(D2, clicks="30.5")] + [row(D3)] * 30}
     result = ingest(connector, REPORT, WINDOW, stores, IngestRun("run"))
-    assert (result.rejected, result.accounts["1"].reject_reasons) == (1, "clicks is no whole number (1×)")
+    assert (result.rejected, result.accounts["1"].reject_reasons) == (1, "clicks is not a whole number (1×)")
 
 
 def test_an_account_that_is_mostly_rubbish_keeps_its_old_days(connector: ScriptedConnector, stores: Stores) -> None:

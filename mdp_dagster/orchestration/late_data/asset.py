@@ -17,7 +17,7 @@ from mdp_dagster.window import DateWindow
 
 
 def late_days_name(source: str) -> str:
-    """Returns the name of the asset whose materializations list the late days of a source."""
+    """Returns the name of a source's late-days asset. Its materializations list the late days."""
     return f"{source}__late_days"
 
 

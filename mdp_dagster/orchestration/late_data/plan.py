@@ -49,7 +49,7 @@ class ActiveRun:
 
 @dataclass(frozen=True)
 class Memory:
-    """What a sensor remembers between ticks.
+    """The state of a sensor between ticks.
 
     Args:
         event_id: The event that was handled last.
