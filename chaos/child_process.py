@@ -120,7 +120,7 @@ def hold_database(path: str, orders: Connection) -> None:
     """Keep the warehouse open like another program. Sends "open" when it is open, and closes it on any message."""
     import duckdb
 
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         try:
             with duckdb.connect(path), suppress(OSError, EOFError):

@@ -55,7 +55,7 @@ class DatabaseHolder:
         if self._orders is not None:
             with suppress(OSError):
                 self._orders.send("close")
-            self._process.join(10)
+            self._process.join(120)
             if self._process.is_alive():
                 self._process.kill()
             self._orders = None

@@ -215,7 +215,7 @@ def kill_marked(mark: str) -> None:
         _signal(pid, signal.SIGKILL)
 
 
-def leftover_processes(mark: str, known: Sequence[int], patience: float = 10) -> dict[int, str]:
+def leftover_processes(mark: str, known: Sequence[int], patience: float = 120) -> dict[int, str]:
     """The processes that are still there after ``patience`` seconds, because some end slightly later than expected."""
     deadline = time.monotonic() + patience
     while found := marked_processes(mark, known):

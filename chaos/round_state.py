@@ -20,7 +20,7 @@ from chaos.round_workspace import RoundWorkspace
 from mdp_dagster.window import DateWindow
 from sandbox import Sandbox
 
-PATIENCE_SECONDS = 90
+PATIENCE_SECONDS = 600
 """How long a run may take. A run that takes longer hangs."""
 
 

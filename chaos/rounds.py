@@ -17,7 +17,7 @@ from chaos.plan import DAYS_BEFORE
 from chaos.plan_model import Act, RoundPlan
 from chaos.processes import marked_processes, start_warm
 from chaos.recovery import compare, recover
-from chaos.round_state import RoundState
+from chaos.round_state import PATIENCE_SECONDS, RoundState
 from chaos.round_workspace import RoundWorkspace, make_workspace
 from chaos.secret_leaks import CommandLineWatch, secrets_of
 from sandbox import Sandbox
@@ -65,7 +65,7 @@ class Session:
         home.mkdir()
         workspace = RoundWorkspace(home, logs / "home", {"DAGSTER_HOME": str(home), "PATH": "/usr/bin:/bin"})
         run = start_warm(child_process.make_home, workspace, "make")
-        if run.wait(120) != 0:
+        if run.wait(PATIENCE_SECONDS) != 0:
             raise RuntimeError(f"the DAGSTER_HOME could not be created: {run.output()[-2000:]}")
         return cls(sandbox, disk, logs, home, mark, FaultCounts(), list(marked_processes(mark, ())), now)
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sandbox.platforms import platforms
+
+_DELAY_STEP_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,16 @@ class Faults:
         """Switch one fault off, or all of them."""
         with self._lock:
             self._faults = [] if fault_id is None else [f for f in self._faults if f.id != fault_id]
+
+    def delay(self, slow: Fault, stopping: threading.Event) -> None:
+        """Waits as long as a slow answer takes. Ends early when the fault is switched off or the sandbox stops."""
+        until = time.monotonic() + slow.number("delay_s")
+        while not stopping.is_set() and self._has(slow) and (left := until - time.monotonic()) > 0:
+            stopping.wait(min(left, _DELAY_STEP_SECONDS))
+
+    def _has(self, fault: Fault) -> bool:
+        with self._lock:
+            return any(other is fault for other in self._faults)
 
     def active(self) -> list[dict[str, Any]]:
         """The faults that can still hit, with how often they did."""

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 ALL_PATHS = "/{path:path}"
 _ABORT = "mdp.abort"
-_START_TIMEOUT_S = 10
+_START_TIMEOUT_S = 300  # only catches a hang
 
 
 class HttpServer:

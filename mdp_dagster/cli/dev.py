@@ -19,7 +19,7 @@ from mdp_dagster.cli.dagster_home import prepare_dagster_home
 from mdp_dagster.cli.workspace import UserWorkspace, choose_workspace
 from mdp_dagster.settings import PROJECT_ROOT
 
-_STOP_SECONDS = 20
+_STOP_SECONDS = 60  # only catches a hang
 
 
 def add_commands(commands: Any) -> None:

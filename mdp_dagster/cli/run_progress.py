@@ -19,7 +19,7 @@ from rich.markup import escape
 from mdp_dagster.cli.job_run import RunRequest
 
 _POLL_SECONDS = 0.3
-_STOP_SECONDS = 30
+_STOP_SECONDS = 120  # only catches a hang
 
 
 class RunError(Exception):

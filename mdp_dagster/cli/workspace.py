@@ -23,7 +23,9 @@ from mdp_dagster.settings import PROJECT_ROOT, STATE_DIR, Settings, load_setting
 _NOT_INHERITED = ("MDP_", "DAGSTER_", "DBT_")
 _USER_DATA = ("MDP_ENV_FILE", "MDP_DUCKDB_PATH", "MDP_LAKE_URI")
 _SANDBOX_PACKAGES = ("cryptography", "starlette", "uvicorn")  # the dependency group `sandbox` in pyproject.toml
-_START_SECONDS = 60
+# They only catch a hang: a busy machine may need a minute.
+_START_SECONDS = 300
+_STOP_SECONDS = 60
 
 DEMO_FOLDER = STATE_DIR / "demo"
 
@@ -170,7 +172,7 @@ def running_sandbox(folder: Path, name: str = "sandbox") -> Iterator[dict[str, s
     finally:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

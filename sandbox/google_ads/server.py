@@ -128,7 +128,7 @@ class GoogleAdsServer:
         )
         access.authenticate(call.metadata, self._tokens)
         if slow := self._take("slow", method, customer_id):
-            self._stopping.wait(slow.number("delay_s"))
+            self._faults.delay(slow, self._stopping)
         access.refuse(self._faults, customer_id, method)
         account = access.customer(self.world, customer_id, login)
         try:

@@ -83,7 +83,7 @@ class Graph:
         finally:
             self._log.add("meta_ads", target.method, target.account_id, params=_loggable(request))
         if slow := self._take("slow", target):
-            self._stopping.wait(slow.number("delay_s"))
+            self._faults.delay(slow, self._stopping)
         if self._take("connection_reset", target):
             return Response(cut=True)
         if page := self._take("html_502", target):

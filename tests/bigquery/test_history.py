@@ -23,6 +23,7 @@ from tests.bigquery.conftest import CloudPlatform
 from tests.bigquery.parity import assert_same
 from tests.bigquery.partition_filters import unpruned
 from tests.end_to_end.conftest import NOW, Platform, days_ago
+from tests.support.limits import HANG_SECONDS
 
 GOOGLE, META = "4123087751", "301400000000101"
 LEDGER, ROWS = "mdp_raw.raw__extracts", "mdp_raw.raw_google_ads__campaign_daily"
@@ -36,7 +37,6 @@ def duckdb(cloud_platform: CloudPlatform) -> Iterator[Platform]:
         yield Platform(cloud_platform.sandbox, cloud_platform.folder, instance)
 
 
-@pytest.mark.timeout(900)
 def test_one_history_on_both_engines(
     cloud_platform: CloudPlatform,
     duckdb: Platform,
@@ -101,7 +101,7 @@ def die_by_sigkill(cloud: CloudPlatform) -> None:
         command = [sys.executable, "-m", "mdp_dagster", "backfill", str(WINDOW.start), str(WINDOW.last)]
         process = subprocess.Popen([*command, "--select", "raw_google_ads__campaign_daily"], cwd=PROJECT_ROOT)
         try:
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + HANG_SECONDS
             while len(ledger_loads(cloud)) == known:
                 assert process.poll() is None and time.monotonic() < deadline, "it never came to its commit"
                 time.sleep(0.1)

@@ -7,24 +7,21 @@ import re
 import subprocess
 import sys
 
-import pytest
-
 from chaos.sabotage import VARIABLE
 from mdp_dagster.settings import PROJECT_ROOT
+from tests.support.limits import HANG_SECONDS
 
 
 def _short_round(**environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "chaos", "--short", "--seed", "20261120", "--seconds", "150"],
+        [sys.executable, "-m", "chaos", "--short", "--seed", "20261120", "--seconds", str(HANG_SECONDS)],
         cwd=PROJECT_ROOT,
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=275,  # later than its own time limit
     )
 
 
-@pytest.mark.timeout(280)
 def test_a_short_round_is_survived() -> None:
     chaos = _short_round()
     assert chaos.returncode == 0, chaos.stdout[-6000:] + chaos.stderr[-2000:]
@@ -34,7 +31,6 @@ def test_a_short_round_is_survived() -> None:
     assert re.search(r"[1-9]\d* rows compared", chaos.stdout)
 
 
-@pytest.mark.timeout(280)
 def test_rows_lost_after_a_retry_are_noticed_before_the_next_run_restores_them() -> None:
     chaos = _short_round(**{VARIABLE: "lose_a_row_after_a_retry"})
     assert chaos.returncode == 1, chaos.stdout[-6000:] + chaos.stderr[-2000:]

@@ -43,6 +43,7 @@ from mdp_dagster.warehouse.lock import FileLock
 from mdp_dagster.window import DateWindow
 from sandbox import Sandbox, World
 from sandbox.platforms import platforms
+from tests.support.limits import HANG_SECONDS
 
 WORLD = World(seed=3, now=datetime(2026, 11, 20, 12, tzinfo=timezone.utc))
 WINDOW = DateWindow.of_days("2026-11-17", "2026-11-18")
@@ -188,14 +189,14 @@ def test_folders_of_dbt_that_no_kill_explains_are_reported(tmp_path: Path) -> No
 
 def test_a_leftover_process_is_reported_and_killed() -> None:
     mark = uuid4().hex
-    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    command = [sys.executable, "-c", "import time; time.sleep(3600)"]
     with subprocess.Popen(command, env={**os.environ, MARK: mark}) as process:
         try:
             assert list(leftover_processes(mark, (), patience=0.2)) == [process.pid]
             assert leftover_processes(mark, [process.pid], patience=0) == {}
         finally:
             kill_marked(mark)
-        assert process.wait(10) == -signal.SIGKILL
+        assert process.wait(HANG_SECONDS) == -signal.SIGKILL
 
 
 def test_unfinished_and_overlapping_runs_are_found(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from mdp_dagster.window import DateWindow
 from sandbox import Sandbox, World
 from sandbox.certificates import server_certificate
 from tests.support.clock import NOW
+from tests.support.limits import HANG_SECONDS
 from tests.support.settings_variables import forget_accounts
 
 LAST_MONTH = DateWindow(NOW.date() - timedelta(days=31), NOW.date())
@@ -87,12 +88,12 @@ def meta_settings(sandbox: Sandbox) -> Callable[..., MetaAdsSettings]:
 
 @pytest.fixture
 def google(google_settings: Callable[..., GoogleAdsSettings]) -> GoogleAdsConnector:
-    return GoogleAdsConnector(google_settings(), retry=FAST, timeout_seconds=20)
+    return GoogleAdsConnector(google_settings(), retry=FAST, timeout_seconds=HANG_SECONDS)
 
 
 @pytest.fixture
 def meta(meta_settings: Callable[..., MetaAdsSettings]) -> MetaAdsConnector:
-    return MetaAdsConnector(meta_settings(), retry=FAST, timeout_seconds=20, pause_seconds=0.01)
+    return MetaAdsConnector(meta_settings(), retry=FAST, timeout_seconds=HANG_SECONDS, pause_seconds=0.01)
 
 
 @pytest.fixture(params=["google_ads", "meta_ads"])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
+import tenacity.nap
 
 from mdp_dagster.connectors.errors import AccountError, ConnectorError, PlatformError, QuotaError, TransientError
 from mdp_dagster.connectors.meta_ads.errors import BrokenPagingError
@@ -47,10 +48,18 @@ def test_other_errors_come_out_at_once(error: ConnectorError) -> None:
     assert script.calls == 1
 
 
-def test_a_short_quota_is_slept_through() -> None:
-    began = time.monotonic()
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The waits that a policy makes, which take no time."""
+    made: list[float] = []
+    monkeypatch.setattr(tenacity.nap, "time", SimpleNamespace(sleep=made.append))
+    return made
+
+
+def test_a_short_quota_is_slept_through(waits: list[float]) -> None:
     assert FAST.run(Script(QuotaError("q", 0.04))) == 2
-    assert time.monotonic() - began >= 0.04
+    [wait] = waits
+    assert 0.04 <= wait <= 0.04 + FAST.first_wait_seconds
 
 
 def test_a_long_quota_is_for_the_caller() -> None:
@@ -68,9 +77,10 @@ def test_only_the_given_kind_is_tried_again() -> None:
             FAST.run(Script(error), retry_on=BrokenPagingError)
 
 
-def test_waits_grow_to_their_limit() -> None:
-    policy = RetryPolicy(attempts=7, first_wait_seconds=0.01, longest_wait_seconds=0.03)
-    began = time.monotonic()
+def test_waits_grow_to_their_limit(waits: list[float]) -> None:
+    policy = RetryPolicy(attempts=7, first_wait_seconds=10, longest_wait_seconds=35)
     with pytest.raises(TransientError):
         policy.run(Script(*(TransientError("x") for _ in range(9))))
-    assert 0.1 <= time.monotonic() - began <= 0.5
+    assert len(waits) == 6
+    assert 10 <= waits[0] <= 20 <= waits[1] <= 30
+    assert waits[2:] == [35] * 4

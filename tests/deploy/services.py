@@ -20,12 +20,12 @@ from typing import Any
 import yaml
 
 from tests.support.clock import python_path
+from tests.support.limits import HANG_SECONDS
 
 from .postgres import free_port
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
-_SECONDS = 120
 _LIBPQ = {"host": "host", "port": "port", "dbname": "db", "user": "user", "password": "password"}
 
 
@@ -93,11 +93,11 @@ class Services:
         return self._running[service]
 
     def wait_until_ended(self, service: str) -> None:
-        code = self._running[service].wait(_SECONDS)
+        code = self._running[service].wait(HANG_SECONDS)
         assert code == 0, self.said(service)
 
     def wait_until_healthy(self, service: str) -> None:
-        deadline = time.monotonic() + _SECONDS
+        deadline = time.monotonic() + HANG_SECONDS
         while not self._listens(service) or self._check(service) != 0:
             assert self._running[service].poll() is None and time.monotonic() < deadline, self.said(service)
             time.sleep(0.1)
@@ -107,7 +107,7 @@ class Services:
         process = self._running[service]
         process.terminate()
         try:
-            return process.wait(_SECONDS)
+            return process.wait(HANG_SECONDS)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGABRT)  # each of its processes prints the stacks of its threads
             time.sleep(1)

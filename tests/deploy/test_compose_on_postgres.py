@@ -16,6 +16,7 @@ from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from mdp_dagster.window import DateWindow
 from sandbox import Sandbox, World
 from tests.end_to_end.conftest import days_ago
+from tests.support.limits import HANG_SECONDS
 
 from .postgres import PASSWORD
 from .services import Services
@@ -30,11 +31,9 @@ mutation($asked: LaunchBackfillParams!) {
   }
 }
 """
-_SECONDS = 180
 MART = dg.AssetKey("mart_campaign__daily")
 
 
-@pytest.mark.timeout(400)
 def test_a_backfill_from_the_web_ui_becomes_one_run_and_a_correct_mart(
     services: Services, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,14 +81,16 @@ def ask_for_backfill(services: Services, days: list[str]) -> str:
 
 
 def graphql(services: Services, query: str, **variables: Any) -> dict[str, Any]:
-    answer = requests.post(f"{services.web}/graphql", json={"query": query, "variables": variables}, timeout=60)
+    answer = requests.post(
+        f"{services.web}/graphql", json={"query": query, "variables": variables}, timeout=HANG_SECONDS
+    )
     data: dict[str, Any] = answer.json()["data"]
     return data
 
 
 def the_run_of(instance: dg.DagsterInstance, backfill_id: str, services: Services) -> dg.DagsterRun:
     """The only run of the backfill, after its end."""
-    deadline = time.monotonic() + _SECONDS
+    deadline = time.monotonic() + HANG_SECONDS
     while True:
         runs = instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill_id}))
         if runs and runs[0].is_finished:

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,13 +26,13 @@ from mdp_dagster.orchestration.partitions import range_tags
 from mdp_dagster.settings import load_settings
 from sandbox import Sandbox
 from tests.end_to_end.conftest import Platform, days_ago
+from tests.support.limits import HANG_SECONDS
 
 ROOT = Path(__file__).parents[2]
 GOOGLE = "4123087751"
 RAW = "raw_google_ads__campaign_daily"
 SELECT = f"{RAW},stg_google_ads__campaign_daily,int_campaign__daily_unified,mart_campaign__daily"
 TWO_PIECES = days_ago(100, 1)
-_SLOW_SECONDS = 20
 
 
 @pytest.fixture
@@ -76,7 +75,7 @@ def queries(platform: Platform) -> list[str]:
 
 def test_killed_and_started_again_it_pulls_only_what_is_missing(google: Platform) -> None:
     arguments = [str(TWO_PIECES.start), str(TWO_PIECES.last), "--select", SELECT]
-    google.sandbox.faults.add("google_ads", "slow", method="search_stream", after=2, times=1, delay_s=_SLOW_SECONDS)
+    google.sandbox.faults.add("google_ads", "slow", method="search_stream", after=2, times=1, delay_s=HANG_SECONDS)
     first = backfill(*arguments)
     assert first.stdout is not None
     said = ""
@@ -87,17 +86,17 @@ def test_killed_and_started_again_it_pulls_only_what_is_missing(google: Platform
     assert f"{RAW}: chunk 1 of 2 ({TWO_PIECES.start}" in said, said
 
     second = backfill(*arguments)
-    refused, _ = second.communicate(timeout=60)
+    refused, _ = second.communicate(timeout=HANG_SECONDS)
     assert second.returncode == 1
     assert f"already running, started by process {first.pid}" in refused and "→" in refused
 
     os.killpg(first.pid, signal.SIGKILL)
-    killed_at = time.monotonic()
     first.communicate()
+    google.sandbox.faults.clear()  # ends the request of the killed process
     assert len(queries(google)) == 2
     google.sandbox.requests.clear()
     third = backfill(*arguments)
-    output, _ = third.communicate(timeout=120)
+    output, _ = third.communicate(timeout=HANG_SECONDS)
     assert third.returncode == 0, output
     assert "Continuing run" in output and "Done in" in output
     assert "chunk 1 of 2" in output and "0 accounts, 0 rows, 0 restated days; 1 accounts were committed" in output
@@ -118,9 +117,6 @@ def test_killed_and_started_again_it_pulls_only_what_is_missing(google: Platform
         assert done.remote_job_origin and done.remote_job_origin.location_name == "mdp"
         # once it has succeeded, the same command asks the platforms anew
         assert unfinished_run(instance, Backfill(TWO_PIECES, SELECT)) is None
-
-    # the sandbox still holds the request of the killed process; let it end before another test has faults of its own
-    time.sleep(max(0.0, killed_at + _SLOW_SECONDS - time.monotonic()))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.limits import HANG_SECONDS
 from tests.support.snapshot import number_of_checks
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +36,7 @@ def test_the_demo_shows_kpis_checks_and_where_things_lie_and_dev_shows_its_run(
         env=command_environment,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=HANG_SECONDS,
     )
     assert demo.returncode == 0, demo.stdout + demo.stderr
     for part in ("✓ raw_google_ads__campaign_daily", "✓ ads_dbt_models", "Nordlicht Outdoor", "meta_ads", "ROAS"):
@@ -62,7 +63,7 @@ def test_the_demo_shows_kpis_checks_and_where_things_lie_and_dev_shows_its_run(
         assert locations["repositoriesOrError"]["nodes"] == [{"location": {"name": "mdp"}}]
     finally:
         dev.send_signal(signal.SIGTERM)
-        dev.communicate(timeout=60)
+        dev.communicate(timeout=HANG_SECONDS)
     assert _processes_of(tmp_path) == []
 
 
@@ -72,10 +73,10 @@ def _ask(port: int, query: str) -> dict[str, object]:  # type: ignore[type-arg]
         json.dumps({"query": query}).encode(),
         {"Content-Type": "application/json"},
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + HANG_SECONDS
     while True:
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=HANG_SECONDS) as answer:
                 data: dict[str, object] = json.load(answer)["data"]
                 return data
         except OSError:

@@ -20,10 +20,10 @@ from mdp_dagster.cli.dagster_home import dagster_instance, environment, prepare_
 from mdp_dagster.orchestration import run_tags
 from mdp_dagster.orchestration.partitions import RANGE_START_TAG
 from tests.end_to_end.conftest import TODAY, Platform, days_ago
+from tests.support.limits import HANG_SECONDS
 
 ROOT = Path(__file__).parents[2]
 GOOGLE, META = "4123087751", "301400000000101"
-_SECONDS = 480
 
 
 @contextmanager
@@ -49,7 +49,6 @@ def daemon(home: Path) -> Iterator[subprocess.Popen[bytes]]:
         log.close()
 
 
-@pytest.mark.timeout(600)
 def test_a_change_at_the_platform_reaches_the_mart_by_itself(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,7 +65,7 @@ def test_a_change_at_the_platform_reaches_the_mart_by_itself(
 
     with dagster_instance(home) as instance:
         with daemon(home) as process:
-            deadline = time.monotonic() + _SECONDS
+            deadline = time.monotonic() + HANG_SECONDS
             while not platform.shows_truth(window):
                 assert process.poll() is None and time.monotonic() < deadline, (home / "daemon.log").read_text()[-3000:]
                 time.sleep(2)
@@ -92,6 +91,6 @@ def _wait_for_the_end_of_runs(instance: dg.DagsterInstance) -> None:
     under_way = dg.RunsFilter(
         statuses=[dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + HANG_SECONDS
     while instance.get_runs(under_way) and time.monotonic() < deadline:
         time.sleep(1)

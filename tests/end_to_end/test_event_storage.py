@@ -17,6 +17,7 @@ from mdp_dagster.cli.dagster_home import dagster_instance, environment, prepare_
 from mdp_dagster.orchestration.partitions import SINGLE_RUN, range_tags
 from mdp_dagster.settings import PROJECT_ROOT
 from mdp_dagster.window import DateWindow
+from tests.support.limits import HANG_SECONDS
 
 DAYS = dg.DailyPartitionsDefinition("2026-01-01", end_date="2026-05-01")
 WINDOW, TWO_DAYS = DateWindow.of_days("2026-01-15", "2026-02-13"), DateWindow.of_days("2026-02-01", "2026-02-02")
@@ -155,7 +156,7 @@ def test_who_looks_at_a_run_is_told_of_its_events_as_they_come(home: Path) -> No
         watches.all_logs(started.run_id)
         watches.watch_event_logs(started.run_id, None, lambda entry, _: told.append(entry.message))
         writes.report_engine_event("something new", writes.get_run_by_id(started.run_id))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + HANG_SECONDS
         while "something new" not in told and time.monotonic() < deadline:
             time.sleep(0.05)
     assert "something new" in told

@@ -12,6 +12,7 @@ import pytest
 from mdp_dagster.window import DateWindow
 from tests.end_to_end.conftest import Platform, days_ago
 from tests.support.clock import python_path
+from tests.support.limits import HANG_SECONDS
 
 ROOT = Path(__file__).parents[2]
 GOOGLE, META = "4123087751", "301400000000101"
@@ -35,7 +36,7 @@ def materialize(platform: Platform, window: DateWindow, select: str = "*") -> su
 
 def ended(process: subprocess.Popen[str]) -> str:
     """Its output, once it has ended well."""
-    output, _ = process.communicate(timeout=240)
+    output, _ = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0, output[-3000:]
     return output
 
@@ -60,7 +61,7 @@ def test_a_damaged_database_is_named_and_raw_comes_back_from_the_lake(platform: 
     platform.warehouse.path.write_bytes(b"not a database" * 1000)
 
     process = materialize(platform, window)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode != 0
     assert "rebuild-raw" in output
 

@@ -8,6 +8,7 @@ from mdp_dagster.clients.model import Clients
 from mdp_dagster.ingest.stores import Stores
 from mdp_dagster.lake import Lake
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
+from tests.support.limits import HANG_SECONDS
 
 from .scripted import ScriptedConnector
 
@@ -25,7 +26,7 @@ def make_stores(folder: Path, accounts: list[str]) -> Stores:
             ]
         }
     )
-    warehouse = DuckDBWarehouse(folder / "warehouse.duckdb", lock_timeout_seconds=30)
+    warehouse = DuckDBWarehouse(folder / "warehouse.duckdb", lock_timeout_seconds=HANG_SECONDS)
     return Stores(clients, warehouse, Lake(str(folder / "lake")))
 
 

@@ -18,6 +18,7 @@ from mdp_dagster.ingest.account_registry import follow_clients_file, register_ac
 from mdp_dagster.ingest.tables import ACCOUNTS
 from mdp_dagster.warehouse.base import Append, Unit, Warehouse
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
+from tests.support.limits import HANG_SECONDS
 
 NOW = datetime(2026, 6, 1, 5, tzinfo=timezone.utc)
 RATES = {"EUR": {"USD": 0.9, "GBP": 1.17}, "USD": {"EUR": 1.1}}
@@ -27,7 +28,7 @@ Row = dict[str, Any]
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Warehouse:
-    made = DuckDBWarehouse(tmp_path / "warehouse.duckdb", lock_timeout_seconds=30)
+    made = DuckDBWarehouse(tmp_path / "warehouse.duckdb", lock_timeout_seconds=HANG_SECONDS)
     made.prepare([ACCOUNTS])
     return made
 

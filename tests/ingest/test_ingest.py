@@ -24,6 +24,7 @@ from mdp_dagster.ingest.result import IngestError
 from mdp_dagster.ingest.stores import Stores
 from mdp_dagster.lake import LakeError
 from mdp_dagster.window import DateWindow
+from tests.support.limits import HANG_SECONDS
 
 from .conftest import make_stores
 from .current import CONTENT, counts, current_rows
@@ -126,11 +127,11 @@ def test_what_concerns_every_account_stops_the_others(
         report: DayReport, account: PlatformAccount, window: DateWindow
     ) -> Iterator[pa.RecordBatch]:
         if account.account_id == "1":
-            assert asked.wait(10)
+            assert asked.wait(HANG_SECONDS)
             refused.set()
         else:
             asked.set()
-            assert refused.wait(10)
+            assert refused.wait(HANG_SECONDS)
             time.sleep(0.2)
         yield from answer(report, account, window)
 

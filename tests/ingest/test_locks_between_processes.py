@@ -21,7 +21,8 @@ from mdp_dagster.ingest.tables import ACCOUNTS, EXTRACTS
 from mdp_dagster.warehouse.base import WarehouseError
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from mdp_dagster.window import DateWindow
-from tests.support.processes import PATIENCE, answer, process
+from tests.support.limits import HANG_SECONDS
+from tests.support.processes import answer, process
 
 from .conftest import make_stores
 from .current import CONTENT, counts, current_rows
@@ -61,7 +62,7 @@ class WaitingConnector(ScriptedConnector):
     def extract(self, report: Report, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
         batches = list(super().extract(report, account, window))
         self._pipe.send("asked")
-        assert self._pipe.poll(PATIENCE)
+        assert self._pipe.poll(HANG_SECONDS)
         self._pipe.recv()
         yield from batches
 
@@ -126,7 +127,7 @@ def _ingest_until_killed(folder: Path, spend: str, pipe: Connection) -> None:
     stores = make_stores(folder, ACCOUNTS_LISTED)
     pipe.send("ready")
     ingest(connector, REPORT, WINDOW, stores, IngestRun(f"run {spend}"))
-    time.sleep(PATIENCE)
+    time.sleep(HANG_SECONDS)
 
 
 def test_a_run_that_is_killed_leaves_each_account_as_it_was_or_as_it_should_be(tmp_path: Path) -> None:
@@ -181,7 +182,7 @@ def test_a_pull_that_can_not_wait_any_longer_says_who_is_in_the_way_and_can_be_r
     impatient = DuckDBWarehouse(tmp_path / "warehouse.duckdb", lock_timeout_seconds=0.3)
     connector = ScriptedConnector()
     connector.rows = rows_at("1.00")
-    with process(_hold, tmp_path / "warehouse.duckdb", PATIENCE) as (holder, pipe):
+    with process(_hold, tmp_path / "warehouse.duckdb", HANG_SECONDS) as (holder, pipe):
         assert answer(pipe) == "held"
         with pytest.raises(WarehouseError, match=f"process {holder.pid} .*→ .*MDP_LOCK_TIMEOUT_SECONDS"):
             ingest(connector, REPORT, WINDOW, Stores(stores.clients, impatient, stores.lake), IngestRun("run"))

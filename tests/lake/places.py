@@ -10,6 +10,7 @@ import requests
 
 from mdp_dagster.lake import Lake
 from tests.support.emulators.google_cloud import GoogleCloud
+from tests.support.limits import HANG_SECONDS
 
 if TYPE_CHECKING:
     from google.cloud import storage
@@ -79,12 +80,12 @@ class Faults:
             target: A pattern for ``path?query name``, without the method.
             fault: Any of ``status``, ``lose``, ``hold`` and ``times``.
         """
-        requests.post(f"{self._url}/_faults", json={"target": target, **fault}, timeout=10).raise_for_status()
+        requests.post(f"{self._url}/_faults", json={"target": target, **fault}, timeout=HANG_SECONDS).raise_for_status()
 
     def clear(self) -> None:
-        requests.delete(f"{self._url}/_faults", timeout=10).raise_for_status()
+        requests.delete(f"{self._url}/_faults", timeout=HANG_SECONDS).raise_for_status()
 
     def requests(self) -> list[str]:
         """The requests since ``clear`` or the start."""
-        found: list[str] = requests.get(f"{self._url}/_requests", timeout=10).json()
+        found: list[str] = requests.get(f"{self._url}/_requests", timeout=HANG_SECONDS).json()
         return found

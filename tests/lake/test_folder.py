@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 
 from mdp_dagster.lake import Lake, LakeError
+from tests.support.limits import HANG_SECONDS
 
 from .places import Folder
 from .rows import METADATA, ROWS, same_rows
@@ -60,7 +61,7 @@ def test_a_killed_process_leaves_only_complete_files(folder: Folder) -> None:
         before = set(folder.root.rglob("*.unfinished"))
         writer = processes.Process(target=_write_big_files, args=(lake.uri,))
         writer.start()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + HANG_SECONDS
         while not set(folder.root.rglob("*.unfinished")) - before and time.monotonic() < deadline:
             time.sleep(0.002)
         writer.kill()
@@ -94,9 +95,9 @@ def test_a_full_disk_leaves_no_part_of_the_file_and_gives_a_remedy(folder: Folde
     ours, theirs = processes.Pipe(duplex=False)
     writer = processes.Process(target=_write_with_little_space, args=(folder.lake.uri, theirs))
     writer.start()
-    assert ours.poll(30), "no answer"
+    assert ours.poll(HANG_SECONDS), "no answer"
     assert re.search(rf"{re.escape(folder.lake.uri)}/run/big.parquet can't be written: .* → free space.*", ours.recv())
-    assert ours.poll(30) and ours.recv() == "went on"
+    assert ours.poll(HANG_SECONDS) and ours.recv() == "went on"
     writer.join()
     assert sorted(path.name for path in (folder.root / "run").iterdir()) == ["after.parquet", "small.parquet"]
 

@@ -16,14 +16,14 @@ from mdp_dagster.lake.gcs import BucketLocation
 from mdp_dagster.lake.lease import lease as lease_module
 from mdp_dagster.lake.lease.lease import BucketLease, LeaseLost, LeaseTimeout
 from mdp_dagster.lake.lease.object import Claim, LeaseObject
+from tests.support.limits import HANG_SECONDS
 
 from .places import Bucket
 
 OBJECT = "_leases/build.json"
-PATIENCE = 60.0
 
 
-def lease(bucket: Bucket, timeout: float = PATIENCE, duration: float = 1.0) -> BucketLease:
+def lease(bucket: Bucket, timeout: float = HANG_SECONDS, duration: float = 60.0) -> BucketLease:
     return BucketLease(bucket.uri, bucket.storage_client, "build", timeout, duration)
 
 
@@ -35,7 +35,7 @@ def take_over_by_force(bucket: Bucket) -> None:
 
 
 def wait_until(true: Any) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + HANG_SECONDS
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -69,12 +69,12 @@ def test_a_released_lease_is_free_at_once(bucket: Bucket) -> None:
 
 @pytest.mark.parametrize("shared", [True, False], ids=["one lease", "a lease each"])
 def test_threads_take_turns(bucket: Bucket, shared: bool) -> None:
-    one = lease(bucket, duration=3)
+    one = lease(bucket, duration=10)
     inside, most, turns = 0, 0, 0
 
     def work(_: int) -> None:
         nonlocal inside, most, turns
-        with (one if shared else lease(bucket, duration=3)).held():
+        with (one if shared else lease(bucket, duration=10)).held():
             inside += 1
             most = max(most, inside)
             time.sleep(0.02)
@@ -117,9 +117,9 @@ def test_a_timeout_within_a_process_names_the_other_thread(bucket: Bucket) -> No
 def test_a_waiting_process_logs_the_holder(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(lease_module, "_LOG_INTERVAL_SECONDS", 0.1)
+    monkeypatch.setattr(lease_module, "_LOG_INTERVAL_SECONDS", 0.02)
     with caplog.at_level(logging.INFO), lease(bucket).held(), pytest.raises(LeaseTimeout):
-        lease(bucket, timeout=0.5).held().__enter__()
+        lease(bucket, timeout=2, duration=1).held().__enter__()
     said = [record.message for record in caplog.records if "waiting for" in record.message]
     assert len(said) > 1
     assert re.match(rf"waiting for {bucket.uri}/{OBJECT}: it is held by process \d+ on ", said[0])
@@ -131,13 +131,13 @@ def test_a_waiting_process_logs_the_holder(
 @pytest.mark.parametrize("fault", [{"lose": True}, {"status": 503}, {"status": 429, "times": 2}], ids=str)
 @pytest.mark.parametrize("when", ["acquire", "renew", "release"])
 def test_a_lost_answer_does_not_lose_the_lease(bucket: Bucket, when: str, fault: dict[str, int]) -> None:
-    one = lease(bucket, duration=1.5 if when == "renew" else 6)
+    one = lease(bucket, duration=4.5 if when == "renew" else 60)
     if when == "acquire":
         bucket.faults.next("_leases", method="POST", **fault)
     with one.held():
         if when == "renew":
             bucket.faults.next("_leases", method="POST", **fault)
-            time.sleep(0.6)
+            wait_until(lambda: len(bucket.faults.requests()) > 1 + fault.get("times", 1))
         elif when == "release":
             bucket.faults.next("_leases", method="DELETE", **fault)
         one.check()
@@ -146,7 +146,7 @@ def test_a_lost_answer_does_not_lose_the_lease(bucket: Bucket, when: str, fault:
 
 def test_an_outage_without_a_rival_does_no_harm(bucket: Bucket, caplog: pytest.LogCaptureFixture) -> None:
     """The log warns at once that the lease may be lost. At the end it turns out that it wasn't."""
-    one = lease(bucket, duration=0.5)
+    one = lease(bucket, duration=2)
     with one.held():
         bucket.faults.next("_leases", status=503, times=1000)
         wait_until(lambda: "couldn't be renewed in time" in caplog.text)
@@ -158,7 +158,7 @@ def test_an_outage_without_a_rival_does_no_harm(bucket: Bucket, caplog: pytest.L
 
 
 def test_an_outage_until_the_end_raises_lease_lost(bucket: Bucket, caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(LeaseLost, match="couldn't be renewed in time"), lease(bucket, duration=0.5).held():
+    with pytest.raises(LeaseLost, match="couldn't be renewed in time"), lease(bucket, duration=2).held():
         bucket.faults.next("_leases", status=503, times=1000)
         wait_until(lambda: "couldn't be renewed in time" in caplog.text)
 
@@ -182,7 +182,7 @@ def test_a_timeout_reports_an_unreachable_bucket(bucket: Bucket) -> None:
 
 
 def test_a_takeover_is_reported_at_once_and_at_the_end(bucket: Bucket, caplog: pytest.LogCaptureFixture) -> None:
-    one = lease(bucket, duration=0.5)
+    one = lease(bucket, duration=2)
     lost = pytest.raises(LeaseLost, match="another process has taken it over, or it was deleted → run this work again")
     with lost, one.held():
         take_over_by_force(bucket)
@@ -225,7 +225,7 @@ def test_a_missing_permission_and_a_missing_bucket_are_reported_at_once(bucket: 
     with pytest.raises(LakeError, match=r"403 no storage.objects.create → give .* roles/storage.objectUser"):
         lease(bucket).held().__enter__()
     with pytest.raises(LakeError, match="404 .* → create the bucket gs://no-such-bucket"):
-        BucketLease("gs://no-such-bucket", bucket.storage_client, "build", PATIENCE).held().__enter__()
+        BucketLease("gs://no-such-bucket", bucket.storage_client, "build", HANG_SECONDS).held().__enter__()
 
 
 def test_an_object_that_is_not_a_lease_is_not_changed(bucket: Bucket) -> None:

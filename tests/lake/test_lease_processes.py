@@ -15,7 +15,8 @@ from google.cloud import storage
 
 from mdp_dagster.lake.lease.lease import BucketLease, LeaseLost, LeaseTimeout
 from tests.support.emulators.google_cloud import GoogleCloud
-from tests.support.processes import PATIENCE, answer, process
+from tests.support.limits import HANG_SECONDS
+from tests.support.processes import answer, process
 
 from .places import Bucket
 
@@ -25,7 +26,7 @@ def client(endpoint: str) -> storage.Client:
 
 
 def lease(uri: str, endpoint: str, duration: float) -> BucketLease:
-    return BucketLease(uri, partial(client, endpoint), "build", PATIENCE, duration)
+    return BucketLease(uri, partial(client, endpoint), "build", HANG_SECONDS, duration)
 
 
 def _count(uri: str, endpoint: str, times: int, pipe: Connection) -> None:
@@ -66,9 +67,9 @@ def _hold(uri: str, endpoint: str, duration: float, pipe: Connection) -> None:
 
 
 def test_long_work_keeps_the_lease(bucket: Bucket, google_cloud: GoogleCloud) -> None:
-    with process(_hold, bucket.uri, google_cloud.storage_url, 1.5) as (_, pipe):
+    with process(_hold, bucket.uri, google_cloud.storage_url, 5) as (_, pipe):
         assert answer(pipe) == "held"
-        impatient = BucketLease(bucket.uri, bucket.storage_client, "build", 3.5, 1.5)
+        impatient = BucketLease(bucket.uri, bucket.storage_client, "build", 11, 5)
         with pytest.raises(LeaseTimeout, match=r"is held by process \d+ on "):
             impatient.held().__enter__()
         pipe.send("end")
@@ -83,7 +84,7 @@ def test_the_lease_of_a_killed_process_is_taken_over_after_it_expires(
         holder.kill()
         holder.join()
         killed = time.monotonic()
-        with caplog.at_level(logging.WARNING), lease(bucket.uri, google_cloud.storage_url, 60.0).held():
+        with caplog.at_level(logging.WARNING), lease(bucket.uri, google_cloud.storage_url, HANG_SECONDS).held():
             assert time.monotonic() - killed > 1.5, "by its duration, not by ours"
     assert f"taken over from process {holder.pid} on " in caplog.text
 
@@ -93,7 +94,7 @@ def test_a_paused_holder_notices_a_takeover(bucket: Bucket, google_cloud: Google
         assert answer(pipe) == "held"
         os.kill(holder.pid, signal.SIGSTOP)
         pipe.send("end")
-        with lease(bucket.uri, google_cloud.storage_url, 60.0).held():
+        with lease(bucket.uri, google_cloud.storage_url, HANG_SECONDS).held():
             os.kill(holder.pid, signal.SIGCONT)
             assert answer(pipe).startswith(f"lost: {bucket.uri}/_leases/build.json was held by this process, but ")
             holder.join()

@@ -15,6 +15,7 @@ from google.ads.googleads.client import GoogleAdsClient
 from google.oauth2.service_account import Credentials
 
 from sandbox import Sandbox, World
+from tests.support.limits import HANG_SECONDS
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 SEED = 7
@@ -84,7 +85,7 @@ def ads(google_client: Callable[..., GoogleAdsClient]) -> Ads:
         return google_client(version=version, login_customer_id=login).get_service("GoogleAdsService")
 
     def rows(query: str, customer_id: str = NORDLICHT, version: str = "v26", login: str | None = None) -> list[Any]:
-        stream = service(version, login).search_stream(customer_id=customer_id, query=query, timeout=20)
+        stream = service(version, login).search_stream(customer_id=customer_id, query=query, timeout=HANG_SECONDS)
         return [row for batch in stream for row in batch.results]
 
     return rows
@@ -93,7 +94,9 @@ def ads(google_client: Callable[..., GoogleAdsClient]) -> Ads:
 @pytest.fixture(scope="session")
 def meta_api(sandbox: Sandbox) -> FacebookAdsApi:
     env = sandbox.env
-    session = FacebookSession(env["META_APP_ID"], env["META_APP_SECRET"], env["META_ACCESS_TOKEN"], timeout=20)
+    session = FacebookSession(
+        env["META_APP_ID"], env["META_APP_SECRET"], env["META_ACCESS_TOKEN"], timeout=HANG_SECONDS
+    )
     session.GRAPH = env["META_GRAPH_URL"]
     return FacebookAdsApi(session, api_version="v26.0")
 

@@ -18,6 +18,7 @@ from google.api_core.exceptions import (
 )
 
 from sandbox import Sandbox
+from tests.support.limits import HANG_SECONDS
 
 from .conftest import CLOSED, EAST, MANAGER, NEW_ZEALAND, NORDLICHT, WEST, Ads
 
@@ -117,7 +118,7 @@ def test_a_call_without_a_valid_token_is_unauthenticated(sandbox: Sandbox, ads: 
     with channel:
         for header in ((), (("authorization", "Bearer nonsense"),), (("authorization", "Basic x"),)):
             with pytest.raises(grpc.RpcError) as raised:
-                method(b"", metadata=header, timeout=10)
+                method(b"", metadata=header, timeout=HANG_SECONDS)
             assert raised.value.code() is grpc.StatusCode.UNAUTHENTICATED
             keys = {key for key, _ in raised.value.trailing_metadata()}
             failure = "google.ads.googleads.v26.errors.googleadsfailure-bin"
@@ -130,7 +131,7 @@ def test_unknown_methods_and_versions_are_unimplemented(sandbox: Sandbox) -> Non
     with channel:
         for path in ("v12.services.GoogleAdsService/Search", "v26.services.GoogleAdsService/Mutate"):
             with pytest.raises(grpc.RpcError) as raised:
-                channel.unary_unary(f"/google.ads.googleads.{path}")(b"", timeout=10)
+                channel.unary_unary(f"/google.ads.googleads.{path}")(b"", timeout=HANG_SECONDS)
             assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 

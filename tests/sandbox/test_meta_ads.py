@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox import Sandbox, World
+from tests.support.limits import HANG_SECONDS
 
 from .conftest import META_LEADS, META_PURCHASE, META_SALES, Graph
 
@@ -263,7 +264,7 @@ def test_pages_carry_cursors_and_the_token(sandbox: Sandbox, graph: Graph) -> No
         after=first["paging"]["cursors"]["after"],
     )  # fmt: skip
     assert second["data"] and second["data"][0]["date_start"] > first["data"][-1]["date_start"]
-    assert requests.get(first["paging"]["next"], timeout=10).json()["data"] == second["data"]
+    assert requests.get(first["paging"]["next"], timeout=HANG_SECONDS).json()["data"] == second["data"]
     empty = graph(_act(META_SALES), "insights", time_range={"since": "2030-01-01", "until": "2030-01-02"})
     assert empty == {"data": []}
 
@@ -282,7 +283,7 @@ def test_parameters_may_be_text_json_or_brackets(sandbox: Sandbox, graph: Graph)
         "time_range[since]": "2026-11-01",
         "time_range[until]": "2026-11-02",
     }
-    assert requests.get(url, params=query, headers=token, timeout=10).json() == expected
+    assert requests.get(url, params=query, headers=token, timeout=HANG_SECONDS).json() == expected
 
 
 def test_the_vendors_objects_read_the_answers(meta_api: FacebookAdsApi) -> None:

@@ -16,6 +16,7 @@ from facebook_business.exceptions import FacebookRequestError
 from facebook_business.session import FacebookSession
 
 from sandbox import Sandbox
+from tests.support.limits import HANG_SECONDS
 
 from .conftest import META_LEADS, META_SALES, Graph
 
@@ -83,7 +84,7 @@ def test_what_the_sandbox_does_not_model_it_says(graph: Graph, params: dict[str,
 )
 def test_tokens_and_proofs_are_checked(sandbox: Sandbox, token: str | None, secret: str | None, code: int) -> None:
     real = sandbox.env["META_ACCESS_TOKEN"] if token == "good" else token
-    session = FacebookSession(sandbox.env["META_APP_ID"], secret, real, timeout=10)
+    session = FacebookSession(sandbox.env["META_APP_ID"], secret, real, timeout=HANG_SECONDS)
     session.GRAPH = sandbox.url
     error = _refusal(lambda: FacebookAdsApi(session, api_version="v26.0").call("GET", ("me", "adaccounts")))
     assert _codes(error)[:2] == (400, code)

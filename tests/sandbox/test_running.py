@@ -25,6 +25,7 @@ from sandbox.google_ads.query import clients_of
 from sandbox.platforms import platforms
 from sandbox.world import normal_id
 from tests.support.clock import python_path
+from tests.support.limits import HANG_SECONDS
 
 from .conftest import META_SALES, NORDLICHT, NOW, Ads, Graph
 
@@ -34,7 +35,7 @@ PURE_QUERY = "SELECT segments.date, metrics.clicks FROM customer WHERE segments.
 
 def _control(sandbox: Sandbox, method: str, path: str, **body: Any) -> Any:
     kind = "params" if method == "GET" else "json"
-    answer = requests.request(method, f"{sandbox.url}/_sandbox/{path}", timeout=10, **{kind: body or None})
+    answer = requests.request(method, f"{sandbox.url}/_sandbox/{path}", timeout=HANG_SECONDS, **{kind: body or None})
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -95,7 +96,7 @@ def test_another_process_can_ask_what_was_asked(sandbox: Sandbox, ads: Ads, grap
     ],
 )
 def test_mistakes_are_named(sandbox: Sandbox, path: str, body: dict[str, Any]) -> None:
-    answer = requests.post(f"{sandbox.url}/_sandbox/{path}", json=body, timeout=10)
+    answer = requests.post(f"{sandbox.url}/_sandbox/{path}", json=body, timeout=HANG_SECONDS)
     assert answer.status_code == 400 and answer.json()["error"]
 
 
@@ -198,7 +199,7 @@ def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
     )
     try:
         while not env_file.exists():
-            assert process.poll() is None and time.perf_counter() - started < 20
+            assert process.poll() is None and time.perf_counter() - started < HANG_SECONDS
             time.sleep(0.02)
         settings = dict(line.split("=", 1) for line in env_file.read_text().splitlines())
         assert set(settings) >= {
@@ -215,12 +216,12 @@ def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
         answer = requests.get(
             f"{settings['META_GRAPH_URL']}/_sandbox/truth",
             params={"platform": "google_ads", "start": "2026-11-01", "end": "2026-11-02"},
-            timeout=10,
+            timeout=HANG_SECONDS,
         ).json()
         truth = World(seed=3, now=NOW).truth("google_ads", date(2026, 11, 1), date(2026, 11, 2))
         assert [row["clicks"] for row in answer] == [row["clicks"] for row in truth]
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=HANG_SECONDS) == 0
         assert process.stdout and "Graph API" in process.stdout.read()
     finally:
         process.kill()
@@ -263,6 +264,6 @@ def test_the_sandbox_imports_nothing_else_of_the_project() -> None:
         " + [m for m in sys.modules if m.startswith(('google.ads', 'facebook_business'))])"
     )
     answer = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=HANG_SECONDS
     )
     assert answer.stdout.strip() == "[]"

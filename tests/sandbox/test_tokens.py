@@ -24,6 +24,7 @@ from sandbox.google_ads.tokens import (
     Tokens,
     write_service_account_file,
 )
+from tests.support.limits import HANG_SECONDS
 
 
 def _claims(sandbox: Sandbox, **changes: Any) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def _exchange(sandbox: Sandbox, claims: dict[str, Any], grant_type: str = GRANT_
     info = json.loads(Path(sandbox.env["GOOGLE_ADS_JSON_KEY_FILE_PATH"]).read_text())
     signer = crypt.RSASigner.from_service_account_info(info)
     form = {"grant_type": grant_type, "assertion": jwt.encode(signer, claims).decode()}
-    return requests.post(sandbox.url + "/token", data=form, timeout=10)
+    return requests.post(sandbox.url + "/token", data=form, timeout=HANG_SECONDS)
 
 
 def test_the_vendors_library_gets_a_token(sandbox: Sandbox) -> None:
@@ -84,7 +85,7 @@ def test_another_key_is_refused(sandbox: Sandbox, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", [{}, {"grant_type": GRANT_TYPE}, {"grant_type": GRANT_TYPE, "assertion": "a.b.c"}])
 def test_nonsense_is_refused(sandbox: Sandbox, form: dict[str, str]) -> None:
-    answer = requests.post(sandbox.url + "/token", data=form, timeout=10)
+    answer = requests.post(sandbox.url + "/token", data=form, timeout=HANG_SECONDS)
     assert answer.status_code == 400 and answer.json()["error"] in ("invalid_grant", "unsupported_grant_type")
 
 

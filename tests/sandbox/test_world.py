@@ -221,10 +221,10 @@ def test_a_world_can_be_larger() -> None:
 
 
 def test_without_a_now_the_world_lives_in_real_time() -> None:
-    assert abs((World().now - datetime.now(timezone.utc)).total_seconds()) < 5
+    assert datetime.now(timezone.utc) <= World().now <= datetime.now(timezone.utc)
 
 
-def test_sixty_days_of_all_accounts_take_less_than_a_second() -> None:
-    started = time.perf_counter()
+def test_sixty_days_of_all_accounts_take_less_than_a_second_of_cpu_time() -> None:
+    started = time.thread_time()
     rows = World(seed=99, now=NOW).truth(None, date(2026, 9, 22), date(2026, 11, 21))
-    assert len(rows) > 3000 and time.perf_counter() - started < 1
+    assert len(rows) > 3000 and time.thread_time() - started < 1

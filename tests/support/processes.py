@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
+from tests.support.limits import HANG_SECONDS
+
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(["mdp_dagster.lake.lease.lease", "mdp_dagster.warehouse.duckdb"])
-
-PATIENCE = 60.0
-"""Seconds to wait for another process."""
 
 
 @contextmanager
@@ -31,5 +30,5 @@ def process(target: Any, *arguments: Any) -> Iterator[tuple[Any, Connection]]:
 
 
 def answer(pipe: Connection) -> Any:
-    assert pipe.poll(PATIENCE), "no answer"
+    assert pipe.poll(HANG_SECONDS), "no answer"
     return pipe.recv()

@@ -23,6 +23,7 @@ from mdp_dagster.warehouse.bigquery.errors import translated_errors
 from mdp_dagster.warehouse.bigquery.warehouse import BigQueryWarehouse
 from tests.bigquery.partition_filters import unpruned
 from tests.support.emulators.google_cloud import LOCATION, GoogleCloud, Job
+from tests.support.limits import HANG_SECONDS
 from tests.warehouse.bigquery_support import bigquery_warehouse
 
 DAY = date(2026, 3, 1)
@@ -310,7 +311,7 @@ def test_a_commit_waits_for_a_rebuild_or_a_build_of_models(place: Place) -> None
         waiting = threading.Thread(target=commit)
         waiting.start()
         assert not committed.wait(0.5)
-    waiting.join(20)
+    waiting.join(HANG_SECONDS)
     assert place.ledger() == {"a": 1}
 
 

@@ -17,6 +17,7 @@ from mdp_dagster.warehouse.base import MARTS, RAW, Append, Table, Unit, Warehous
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from mdp_dagster.window import DateWindow
 from tests.support.emulators.google_cloud import GoogleCloud
+from tests.support.limits import HANG_SECONDS
 from tests.warehouse.bigquery_support import bigquery_warehouse
 
 WAREHOUSES = ("duckdb", "bigquery")
@@ -51,7 +52,7 @@ Row = dict[str, Any]
 def make(request: pytest.FixtureRequest) -> Make:
     """Makes a new, empty warehouse."""
     if request.param == "duckdb":
-        return lambda folder: DuckDBWarehouse(folder / "warehouse.duckdb", lock_timeout_seconds=30)
+        return lambda folder: DuckDBWarehouse(folder / "warehouse.duckdb", lock_timeout_seconds=HANG_SECONDS)
     cloud: GoogleCloud = request.getfixturevalue("google_cloud")
     return lambda _: bigquery_warehouse(cloud)
 
@@ -412,7 +413,7 @@ def test_exclusive_ends_when_its_holder_fails(warehouse: Warehouse) -> None:
         raise RuntimeError("dbt failed")
     with_others = threading.Thread(target=warehouse.commit, args=([unit("a")],))
     with_others.start()
-    with_others.join(10)
+    with_others.join(HANG_SECONDS)
     assert not with_others.is_alive() and visible(warehouse) == {"a": 1}
 
 

@@ -21,7 +21,8 @@ import pytest
 
 from mdp_dagster.warehouse.base import Append, LandedRows, Table, Unit, Warehouse, WarehouseError
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
-from tests.support.processes import PATIENCE, answer, process
+from tests.support.limits import HANG_SECONDS
+from tests.support.processes import answer, process
 
 ROWS = Table("raw_test__rows", "Rows.", pa.schema([("run", pa.string()), ("n", pa.int64())]))
 LEDGER = Table("raw_test__ledger", "The runs with valid rows.", pa.schema([("run", pa.string()), ("n", pa.int64())]))
@@ -55,7 +56,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def warehouse(path: Path) -> DuckDBWarehouse:
-    made = DuckDBWarehouse(path, lock_timeout_seconds=PATIENCE)
+    made = DuckDBWarehouse(path, lock_timeout_seconds=HANG_SECONDS)
     made.prepare(TABLES)
     return made
 
@@ -75,7 +76,7 @@ def answers(pipe: Connection) -> list[Any]:
 
 
 def _commit_often(path: Path, name: str, pipe: Connection) -> None:
-    warehouse = DuckDBWarehouse(path, lock_timeout_seconds=PATIENCE)
+    warehouse = DuckDBWarehouse(path, lock_timeout_seconds=HANG_SECONDS)
     for n in range(25):
         if n % 5 == 0:
             warehouse.prepare(TABLES)
@@ -115,7 +116,7 @@ def test_the_warehouse_waits_until_another_program_closes_the_file(
 
 def test_a_timeout_names_the_program_that_keeps_the_file_open(warehouse: DuckDBWarehouse, path: Path) -> None:
     impatient = DuckDBWarehouse(path, lock_timeout_seconds=0.3)
-    with process(_hold_open, path, PATIENCE, False) as (holder, pipe):
+    with process(_hold_open, path, HANG_SECONDS, False) as (holder, pipe):
         assert answer(pipe) == "open"
         with pytest.raises(
             WarehouseError,
@@ -144,7 +145,7 @@ def test_a_process_waits_for_the_lock(warehouse: DuckDBWarehouse, path: Path) ->
 
 def test_a_timeout_names_the_process_that_keeps_the_lock(path: Path) -> None:
     impatient = DuckDBWarehouse(path, lock_timeout_seconds=0.3)
-    with process(_hold_lock, path, PATIENCE) as (holder, pipe):
+    with process(_hold_lock, path, HANG_SECONDS) as (holder, pipe):
         assert answer(pipe) == "held"
         with pytest.raises(
             WarehouseError,
@@ -154,11 +155,11 @@ def test_a_timeout_names_the_process_that_keeps_the_lock(path: Path) -> None:
 
 
 def test_a_killed_holder_releases_the_lock(path: Path) -> None:
-    with process(_hold_lock, path, PATIENCE) as (holder, pipe):
+    with process(_hold_lock, path, HANG_SECONDS) as (holder, pipe):
         assert answer(pipe) == "held"
         os.kill(holder.pid, signal.SIGKILL)
         holder.join()
-        with DuckDBWarehouse(path, lock_timeout_seconds=5).exclusive():
+        with DuckDBWarehouse(path, lock_timeout_seconds=HANG_SECONDS).exclusive():
             pass
 
 
@@ -166,17 +167,17 @@ def _fork_while_holding(path: Path, pipe: Connection) -> None:
     with DuckDBWarehouse(path).exclusive():
         child = os.fork()
         if child == 0:
-            time.sleep(PATIENCE)
+            time.sleep(HANG_SECONDS)
             os._exit(0)
     pipe.send(child)
-    time.sleep(PATIENCE)
+    time.sleep(HANG_SECONDS)
 
 
 def test_a_released_lock_is_free_although_a_child_was_forked_meanwhile(path: Path) -> None:
     with process(_fork_while_holding, path) as (_, pipe):
         child = answer(pipe)
         try:
-            with DuckDBWarehouse(path, lock_timeout_seconds=2).exclusive():
+            with DuckDBWarehouse(path, lock_timeout_seconds=HANG_SECONDS).exclusive():
                 pass
         finally:
             os.kill(child, signal.SIGKILL)
@@ -184,12 +185,12 @@ def test_a_released_lock_is_free_although_a_child_was_forked_meanwhile(path: Pat
 
 @pytest.mark.parametrize("one_instance", [True, False])
 def test_threads_take_turns(path: Path, one_instance: bool) -> None:
-    shared = DuckDBWarehouse(path, lock_timeout_seconds=PATIENCE)
+    shared = DuckDBWarehouse(path, lock_timeout_seconds=HANG_SECONDS)
     inside: list[int] = []
     overlaps: list[int] = []
 
     def work(number: int) -> None:
-        own = shared if one_instance else DuckDBWarehouse(path, lock_timeout_seconds=PATIENCE)
+        own = shared if one_instance else DuckDBWarehouse(path, lock_timeout_seconds=HANG_SECONDS)
         for _ in range(5):
             with own.exclusive(), own.exclusive():
                 overlaps.extend(inside)
@@ -201,7 +202,7 @@ def test_threads_take_turns(path: Path, one_instance: bool) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(PATIENCE)
+        thread.join(HANG_SECONDS)
     assert not any(thread.is_alive() for thread in threads) and overlaps == []
 
 
@@ -218,7 +219,7 @@ def test_the_timeout_holds_for_threads_too(path: Path) -> None:
     with warehouse.exclusive():
         thread = threading.Thread(target=wait)
         thread.start()
-        thread.join(10)
+        thread.join(HANG_SECONDS)
     assert re.search(r"another thread of this process has held it for 0.2 s → .*MDP_LOCK_TIMEOUT_SECONDS", outcome[0])
 
 
@@ -231,7 +232,7 @@ def test_an_infinite_timeout_is_allowed(path: Path) -> None:
 
 
 def _commit_until_killed(path: Path, name: str, pipe: Connection) -> None:
-    warehouse = DuckDBWarehouse(path, lock_timeout_seconds=PATIENCE)
+    warehouse = DuckDBWarehouse(path, lock_timeout_seconds=HANG_SECONDS)
     units = [unit(f"{name}-{n}", 3_000) for n in range(300)]
     pipe.send("ready")
     for n, one in enumerate(units):
@@ -263,7 +264,7 @@ def test_a_kill_during_a_commit_keeps_all_finished_units_and_no_partial_one(
 
 
 def _replace_until_killed(path: Path, pipe: Connection) -> None:
-    warehouse = DuckDBWarehouse(path, lock_timeout_seconds=PATIENCE)
+    warehouse = DuckDBWarehouse(path, lock_timeout_seconds=HANG_SECONDS)
     pipe.send("ready")
     for n in range(1_000):
         warehouse.replace([unit(f"{n}-{part}", 2_000) for part in range(3)], TABLES)
@@ -297,7 +298,7 @@ def test_a_kill_while_the_database_is_created_leaves_a_usable_one(tmp_path: Path
             writer.join()
         created = sorted(folder.glob("*.duckdb"), key=lambda found: int(found.stem)) if folder.exists() else []
         for found in created[-2:]:
-            warehouse = DuckDBWarehouse(found, lock_timeout_seconds=5)
+            warehouse = DuckDBWarehouse(found, lock_timeout_seconds=HANG_SECONDS)
             warehouse.prepare(TABLES)
             warehouse.commit([unit("a", 3)])
             assert whole_units(warehouse) == {"a"}
@@ -452,7 +453,7 @@ def test_a_relative_path_and_a_link_mean_the_same_database(tmp_path: Path, monke
     with relative.exclusive():
         thread = threading.Thread(target=wait)
         thread.start()
-        thread.join(10)
+        thread.join(HANG_SECONDS)
     assert len(blocked) == 1, "both queue on one lock"
 
 

@@ -17,6 +17,7 @@ from mdp_dagster.connectors.google_ads import GoogleAdsConnector
 from mdp_dagster.connectors.google_ads.settings import GoogleAdsSettings
 from mdp_dagster.connectors.retry import RetryPolicy
 from sandbox.certificates import server_certificate
+from tests.support.limits import HANG_SECONDS
 
 DEVELOPER_TOKEN = "developer-token-of-the-tests"
 ACCESS_TOKEN = "ya29.access-token-of-the-tests"
@@ -72,7 +73,7 @@ class ScriptedAds(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no 
         connector = GoogleAdsConnector(
             GoogleAdsSettings(_env_file=None, **given),  # type: ignore[call-arg]
             retry=IMPATIENT,
-            timeout_seconds=10,
+            timeout_seconds=HANG_SECONDS,
         )
         connector._clients._new_credentials = lambda: Credentials(ACCESS_TOKEN)  # type: ignore[method-assign]
         return connector

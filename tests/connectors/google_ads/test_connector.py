@@ -39,6 +39,7 @@ from tests.connectors.conftest import (
     causes,
     rows_of,
 )
+from tests.support.limits import HANG_SECONDS
 
 Settings = Callable[..., GoogleAdsSettings]
 
@@ -130,7 +131,9 @@ def test_batches_are_bounded(google: GoogleAdsConnector) -> None:
     gathered = RowGatherer(CAMPAIGN_DAILY, batch_rows=60)
     from mdp_dagster.connectors.google_ads.reports import gaql
 
-    for answer in google._clients.stream(account.account_id, gaql(CAMPAIGN_DAILY, LAST_MONTH), timeout_seconds=9):
+    for answer in google._clients.stream(
+        account.account_id, gaql(CAMPAIGN_DAILY, LAST_MONTH), timeout_seconds=HANG_SECONDS
+    ):
         gathered.add(answer)
     sizes = [batch.num_rows for batch in gathered.batches()]
     assert max(sizes) <= 60

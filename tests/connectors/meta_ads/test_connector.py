@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -21,6 +22,7 @@ from mdp_dagster.connectors.meta_ads.settings import MetaAdsSettings
 from mdp_dagster.window import DateWindow
 from sandbox import Sandbox
 from tests.connectors.conftest import FAST, LAST_MONTH, META, NOW, account_of, causes, rows_of
+from tests.support.limits import HANG_SECONDS
 
 Settings = Callable[..., MetaAdsSettings]
 
@@ -242,7 +244,7 @@ def test_the_platforms_own_refusal_of_a_window_says_the_same(meta: MetaAdsConnec
 
 # --- asynchronous report runs
 
-RUNS = AsyncPolicy(above_rows=0, first_poll_seconds=0.002, longest_poll_seconds=0.01, longest_run_seconds=0.3)
+RUNS = AsyncPolicy(above_rows=0, first_poll_seconds=0.002, longest_poll_seconds=0.01, longest_run_seconds=HANG_SECONDS)
 
 
 @pytest.fixture
@@ -273,7 +275,7 @@ def test_a_moderate_pull_needs_no_report_run(meta: MetaAdsConnector, sandbox: Sa
     ],
 )
 def test_a_run_that_fails_or_hangs_is_not_started_without_end(
-    asynchronous: MetaAdsConnector,
+    meta_settings: Settings,
     sandbox: Sandbox,
     fault: str,
     params: dict[str, Any],
@@ -281,6 +283,8 @@ def test_a_run_that_fails_or_hangs_is_not_started_without_end(
     runs: int,
     falls_back: bool,
 ) -> None:
+    policy = replace(RUNS, longest_run_seconds=0.3) if fault == "async_stuck" else RUNS
+    asynchronous = MetaAdsConnector(meta_settings(), retry=FAST, asynchronous=policy, pause_seconds=0.01)
     account = account_of(asynchronous)
     sandbox.faults.add("meta_ads", fault, times=times, **params)
     rows = rows_of(asynchronous, "campaign_daily", account)

@@ -22,6 +22,7 @@ from tests.connectors.conftest import causes
 from tests.connectors.meta_ads.graph_replies import APP_SECRET, TOKEN, answers
 from tests.connectors.meta_ads.scripted_graph import Asked, Reply, ScriptedGraph
 from tests.support.effort import fuzzed
+from tests.support.limits import HANG_SECONDS
 from tests.support.table import table_of
 
 ACCOUNT = PlatformAccount("meta_ads", "1", "1", time_zone="Europe/Rome")
@@ -71,7 +72,7 @@ def url(script: Script) -> Iterator[str]:
 
 def connector(url: str, **more: Any) -> MetaAdsConnector:
     settings = MetaAdsSettings(_env_file=None, access_token=TOKEN, app_secret=APP_SECRET, app_id="1", graph_url=url)  # type: ignore[call-arg, arg-type]
-    return MetaAdsConnector(settings, retry=IMPATIENT, timeout_seconds=5, pause_seconds=0, **more)
+    return MetaAdsConnector(settings, retry=IMPATIENT, timeout_seconds=HANG_SECONDS, pause_seconds=0, **more)
 
 
 def is_fit_to_show(error: ConnectorError) -> None:

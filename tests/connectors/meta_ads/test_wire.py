@@ -16,6 +16,7 @@ from mdp_dagster.connectors.meta_ads.errors import BrokenPagingError
 from mdp_dagster.connectors.meta_ads.settings import MetaAdsSettings
 from tests.connectors.conftest import FAST, causes, rows_of
 from tests.connectors.meta_ads.scripted_graph import Asked, Reply, ScriptedGraph
+from tests.support.limits import HANG_SECONDS
 
 TOKEN = "token-of-the-tests"
 ACCOUNT = PlatformAccount("meta_ads", "1", "1", time_zone="Europe/Rome")
@@ -24,7 +25,7 @@ Answer = Callable[[Asked, int], Any]
 
 def connector(url: str, **more: Any) -> MetaAdsConnector:
     settings = MetaAdsSettings(_env_file=None, access_token=TOKEN, graph_url=url)  # type: ignore[call-arg, arg-type]
-    return MetaAdsConnector(settings, retry=FAST, timeout_seconds=5, pause_seconds=0.01, **more)
+    return MetaAdsConnector(settings, retry=FAST, timeout_seconds=HANG_SECONDS, pause_seconds=0.01, **more)
 
 
 def days_of(answer: Answer, report: str = "account_daily", **more: Any) -> tuple[list[str], list[Asked]]:

@@ -18,6 +18,7 @@ from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
 
 from tests.support.emulators.processes import Emulator, free_port, listens
+from tests.support.limits import HANG_SECONDS
 
 if TYPE_CHECKING:
     from google.cloud import bigquery, storage
@@ -151,6 +152,6 @@ class GoogleCloud:
         self._ask("POST", "faults", json={"effect": effect, **what})
 
     def _ask(self, method: str, path: str, **arguments: Any) -> requests.Response:
-        answer = self._http.request(method, f"{self.bigquery_url}/_emulator/{path}", timeout=30, **arguments)
+        answer = self._http.request(method, f"{self.bigquery_url}/_emulator/{path}", timeout=HANG_SECONDS, **arguments)
         answer.raise_for_status()
         return answer

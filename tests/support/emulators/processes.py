@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.support.limits import HANG_SECONDS
+
 ROOT = Path(__file__).parents[3]
 PYTHON = ROOT / ".venv-emulators" / "bin" / "python"
-_READY_WITHIN_SECONDS = 60.0
 
 
 class EmulatorError(Exception):
@@ -36,15 +37,13 @@ class Emulator:
 
     def wait_until(self, ready: Callable[[], bool]) -> None:
         """Wait for a condition. Raises ``EmulatorError`` if the process ends or takes too long."""
-        deadline = time.monotonic() + _READY_WITHIN_SECONDS
+        deadline = time.monotonic() + HANG_SECONDS
         while not ready():
             if self._process.poll() is not None:
                 raise EmulatorError(f"{self._module} ended with {self._process.returncode}:\n{self._end_of_log()}")
             if time.monotonic() > deadline:
                 self.end()
-                raise EmulatorError(
-                    f"{self._module} wasn't ready after {_READY_WITHIN_SECONDS:.0f} s:\n{self._end_of_log()}"
-                )
+                raise EmulatorError(f"{self._module} wasn't ready after {HANG_SECONDS:.0f} s:\n{self._end_of_log()}")
             time.sleep(0.02)
 
     def end(self) -> None:

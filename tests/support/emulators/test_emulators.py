@@ -18,6 +18,7 @@ from google.cloud import bigquery
 
 from tests.support.emulators.google_cloud import LOCATION, GoogleCloud
 from tests.support.emulators.processes import PYTHON, ROOT, Emulator, EmulatorError
+from tests.support.limits import HANG_SECONDS
 
 FIELDS = [
     bigquery.SchemaField("date", "DATE"),
@@ -405,7 +406,7 @@ def test_an_emulator_ends_with_its_parent() -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         started.wait(0.3)
     started.stdin.close()  # like the kernel after a kill
-    assert started.wait(10) == 0
+    assert started.wait(HANG_SECONDS) == 0
 
 
 def test_an_emulator_that_does_not_start_shows_its_log(tmp_path: Path) -> None:
