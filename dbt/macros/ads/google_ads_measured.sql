@@ -1,6 +1,6 @@
 {#-
-    What Google's reports have in common: names, measures and provenance of the rows of `relation`, converted, with null
-    for what is missing or unreadable. `columns`: those that only this report has, as they came.
+    Selects the names, measures and provenance that all of Google's reports have, from the rows of `relation`, converted.
+    A missing or unreadable value is null. `columns`: the columns that only this report has, unconverted.
 -#}
 {% macro google_ads_measured(relation, columns=[]) -%}
     select

@@ -1,4 +1,4 @@
-{#- How old a day was when it was seen, and how much of it has usually arrived by then. -#}
+{#- The age of a day when MDP saw it, and how much of its conversions has usually arrived by that age. -#}
 
 {#- The age in days of a `day` at an instant: the instant's day in UTC minus the day. 0 on the day itself. -#}
 {% macro age_days(day, instant) -%}

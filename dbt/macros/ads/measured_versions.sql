@@ -1,10 +1,10 @@
 {#-
-    The rows of `versions` (macros/raw/ledger.sql) of a report's days, converted as the current rows are: by the platform's
-    own <platform>_measured. `columns`: those that only this report has, as they came. A version without rows has none
-    here.
+    Selects the rows of `versions` (macros/raw/ledger.sql) of a report's days, converted like the current rows: by the
+    platform's <platform>_measured. `columns`: the columns that only this report has, unconverted. A version without rows
+    has no row here.
 
-    A macro and no ephemeral model: dbt puts an ephemeral model into a query once per loaded project. Runs after the
-    first in the same process would be without it.
+    This is a macro, not an ephemeral model: dbt inserts an ephemeral model into a query once per loaded project. Later
+    runs in the same process would not have it.
 -#}
 {% macro measured_versions(platform, report, versions, columns=[]) -%}
     with

@@ -1,8 +1,8 @@
 {#- The measures that all ad platforms share, the rules for flagging them, and the ratios made of them. -#}
 
 {#-
-    The measures, from a relation where null means missing or unreadable: a bad value is kept as it came, a missing one
-    as 0. Rows in are rows out, and totals stay comparable with the platform's own.
+    The measures, from a relation in which null means missing or unreadable. A missing value becomes 0, other values stay
+    as they are. No row is dropped, so the totals stay comparable with the platform's own.
 -#}
 {% macro measures() -%}
     coalesce(impressions, 0) as impressions,
@@ -13,7 +13,7 @@
 {%- endmacro %}
 
 
-{#- The measures, and flags that say which of them can't be right. -#}
+{#- The measures, and a flag for each measure that can't be right. -#}
 {% macro measures_and_flags() -%}
     {{ measures() }},
     {% for column in var('flagged_columns') %}
@@ -45,7 +45,7 @@
 {%- endmacro %}
 
 
-{#- Null for a denominator that is null or zero. In floating point on every engine: their exact division rounds apart. -#}
+{#- Null if the denominator is null or zero. In floating point, because exact division rounds differently on each engine. -#}
 {% macro safe_divide(numerator, denominator) -%}
     {{ to_double(numerator) }} / nullif({{ to_double(denominator) }}, 0)
 {%- endmacro %}

@@ -1,13 +1,13 @@
 {#-
-    Meta's `actions` and `action_values`: JSON lists in which one purchase stands under several action types. One type
-    is chosen per row, and counts and values are read under it.
+    Meta's `actions` and `action_values` are JSON lists in which one purchase has several action types. Each row counts one
+    of the types, for both the number and the value of its conversions.
 
-    parse_actions, has_action_type and action_total are the part that engines spell differently.
+    parse_actions, has_action_type and action_total have a version for each engine.
 -#}
 
 {#-
-    The type that a row is counted by: the account's own, if one is configured; else the first of the variable
-    conversion_action_types among the row's actions, else among its values (a value can arrive without its count).
+    The type that a row counts: the account's own, if one is configured. Otherwise the first of the variable
+    conversion_action_types in the row's actions, or else in its values (a value can arrive without its count).
 -#}
 {% macro chosen_action_type(configured, actions, action_values) -%}
     coalesce(
@@ -27,7 +27,7 @@
 
 
 {#-
-    The total under the chosen type. 0 if the platform left the list or the type out: that is how it says none.
+    The total of the chosen type. 0 if the platform left out the list or the type, which means that there is none.
     Null if the list or an entry of the type can't be read.
 -#}
 {% macro total_of_chosen_type(json_text, actions) -%}
@@ -48,7 +48,7 @@
     from_json(try_cast({{ json_text }} as json), '[{"action_type": "VARCHAR", "value": "VARCHAR"}]')
 {%- endmacro %}
 
-{#- The list is asked for twice: an engine may look into the text of all rows before it looks which ones are meant. -#}
+{#- The condition is repeated, because an engine may parse the text of all rows before it filters them. -#}
 {% macro bigquery__parse_actions(json_text) -%}
     {%- set is_list = "json_type(safe.parse_json(" ~ json_text ~ ", wide_number_mode => 'round')) = 'array'" -%}
     case
@@ -76,8 +76,8 @@
 
 
 {#-
-    The sum over the entries of one type. A type stands twice only when a breakdown splits it, and then its entries
-    are parts of one total. Null if one of them is not a number: the rest alone would be a wrong total.
+    The sum over the entries of one type. A type has several entries only if a breakdown splits it: then they are parts of
+    one total. Null if one of them is not a number, because the sum of the others would be wrong.
 -#}
 {% macro action_total(actions, action_type) -%}
     {{ adapter.dispatch('action_total', 'mdp')(actions, action_type) }}

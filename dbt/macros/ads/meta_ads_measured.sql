@@ -1,7 +1,7 @@
 {#-
-    What Meta's reports have in common: names, measures and provenance of the rows of `relation`, converted from text,
-    with null for what is missing or unreadable; conversions and their value counted under one action type per row.
-    `columns`: those that only this report has, as they came.
+    Selects the names, measures and provenance that all of Meta's reports have, from the rows of `relation`, converted from
+    text. A missing or unreadable value is null. Conversions and their value are counted under one action type per row.
+    `columns`: the columns that only this report has, unconverted.
 -#}
 {% macro meta_ads_measured(relation, columns=[]) -%}
     with

@@ -1,6 +1,6 @@
 {#-
-    The schemas are named in dbt_project.yml and are the same for everyone: BI, checks and exports read them by name.
-    A build as of an instant (macros/raw/as_of.sql) has its own beside them: mdp_marts_<as_of_schema>.
+    The names of the schemas are in dbt_project.yml, the same for every user: BI tools, checks and exports read them by
+    name. A build as of an instant (macros/raw/as_of.sql) has its own schemas: mdp_marts_<as_of_schema>.
 -#}
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {%- set schema = custom_schema_name or target.schema -%}

@@ -1,6 +1,6 @@
 {#-
-    dbt's own macro, with two placeholders more: a test whose `where` says __in_window__ reads the run's window only, one
-    that says __in_recent_window__ the morning's days as well.
+    dbt's own macro with two more placeholders. With __in_window__ in its `where`, a test reads only the run's window. With
+    __in_recent_window__, it also reads the days of the daily run.
 -#}
 {% macro get_where_subquery(relation) -%}
     {%- set where = config.get('where', '') -%}

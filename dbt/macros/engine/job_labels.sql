@@ -1,4 +1,4 @@
-{#- What stands before each statement, as JSON; on BigQuery its jobs have it as labels. -#}
+{#- The comment in front of each statement, as JSON. BigQuery's jobs have it as labels. -#}
 {% macro job_labels(node) -%}
     {%- set labels = {'mdp': node.name} if node else {} -%}
     {%- do labels.update(fromjson(env_var('MDP_DBT_LABELS', '{}'))) -%}

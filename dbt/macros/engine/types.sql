@@ -1,6 +1,6 @@
-{#- Types and casts that engines spell differently. Models name these, not an engine's own. -#}
+{#- Types and casts that differ between the engines. Models use these names instead of an engine's own. -#}
 
-{#- Money, and counts that come in fractions: exact, 29 digits before the point and 9 after, the same on every engine. -#}
+{#- Money and fractional counts: exact, 29 digits before the point and 9 after it, the same on every engine. -#}
 {% macro numeric_type() -%}
     {{ adapter.dispatch('numeric_type', 'mdp')() }}
 {%- endmacro %}
@@ -55,7 +55,7 @@
 {%- endmacro %}
 
 
-{#- A double of something exact: the nearest. -#}
+{#- The double that is nearest to an exact number. -#}
 {% macro to_double(expression) -%}
     {{ adapter.dispatch('to_double', 'mdp')(expression) }}
 {%- endmacro %}
@@ -64,15 +64,15 @@
     cast({{ expression }} as {{ double_type() }})
 {%- endmacro %}
 
-{#- By way of text: straight from NUMERIC, BigQuery gives the neighbour of the nearest now and then. -#}
+{#- Through text: a direct cast from NUMERIC sometimes gives a neighbour of the nearest double on BigQuery. -#}
 {% macro bigquery__to_double(expression) -%}
     cast(cast({{ expression }} as string) as {{ double_type() }})
 {%- endmacro %}
 
 
 {#-
-    A whole number out of text; 30.0 is one. The pattern is there because DuckDB would round '1.5' to 2 where BigQuery
-    says null.
+    A whole number from text; 30.0 is valid. Without the pattern, DuckDB would round '1.5' to 2 where BigQuery returns
+    null.
 -#}
 {% macro text_to_integer(text) -%}
     case
@@ -82,9 +82,9 @@
 
 
 {#-
-    A decimal number out of text. The pattern is there because engines differ in what else they take for one: DuckDB reads
-    1_000 and 1e5. too. DuckDB says null where more than 29 digits stand before an exponent that would bring them back
-    (1000…0e-5, thirty digits): no platform writes money so.
+    A decimal number from text. The pattern is needed because the engines accept different texts: DuckDB also accepts
+    `1_000` and `1e5.`. DuckDB returns null for more than 29 digits before a negative exponent (1000…0e-5, thirty digits), a form that
+    no platform uses for money.
 -#}
 {% macro text_to_numeric(text) -%}
     case
@@ -95,9 +95,8 @@
 
 
 {#-
-    The decimal number that a double was printed from. By way of text, which is the shortest that reads back as the
-    same double: scaling the double itself would bring up its binary digits (123456789.123 → …122999996). NaN and
-    infinity become null.
+    The decimal number that a double represents, through its shortest text that gives the same double again. Scaling the
+    double itself would show its binary digits (123456789.123 → …122999996). NaN and infinity become null.
 -#}
 {% macro double_to_numeric(expression) -%}
     {{ safe_cast_as(double_to_text(expression), numeric_type()) }}
@@ -111,7 +110,7 @@
     cast({{ expression }} as string)
 {%- endmacro %}
 
-{#- BigQuery's own cast knows 15 digits and 17, but not 16: 12345678.12345679 would end in …6791. -#}
+{#- BigQuery's own cast prints 15 or 17 digits, but never 16: 12345678.12345679 would end in …6791. -#}
 {% macro bigquery__double_to_text(expression) -%}
     case
         {%- for digits in [15, 16] %}
@@ -123,13 +122,13 @@
 {%- endmacro %}
 
 
-{#- Millionths of a currency unit to units, exactly: decimals are multiplied, as DuckDB divides in floating point. -#}
+{#- Millionths of a currency unit to units, exactly. It multiplies, because DuckDB divides in floating point. -#}
 {% macro micros_to_currency(micros) -%}
     cast(cast({{ micros }} as {{ numeric_type() }}) * cast('0.000001' as {{ numeric_type() }}) as {{ numeric_type() }})
 {%- endmacro %}
 
 
-{#- Whole days from one date to another; negative if it is the earlier one. -#}
+{#- The days from the first date to the second; negative if the second date is earlier. -#}
 {% macro days_from(earlier, later) -%}
     {{ adapter.dispatch('days_from', 'mdp')(earlier, later) }}
 {%- endmacro %}
@@ -143,12 +142,12 @@
 {%- endmacro %}
 
 
-{#- The whole minutes between two instants, whichever is the earlier. -#}
+{#- The whole minutes between two instants, in any order. -#}
 {% macro minutes_between(one, other) -%}
     {{ adapter.dispatch('minutes_between', 'mdp')(one, other) }}
 {%- endmacro %}
 
-{#- Not date_diff, which counts how often the clock's minute changed: BigQuery has no such count of timestamps. -#}
+{#- Not date_diff: it counts changes of the clock's minute, which BigQuery can't count for timestamps. -#}
 {% macro duckdb__minutes_between(one, other) -%}
     abs(date_sub('minute', {{ one }}, {{ other }}))
 {%- endmacro %}

@@ -1,13 +1,13 @@
 {#-
-    The window of a run: the days from window_start up to, not including, window_end. Days are days in the ad
-    account's time zone. Everything that a run reads or writes is filtered by in_window.
+    The window of a run: the days from window_start up to window_end, which is not included. Days are in the ad account's
+    time zone. in_window filters everything that a run reads or writes.
 -#}
 
 {#- `date` in the window, with literal days: only literals let BigQuery skip the partitions outside. -#}
 {% macro in_window(column) -%}
     {%- set start = window_day('window_start') | trim -%}
     {%- set end = window_day('window_end') | trim -%}
-    {#- The values are only known, and only needed, when SQL is compiled to run. -#}
+    {#- The values exist, and are needed, only when dbt compiles SQL to run it. -#}
     {%- if execute and start >= end -%}
         {{ exceptions.raise_compiler_error(
             "An empty window: window_start " ~ start ~ " must be before window_end " ~ end ~ " (the first day outside)."
@@ -18,9 +18,9 @@
 
 
 {#-
-    `date` in the window, or in the days that people look at every morning (recent_start up to, not including, recent_end;
-    without these variables, in the window alone). For verdicts on what is: a run over one old day must not replace
-    what the morning's run found.
+    `date` in the window or in the daily run's days (from recent_start up to recent_end, which is not included; without
+    these variables, only in the window). Used by warnings: a run over one old day must not hide the findings of the daily
+    run.
 -#}
 {% macro in_recent_window(column) -%}
     (

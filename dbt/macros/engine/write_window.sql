@@ -1,19 +1,19 @@
 {#-
-    How a model's window is written on BigQuery, in place of dbt-bigquery's own incremental materialization: one MERGE
-    deletes the window's days and inserts what was selected, or does neither. The days are literals, so BigQuery reads and
-    bills their partitions and no others; a day without rows is among them, and is empty afterwards.
+    Writes a model's window on BigQuery, instead of dbt-bigquery's incremental materialization. One MERGE deletes the
+    window's days and inserts the selected rows, or does neither. The days are literals, so BigQuery reads and bills only
+    their partitions. A day without rows is one of them, and is empty afterwards.
 
-    What dbt-bigquery does, and this doesn't:
-    - The rows don't go through a table beside. There is nothing that two machines could overwrite, that a killed process
-      would leave, or that is written and read for money.
-    - A table is created empty, if it is missing, and never replaced. Whoever believes it is missing can't drop its days.
-    - The list of days isn't a config: that would be read when the project is parsed, once for all windows.
-    - Descriptions are written to the table when it is made or widened, not by every run.
+    The differences from dbt-bigquery:
+    - The rows don't go through a temporary table. Two machines can't overwrite it, a killed process can't leave it behind,
+      and nobody pays for writing and reading it.
+    - A missing table is created empty. A table is never replaced, so no process can drop the days of an existing table.
+    - The list of days isn't a config: dbt reads a config when it parses the project, once for all windows.
+    - A run writes descriptions to the table only when it creates the table or adds a column.
 -#}
 {% materialization incremental, adapter='bigquery' -%}
     {%- set relation = this.incorporate(type='table') -%}
     {%- set existing = load_relation(this) -%}
-    {#- Those described, which are those there are: a test says so. -#}
+    {#- The described columns. They are all columns: a test checks it. -#}
     {%- set columns = model.columns.values() | list -%}
 
     {{ run_hooks(pre_hooks) }}
@@ -46,7 +46,7 @@
 {%- endmaterialization %}
 
 
-{#- With partitions, clusters, options, and the types of the contract, else of the query; no rows, so it costs nothing. -#}
+{#- With partitions, clusters and options. The types are the contract's, otherwise the query's. No rows, so it is free. -#}
 {% macro create_empty_table(relation, sql, columns) -%}
     create table if not exists {{ relation }}
     {% if config.get('contract').enforced %}{{ get_table_columns_and_constraints() }}{% endif %}
@@ -63,7 +63,7 @@
 {%- endmacro %}
 
 
-{#- on_schema_change, append_new_columns: what the query has and the table hasn't; old rows have null. -#}
+{#- on_schema_change: append_new_columns adds the columns that only the query has. They are null in old rows. -#}
 {% macro add_columns(relation, sql, there) -%}
     {%- set new = [] -%}
     {%- for column in adapter.get_column_schema_from_query(get_empty_subquery_sql(sql)) if column.name not in there -%}

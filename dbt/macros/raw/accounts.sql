@@ -1,6 +1,6 @@
 {#-
-    What clients.yaml and the platform said last about each account of the given platforms. The registry is
-    append-only and small; it is read whole, because an account's newest row may be older than the window.
+    The newest data about each account of the given platforms, from clients.yaml and the platform. The registry is
+    append-only and small. All of it is read, because an account's newest row may be older than the window.
 -#}
 {% macro current_accounts(platforms) -%}
     select
@@ -26,8 +26,8 @@
 
 
 {#-
-    For how many days after it a platform rewrites a day: the registry's number for the account, else the platform's
-    own. Null for a platform that has none: its days are never final.
+    The number of days during which a platform may rewrite a day: the registry's number for the account, otherwise the
+    platform's. Null for a platform without one: its days are never final.
 -#}
 {% macro lookback_of(platform, registered) -%}
     coalesce(

@@ -1,10 +1,10 @@
 {#-
-    Reading the past. With the variable as_of, an instant in UTC, a build knows what had been pulled by then and nothing
-    later. It writes to schemas of its own, named by as_of_schema (macros/engine/generate_schema_name.sql); both variables
-    are given when the project is parsed, as the schemas are settled there.
+    Builds as of a past instant. With the variable as_of, an instant in UTC, a build reads only the extracts that had begun
+    by then. It writes to its own schemas, named by as_of_schema (macros/engine/generate_schema_name.sql). Both variables
+    are set when dbt parses the project, because parsing fixes the schemas.
 -#}
 
-{#- A further condition of a `where`: the row was there at as_of. Nothing without as_of. -#}
+{#- One more condition for a `where`: the row existed at as_of. Empty without as_of. -#}
 {% macro and_known(column) -%}
     {%- set moment = as_of_moment() | trim -%}
     {%- if moment %}
@@ -24,7 +24,7 @@
                 "The variable as_of must be an instant in UTC like 2026-11-01 06:00:00, not '" ~ moment ~ "'."
             ) }}
         {%- endif -%}
-        {#- The past must never be written over the present. -#}
+        {#- A build as of the past must never overwrite the current tables. -#}
         {%- if execute and model.resource_type == 'model' and not model.schema.endswith('_' ~ var('as_of_schema', '')) -%}
             {{ exceptions.raise_compiler_error(
                 "A build as of " ~ moment ~ " would write to " ~ model.schema ~ ", which holds the present. Give it "

@@ -1,15 +1,14 @@
 {#-
-    The extract ledger's rule, and the only place that knows it: the rows of a day that count are those written under
-    the effective_run_id of the newest pull of that day. Raw rows are append-only; older pulls, and pulls that were
-    never committed, stay in the table and are not selected. A day restated to empty has no rows under its newest run.
+    The ledger's rule, which no other SQL file contains: a day's current rows are those with the effective_run_id of the
+    day's newest extract. Raw is append-only. The rows of older extracts, and of extracts that were never committed, stay
+    in the table and are not selected. A day restated to empty has no rows under its newest run.
 
-    What a day held before is read by the same rule: its versions are the contents that its pulls found, one after the
-    other.
+    The same rule gives a day's earlier contents: its versions are the contents that its extracts found, in order.
 
-    Both sides are filtered by literal days, so that BigQuery prunes both.
+    Both tables are filtered by literal days, so that BigQuery reads only these partitions of both.
 -#}
 
-{#- The pulls of each account and day in the window. Everything here reads the ledger by way of it. -#}
+{#- The extracts of each account and day in the window. All macros here read the ledger through this one. -#}
 {% macro day_pulls(platform, report) -%}
     select
         account_id,
@@ -27,18 +26,18 @@
 {%- endmacro %}
 
 
-{#- The newest pull of each account and day in the window. -#}
+{#- The newest extract of each account and day in the window. -#}
 {% macro current_extracts(platform, report) -%}
     {{ day_pulls(platform, report) }}
     qualify row_number() over (
         partition by account_id, date
-        -- the newest pull wins, not the newest commit; the run id makes a tie come out the same every time
+        -- the newest extract wins, not the newest commit; the run id decides a tie in the same way every time
         order by extracted_at desc, extract_run_id desc
     ) = 1
 {%- endmacro %}
 
 
-{#- The raw rows that count, in the window. `pulled_at`: when the newest pull of their day began. -#}
+{#- The current raw rows in the window. `pulled_at`: when the newest extract of their day began. -#}
 {% macro current_rows(platform, report) -%}
     select
         raw_rows.*,
@@ -55,15 +54,15 @@
 
 
 {#-
-    The pulls of each account and day in the window, each with its number `pull` of `pulls` in all, and whether it
-    `begins_version`: whether it found another content than the pull before it. A pull that found what the one before
-    had found begins none, whether it is `unchanged` or appended the same rows once more; one that finds an older
-    content again does.
+    The extracts of each account and day in the window. Each has its number `pull`, the total number `pulls`, and
+    `begins_version`: true if its content differs from that of the extract before it. An extract with the same content
+    begins no version, whether it is `unchanged` or appended the same rows again. An extract that finds an older content
+    again begins one.
 
-    Rows under the same effective run are the same content. Under different runs the digests say it; a ledger row
-    without a digest (none that a pull writes) is then taken for another content.
+    Rows under the same effective run have the same content. For different runs, the digests are compared. A ledger row
+    without a digest (no extract writes one) counts as a different content.
 
-    `days`: a relation of platform, account_id and date; only the pulls of those.
+    `days`: a relation with platform, account_id and date; only the extracts of these days are returned.
 -#}
 {% macro compared_pulls(platform, report, days=none) -%}
     select
@@ -97,8 +96,8 @@
 
 
 {#-
-    The contents of each account and day in the window, in the order in which they were seen: `version` 1, 2, …, and
-    `extracted_at`, when the pull that saw it first began.
+    The contents of each account and day in the window, in the order in which MDP saw them: `version` 1, 2, …, and
+    `extracted_at`, the start of the extract that saw the content first.
 
     `restated_only`: only days that have more than one version. `days`: only these (compared_pulls).
 -#}
@@ -120,7 +119,7 @@
 {%- endmacro %}
 
 
-{#- The versions of a report's days on every platform. `extract_run_id`: the pull under which the version's rows stand. -#}
+{#- The versions of a report's days on every platform. `extract_run_id`: the extract that wrote the version's rows. -#}
 {% macro versions_of_all_platforms(report, restated_only=false, days=none) -%}
     {%- for platform in var('ad_platforms') %}
     select
@@ -139,9 +138,9 @@
 
 
 {#-
-    How a report's days stand, on every platform, one row for each account and day that was ever pulled. `pulled_at`:
-    its newest pull; `extract_run_id`, `row_count`: what counts by that one. `seen_at`: since when its content is what it
-    is; `versions`: how many there have been.
+    The state of a report's days on every platform: one row for each account and day that was ever extracted. `pulled_at`:
+    the start of its newest extract. `extract_run_id`, `row_count`: its current rows. `seen_at`: when MDP first saw the
+    current content. `versions`: the number of its versions.
 -#}
 {% macro days_of_all_platforms(report) -%}
     {%- for platform in var('ad_platforms') %}
@@ -164,8 +163,8 @@
 
 
 {#-
-    The raw rows that stand under the pulls of `runs`, a relation with platform, account_id, date and extract_run_id;
-    each with the `columns` of `runs`. A pull without rows has none here: who needs it takes it from `runs`.
+    The raw rows of the extracts in `runs`, a relation with platform, account_id, date and extract_run_id. Each row also has
+    the `columns` of `runs`. An extract without rows has no row here; it is only in `runs`.
 -#}
 {% macro rows_under(platform, report, runs, columns=[]) -%}
     select
@@ -183,7 +182,7 @@
 {%- endmacro %}
 
 
-{#- How many of a report's rows each pull of the window rejected, by account and day. -#}
+{#- The number of a report's rows that each extract of the window rejected, by account and day. -#}
 {% macro rejected_rows(report) -%}
     select
         source as platform,

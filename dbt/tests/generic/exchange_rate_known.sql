@@ -1,4 +1,4 @@
-{#- Gives the accounts whose money can't be converted: their clients' totals are null for those days. -#}
+{#- Returns the accounts without an exchange rate. Their clients' totals are null for those days. -#}
 {% test exchange_rate_known(model) %}
 
 select

@@ -1,4 +1,4 @@
-{#- One row per key, and no null in it: rows with a null key would be different rows that nothing can tell apart. -#}
+{#- One row per key, without nulls in the key: rows with a null key could not be distinguished. -#}
 {% test grain_unique(model, columns) %}
 
 select

@@ -1,4 +1,4 @@
-{#- Gives one row per is_invalid_ flag that is set anywhere, with the number of rows it is set on. -#}
+{#- Returns one row per is_invalid_ flag that is set anywhere, with the number of its rows. -#}
 {% test no_invalid_values(model) %}
 
 with flagged as (

@@ -1,4 +1,4 @@
-{#- Several not_null tests in one query. Gives one row per column that has nulls. -#}
+{#- Several not_null tests in one query. Returns one row per column that has nulls. -#}
 {% test no_nulls(model, columns) %}
 
 with counted as (

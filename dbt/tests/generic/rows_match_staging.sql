@@ -1,6 +1,6 @@
 {#-
-    Every platform's staged campaign rows are here, once each and with the same measures. Gives the platforms and days
-    that differ.
+    Checks that each of a platform's staged campaign rows is here once, with the same measures. Returns the platforms and
+    days that differ.
 -#}
 {% test rows_match_staging(model) %}
 

@@ -1,6 +1,6 @@
 {#-
-    The same sums per day and platform as another model, and as many rows there as the column `row_count` adds up to
-    here: sums alone would not see two rows become one. Gives the days and platforms that differ.
+    Compares the sums per day and platform with another model's, and the sum of the column `row_count` with the other
+    model's number of rows: sums alone don't show that two rows became one. Returns the days and platforms that differ.
 -#}
 {% test sums_match(model, compare_model, columns, row_count) %}
 

@@ -1,4 +1,4 @@
-{#- What may differ between two pulls of a day at different moments, when it is also no more than 1 % of the total. -#}
+{#- The largest difference between two extracts of a day at different moments, if it is at most 1 % of the total. -#}
 {%- set little = {'spend': 1, 'impressions': 10, 'clicks': 2, 'conversions': 1} -%}
 
 with
@@ -98,7 +98,7 @@ totals as (
 
 ),
 
--- rows without a ledger row as well: they shouldn't be there
+-- also rows without a ledger row, which should not exist
 days as (
 
     {% for relation in ['campaign_days', 'account_days', 'staged', 'unified'] -%}
@@ -124,7 +124,7 @@ joined as (
         coalesce(staged.row_count, 0) as rows_staged,
         coalesce(unified.row_count, 0) as rows_unified,
         {% for metric in little %}
-        -- a day that was pulled and has no row has no activity
+        -- a day that was extracted and has no row had no activity
         case
             when account_days.account_id is not null
                 then coalesce(cast(totals.{{ metric }} as {{ numeric_type() }}), cast(0 as {{ numeric_type() }}))
@@ -136,7 +136,7 @@ joined as (
         {% endfor %}
 
         coalesce(rejected.row_count, 0) as rows_rejected,
-        -- staged from another pull than the one that counts now, or not at all: not built since, rather than lost. That
+        -- staged from an older extract than the current one, or not at all: staging was not built since; nothing is lost. That
         -- a build of staging loses no row is tested there.
         (
             coalesce(staged.row_count, 0) = 0
@@ -234,7 +234,7 @@ compared as (
     select
         by_metric.*,
         unified_value - total_value as difference,
-        -- not a single campaign row is no matter of moments: then any total counts
+        -- timing can't explain a day without any campaign row: then any total counts
         (rows_unified = 0 and total_value <> 0)
         or (
             abs(unified_value - total_value) > little

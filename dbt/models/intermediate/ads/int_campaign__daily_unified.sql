@@ -47,7 +47,7 @@ joined as (
         campaigns.platform,
         campaigns.campaign_id,
         campaigns.account_id,
-        -- as the row says; where it says nothing, as the account itself does
+        -- the row's own value, otherwise the account's
         coalesce(nullif(campaigns.account_name, ''), nullif(accounts.account_name, '')) as account_name,
         coalesce(campaigns.currency, nullif(accounts.currency, '')) as currency,
         coalesce(nullif(campaigns.time_zone, ''), nullif(accounts.time_zone, '')) as time_zone,
@@ -67,7 +67,7 @@ joined as (
         coalesce(accounts.client_id, 'unassigned') as client_id,
         accounts.client_name,
         accounts.reporting_currency,
-        -- the rate belongs to the account's registered currency; for rows in any other it is unknown
+        -- the rate is for the account's registered currency; for rows in another currency it is unknown
         case
             when campaigns.currency <> accounts.currency then null
             else {{ double_to_numeric('accounts.exchange_rate') }}

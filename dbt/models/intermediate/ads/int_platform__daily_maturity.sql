@@ -1,4 +1,4 @@
--- Not from staging, which has one version of a day, but not before staging has been checked.
+-- This model does not read staging, which has one version of a day. But it runs only after staging was checked.
 {% for platform in var('ad_platforms') -%}
 -- depends_on: {{ ref('stg_' ~ platform ~ '__account_daily') }}
 {% endfor %}
@@ -30,7 +30,7 @@ campaign_pulls as (
 
 ),
 
--- what the marts hold of these days is what the platform says for good
+-- the marts have the final values of these days
 final_days as (
 
     select
@@ -88,8 +88,8 @@ final_versions as (
 
 ),
 
--- An account's day counts at the ages since its first pull. The probe looks every hour and leaves a row only where
--- something changed: between two versions the first of them stood.
+-- An account's day counts at the ages since its first extract. The hourly probe leaves a row only where
+-- something changed: between two versions, the first of them was current.
 at_age as (
 
     select

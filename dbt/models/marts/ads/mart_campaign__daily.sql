@@ -1,4 +1,4 @@
--- What was lost on the way here must not be published: the check on the reconciliation stands before this model.
+-- The mart must not publish a day with lost rows: the check on the reconciliation runs before this model.
 -- depends_on: {{ ref('int_account__reconciliation') }}
 
 with
@@ -29,7 +29,7 @@ joined as (
         campaigns.*,
         case
             when campaigns.is_final or maturity.completeness > 1 then cast(1 as {{ double_type() }})
-            -- with nothing there at this age, nothing can be estimated from it
+            -- without conversions at this age, nothing can be estimated
             when maturity.completeness > 0 then maturity.completeness
         end as expected_completeness
     from campaigns

@@ -1,4 +1,4 @@
--- What was lost on the way to the other marts is missing here, too.
+-- Rows that were lost on the way to the other marts are missing here, too.
 -- depends_on: {{ ref('int_account__reconciliation') }}
 
 {% set metrics = ['impressions', 'clicks', 'spend', 'conversions', 'conversion_value'] %}
@@ -50,7 +50,7 @@ accounts as (
 
 ),
 
--- every version × every campaign of any version: a campaign that is not in a version has null there, in an emptied day
+-- every version × every campaign of any version: a campaign that is not in a version is null there, in an emptied day
 -- all of them
 every_version as (
 

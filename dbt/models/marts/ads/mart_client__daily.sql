@@ -17,7 +17,7 @@ grouped as (
 
         max(client_name) as client_name,
         case when count(distinct reporting_currency) = 1 then max(reporting_currency) end as reporting_currency,
-        -- money can be added when every row has been converted, and all into one currency
+        -- amounts can be added if every row was converted, and all into one currency
         count(distinct reporting_currency) = 1 and count(exchange_rate) = count(*) as is_one_currency,
         count(distinct account_id) as accounts,
         count(distinct case when exchange_rate is null then account_id end) as accounts_without_rate,
