@@ -17,7 +17,8 @@ from tests.support.clock import python_path
 
 COPIED = (
     *("mdp_dagster", "sandbox", "dbt", "config", "templates", "docs", "tests"),
-    *("pyproject.toml", "requirements.lock", ".env.example", "CHANGELOG.md", "workspace.yaml", "dagster.yaml"),
+    *("pyproject.toml", "requirements.lock", ".env.example", "workspace.yaml", "dagster.yaml", "Makefile"),
+    *sorted(path.name for path in PROJECT_ROOT.glob("*.md")),
 )
 MOST_FILES = 8
 
@@ -79,11 +80,20 @@ def test_the_definitions_load_and_dbt_parses_with_it(repository: Path) -> None:
     ]
 
 
+@pytest.mark.timeout(900)
 def test_its_tests_pass_and_its_code_is_tidy(repository: Path) -> None:
     own = "tests/connectors/tiktok_ads"
     tested = run(repository, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", own)
     assert tested.returncode == 0, tested.stdout
-    conventions = ("tests/test_conventions.py", "tests/connectors/test_sources.py", "tests/dbt/test_dbt_conventions.py")
+    filled = run(repository, "-m", "tests.support.data_model")
+    assert filled.returncode == 0, filled.stderr
+    docs = ("test_the_data_model_has_every_table_as_it_is_declared", "test_the_docs_explain_every_asset_and_check")
+    conventions = (
+        *(f"tests/test_docs.py::{name}" for name in docs),
+        "tests/test_conventions.py",
+        "tests/connectors/test_sources.py",
+        "tests/dbt/test_dbt_conventions.py",
+    )
     tested = run(repository, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *conventions)
     assert tested.returncode == 0, tested.stdout
     folders = ("mdp_dagster", "sandbox", own)

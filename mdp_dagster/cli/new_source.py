@@ -67,7 +67,8 @@ def _run(options: argparse.Namespace) -> int:
         f"""Next:
   the vendor's SDK, if there is one: pyproject.toml (dependencies), then make lock
   .venv/bin/pytest tests/connectors/{name}
-  make docs-tables, and the new checks in docs/pipelines.md
+  make docs-tables
+  .venv/bin/pytest tests/end_to_end/test_definitions.py --update-snapshots
   CONTRIBUTING.md, "Add an ad platform": what to replace in the skeleton"""
     )
     return 0
@@ -204,7 +205,8 @@ def _data_model(text: str, name: str, label: str) -> str | None:
             f"<!-- generated: {' '.join(tables)} -->\n<!-- end -->\n"
         )
         text = text.replace(blocks[-1], blocks[-1] + block)
-    return text
+    late_days = r"(`\w+__late_days`) and (`\w+__late_days`) have no table"
+    return re.sub(late_days, rf"\1, \2 and `{name}__late_days` have no table", text)
 
 
 def _env_section(name: str, label: str) -> str:
