@@ -63,4 +63,5 @@ def _google_cloud(settings: Settings) -> dict[str, Any]:
 
 @dg.definitions
 def defs() -> dg.Definitions:
+    """The definitions for the settings of the environment. Dagster loads this function."""
     return build_definitions(load_settings())

@@ -42,18 +42,22 @@ class Workspace:
 
     @property
     def dagster_home(self) -> Path:
+        """The DAGSTER_HOME."""
         return self.folder / "dagster"
 
     @property
     def warehouse(self) -> Path:
+        """The database file."""
         return self.folder / "warehouse.duckdb"
 
     @property
     def lake(self) -> Path:
+        """The lake's folder."""
         return self.folder / "lake"
 
     @property
     def run_log(self) -> Path:
+        """The log of the newest run."""
         return self.folder / "run.log"
 
     def settings(self) -> Settings:

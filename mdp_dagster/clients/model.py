@@ -106,6 +106,7 @@ class ClientTargets(KpiTargets):
     platforms: Annotated[dict[str, Annotated[KpiTargets, OrNoMapping]], OrNoMapping] = Field(default_factory=dict)
 
     def on(self, source: str) -> KpiTargets:
+        """The targets on one source."""
         own = self.model_dump(exclude={"platforms"}, exclude_unset=True)
         override = self.platforms[source].model_dump(exclude_unset=True) if source in self.platforms else {}
         return KpiTargets(**{**own, **override})

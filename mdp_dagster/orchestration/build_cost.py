@@ -21,6 +21,7 @@ class Estimate:
 
     @property
     def total(self) -> int:
+        """The bytes of all models."""
         return sum(filter(None, self.by_statement.values()))
 
     def __str__(self) -> str:

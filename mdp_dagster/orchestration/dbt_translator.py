@@ -19,6 +19,7 @@ class DomainDbtTranslator(DagsterDbtTranslator):
         self._domain = domain
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
+        """The asset of a model or a source, with its domain and layer."""
         spec = super().get_asset_spec(manifest, unique_id, project)
         props = self.get_resource_props(manifest, unique_id)
         is_source = props["resource_type"] == "source"
@@ -34,6 +35,7 @@ class DomainDbtTranslator(DagsterDbtTranslator):
     def get_asset_check_spec(
         self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
     ) -> dg.AssetCheckSpec | None:
+        """The check of a dbt test, with a description."""
         spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
         if spec is None:
             return None

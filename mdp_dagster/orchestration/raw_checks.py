@@ -16,6 +16,7 @@ GRAIN = "grain_unique"
 
 
 def check_specs(report: Report) -> list[dg.AssetCheckSpec]:
+    """The checks of a raw table."""
     return [
         dg.AssetCheckSpec(
             ALL_ACCOUNTS,

@@ -43,11 +43,13 @@ class Services:
 
     @cached_property
     def clients(self) -> Clients:
+        """The clients file."""
         account_ids = {name: source.account_id for name, source in self._sources.items()}
         return load_clients(self.settings.clients_file, account_ids)
 
     @cached_property
     def warehouse(self) -> Warehouse:
+        """The warehouse of the settings' target."""
         if self.settings.target == "duckdb":
             return DuckDBWarehouse(
                 self.settings.duckdb_path, self.settings.lock_timeout_seconds, self.settings.duckdb_memory_limit
@@ -70,6 +72,7 @@ class Services:
 
     @cached_property
     def lake(self) -> Lake:
+        """The lake."""
         return Lake(self.settings.lake_uri, self._storage_client)
 
     @cached_property
@@ -90,6 +93,7 @@ class Services:
         return BucketLease(self.settings.lake_uri, self._storage_client, "warehouse", timeout)
 
     def stores(self) -> Stores:
+        """The stores that ingest needs."""
         return Stores(self.clients, self.warehouse, self.lake)
 
     def connector(self, source: str) -> DataSourceConnector:

@@ -30,6 +30,7 @@ class AsOf:
 
     @property
     def datasets(self) -> tuple[str, str]:
+        """The datasets of this instant."""
         return f"{STAGING}_{self.suffix}", f"{MARTS}_{self.suffix}"
 
     @property

@@ -38,15 +38,17 @@ class ParsedProject:
 
     @property
     def manifest_path(self) -> Path:
+        """The file with the manifest."""
         return self.folder / "manifest.json"
 
     @property
     def partial_parse_path(self) -> Path:
+        """The file with dbt's parsing cache."""
         return self.folder / "partial_parse.msgpack"
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        """dbt's description of the project, for Dagster. Each test of a model has the name of its check."""
+        """The manifest for Dagster. Each test of a model has the name of its check."""
         manifest: dict[str, Any] = json.loads(self.manifest_path.read_bytes())
         for node in manifest["nodes"].values():
             if node.get("attached_node"):

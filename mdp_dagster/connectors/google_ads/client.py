@@ -55,7 +55,7 @@ class GoogleAdsClients:
         if text and not (text.isascii() and text.isdigit()):
             raise PlatformError(
                 f"GOOGLE_ADS_LOGIN_CUSTOMER_ID={self._settings.login_customer_id} is not a valid customer id",
-                "write the manager account's ten digits, as in 1234567890",
+                "use the manager account's ten digits, for example 1234567890",
             )
         return text
 

@@ -30,6 +30,7 @@ def daily_window_check_keys() -> list[dg.AssetCheckKey]:
 
 
 def campaign_checks() -> dg.AssetChecksDefinition:
+    """The checks of the campaigns' mart."""
     specs = [
         *(dg.AssetCheckSpec(kpi.name, asset=MART, description=kpi.description + _KPI_NOTE) for kpi in KPIS),
         dg.AssetCheckSpec(

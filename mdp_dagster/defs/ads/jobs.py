@@ -18,7 +18,7 @@ _EVERY_MORNING = "0 5 * * *"
 
 
 def ads_daily_job() -> Any:
-    """Returns the job over all tables of the domain. (Dagster has no public name for the type.)"""
+    """The job over all tables of the domain. Dagster has no public name for its type."""
     return dg.define_asset_job(
         JOB_NAME,
         selection=ADS.assets() - ADS.layer(LATE_DATA),

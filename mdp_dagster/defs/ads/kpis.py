@@ -38,9 +38,11 @@ class Kpi:
     higher_is_better: bool
 
     def meets(self, value: float, target: float) -> bool:
+        """Whether the value meets the target."""
         return value > target if self.higher_is_better else value < target
 
     def miss(self, value: float, target: float) -> float:
+        """The distance to the target. A larger number is worse."""
         return target - value if self.higher_is_better else value - target
 
 

@@ -15,6 +15,8 @@ _STEPS = ("in_ledger", "in_raw", "staged", "unified", "in_mart", "keys_in_mart")
 
 
 def rows_check() -> dg.AssetChecksDefinition:
+    """The check for missing rows."""
+
     @dg.asset_check(
         name=ROWS,
         asset=MART,
