@@ -1,6 +1,6 @@
 {#-
-    Selects the names, measures and provenance that all of Google's reports have, from the rows of `relation`, converted.
-    A missing or unreadable value is null. `columns`: the columns that only this report has, unconverted.
+    Selects the names, measures and provenance that all of Google's reports have, from the rows of `relation`,
+    converted. A missing or unreadable value is null. `columns`: the columns that only this report has, unconverted.
 -#}
 {% macro google_ads_measured(relation, columns=[]) -%}
     select

@@ -1,7 +1,7 @@
 {#-
     Selects the rows of `versions` (macros/raw/ledger.sql) of a report's days, converted like the current rows: by the
-    platform's <platform>_measured. `columns`: the columns that only this report has, unconverted. A version without rows
-    has no row here.
+    platform's <platform>_measured. `columns`: the columns that only this report has, unconverted. A version without
+    rows has no row here.
 
     This is a macro, not an ephemeral model: dbt inserts an ephemeral model into a query once per loaded project. Later
     runs in the same process would not have it.

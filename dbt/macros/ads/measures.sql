@@ -1,8 +1,8 @@
 {#- The measures that all ad platforms share, the rules for flagging them, and the ratios made of them. -#}
 
 {#-
-    The measures, from a relation in which null means missing or unreadable. A missing value becomes 0, other values stay
-    as they are. No row is dropped, so the totals stay comparable with the platform's own.
+    The measures, from a relation in which null means missing or unreadable. A missing value becomes 0, other values
+    stay as they are. No row is dropped, so the totals stay comparable with the platform's own.
 -#}
 {% macro measures() -%}
     coalesce(impressions, 0) as impressions,
@@ -34,7 +34,9 @@
 {%- endmacro %}
 
 
-{#- The ratios, from summed measures of those names. Fractions, not percent; null where there is nothing to divide by. -#}
+{#-
+    The ratios, from summed measures of those names. Fractions, not percent; null where there is nothing to divide by.
+-#}
 {% macro kpis() -%}
     {{ safe_divide('clicks', 'impressions') }} as ctr,
     {{ safe_divide('spend', 'conversions') }} as cpa,
@@ -45,7 +47,10 @@
 {%- endmacro %}
 
 
-{#- Null if the denominator is null or zero. In floating point, because exact division rounds differently on each engine. -#}
+{#-
+    Null if the denominator is null or zero. In floating point, because exact division rounds differently on each
+    engine.
+-#}
 {% macro safe_divide(numerator, denominator) -%}
     {{ to_double(numerator) }} / nullif({{ to_double(denominator) }}, 0)
 {%- endmacro %}

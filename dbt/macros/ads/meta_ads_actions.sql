@@ -1,6 +1,6 @@
 {#-
-    Meta's `actions` and `action_values` are JSON lists in which one purchase has several action types. Each row counts one
-    of the types, for both the number and the value of its conversions.
+    Meta's `actions` and `action_values` are JSON lists in which one purchase has several action types. Each row counts
+    one of the types, for both the number and the value of its conversions.
 
     parse_actions, has_action_type and action_total have a version for each engine.
 -#}
@@ -76,8 +76,8 @@
 
 
 {#-
-    The sum over the entries of one type. A type has several entries only if a breakdown splits it: then they are parts of
-    one total. Null if one of them is not a number, because the sum of the others would be wrong.
+    The sum over the entries of one type. A type has several entries only if a breakdown splits it: then they are parts
+    of one total. Null if one of them is not a number, because the sum of the others would be wrong.
 -#}
 {% macro action_total(actions, action_type) -%}
     {{ adapter.dispatch('action_total', 'mdp')(actions, action_type) }}

@@ -1,7 +1,7 @@
 {#-
-    Selects the names, measures and provenance that all of Meta's reports have, from the rows of `relation`, converted from
-    text. A missing or unreadable value is null. Conversions and their value are counted under one action type per row.
-    `columns`: the columns that only this report has, unconverted.
+    Selects the names, measures and provenance that all of Meta's reports have, from the rows of `relation`, converted
+    from text. A missing or unreadable value is null. Conversions and their value are counted under one action type per
+    row. `columns`: the columns that only this report has, unconverted.
 -#}
 {% macro meta_ads_measured(relation, columns=[]) -%}
     with

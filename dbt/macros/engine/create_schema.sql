@@ -1,6 +1,6 @@
 {#-
-    Creates a missing dataset on BigQuery, in the location of the settings (a dataset can't be moved later) and with their
-    labels and expirations. An existing dataset stays as it is.
+    Creates a missing dataset on BigQuery, in the location of the settings (a dataset can't be moved later) and with
+    their labels and expirations. An existing dataset stays as it is.
 -#}
 {% macro bigquery__create_schema(relation) -%}
     {%- set expiration = env_var('MDP_DBT_PARTITION_EXPIRATION_DAYS', '') -%}

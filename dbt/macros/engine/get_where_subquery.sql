@@ -1,6 +1,6 @@
 {#-
-    dbt's own macro with two more placeholders. With __in_window__ in its `where`, a test reads only the run's window. With
-    __in_recent_window__, it also reads the days of the daily run.
+    dbt's own macro with two more placeholders. With __in_window__ in its `where`, a test reads only the run's window.
+    With __in_recent_window__, it also reads the days of the daily run.
 -#}
 {% macro get_where_subquery(relation) -%}
     {%- set where = config.get('where', '') -%}

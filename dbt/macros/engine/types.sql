@@ -83,8 +83,8 @@
 
 {#-
     A decimal number from text. The pattern is needed because the engines accept different texts: DuckDB also accepts
-    `1_000` and `1e5.`. DuckDB returns null for more than 29 digits before a negative exponent (1000…0e-5, thirty digits), a form that
-    no platform uses for money.
+    `1_000` and `1e5.`. DuckDB returns null for more than 29 digits before a negative exponent (1000…0e-5, thirty
+    digits), a form that no platform uses for money.
 -#}
 {% macro text_to_numeric(text) -%}
     case

@@ -1,6 +1,6 @@
 {#-
-    The window of a run: the days from window_start up to window_end, which is not included. Days are in the ad account's
-    time zone. in_window filters everything that a run reads or writes.
+    The window of a run: the days from window_start up to window_end, which is not included. Days are in the ad
+    account's time zone. in_window filters everything that a run reads or writes.
 -#}
 
 {#- `date` in the window, with literal days: only literals let BigQuery skip the partitions outside. -#}
@@ -19,8 +19,8 @@
 
 {#-
     `date` in the window or in the daily run's days (from recent_start up to recent_end, which is not included; without
-    these variables, only in the window). Used by warnings: a run over one old day must not hide the findings of the daily
-    run.
+    these variables, only in the window). Used by warnings: a run over one old day must not hide the findings of the
+    daily run.
 -#}
 {% macro in_recent_window(column) -%}
     (

@@ -1,11 +1,11 @@
 {#-
     Writes a model's window on BigQuery, instead of dbt-bigquery's incremental materialization. One MERGE deletes the
-    window's days and inserts the selected rows, or does neither. The days are literals, so BigQuery reads and bills only
-    their partitions. A day without rows is one of them, and is empty afterwards.
+    window's days and inserts the selected rows, or does neither. The days are literals, so BigQuery reads and bills
+    only their partitions. A day without rows is one of them, and is empty afterwards.
 
     The differences from dbt-bigquery:
-    - The rows don't go through a temporary table. Two machines can't overwrite it, a killed process can't leave it behind,
-      and nobody pays for writing and reading it.
+    - The rows don't go through a temporary table. Two machines can't overwrite it, a killed process can't leave it
+      behind, and nobody pays for writing and reading it.
     - A missing table is created empty. A table is never replaced, so no process can drop the days of an existing table.
     - The list of days isn't a config: dbt reads a config when it parses the project, once for all windows.
     - A run writes descriptions to the table only when it creates the table or adds a column.
@@ -46,7 +46,9 @@
 {%- endmaterialization %}
 
 
-{#- With partitions, clusters and options. The types are the contract's, otherwise the query's. No rows, so it is free. -#}
+{#-
+    With partitions, clusters and options. The types are the contract's, otherwise the query's. No rows, so it is free.
+-#}
 {% macro create_empty_table(relation, sql, columns) -%}
     create table if not exists {{ relation }}
     {% if config.get('contract').enforced %}{{ get_table_columns_and_constraints() }}{% endif %}

@@ -1,7 +1,7 @@
 {#-
-    Builds as of a past instant. With the variable as_of, an instant in UTC, a build reads only the extracts that had begun
-    by then. It writes to its own schemas, named by as_of_schema (macros/engine/generate_schema_name.sql). Both variables
-    are set when dbt parses the project, because parsing fixes the schemas.
+    Builds as of a past instant. With the variable as_of, an instant in UTC, a build reads only the extracts that had
+    begun by then. It writes to its own schemas, named by as_of_schema (macros/engine/generate_schema_name.sql). Both
+    variables are set when dbt parses the project, because parsing fixes the schemas.
 -#}
 
 {#- One more condition for a `where`: the row existed at as_of. Empty without as_of. -#}

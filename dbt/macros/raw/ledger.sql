@@ -1,7 +1,7 @@
 {#-
     The ledger's rule, which no other SQL file contains: a day's current rows are those with the effective_run_id of the
-    day's newest extract. Raw is append-only. The rows of older extracts, and of extracts that were never committed, stay
-    in the table and are not selected. A day restated to empty has no rows under its newest run.
+    day's newest extract. Raw is append-only. The rows of older extracts, and of extracts that were never committed,
+    stay in the table and are not selected. A day restated to empty has no rows under its newest run.
 
     The same rule gives a day's earlier contents: its versions are the contents that its extracts found, in order.
 
@@ -138,9 +138,9 @@
 
 
 {#-
-    The state of a report's days on every platform: one row for each account and day that was ever extracted. `pulled_at`:
-    the start of its newest extract. `extract_run_id`, `row_count`: its current rows. `seen_at`: when MDP first saw the
-    current content. `versions`: the number of its versions.
+    The state of a report's days on every platform: one row for each account and day that was ever extracted.
+    `pulled_at`: the start of its newest extract. `extract_run_id`, `row_count`: its current rows. `seen_at`: when MDP
+    first saw the current content. `versions`: the number of its versions.
 -#}
 {% macro days_of_all_platforms(report) -%}
     {%- for platform in var('ad_platforms') %}
@@ -163,8 +163,8 @@
 
 
 {#-
-    The raw rows of the extracts in `runs`, a relation with platform, account_id, date and extract_run_id. Each row also has
-    the `columns` of `runs`. An extract without rows has no row here; it is only in `runs`.
+    The raw rows of the extracts in `runs`, a relation with platform, account_id, date and extract_run_id. Each row also
+    has the `columns` of `runs`. An extract without rows has no row here; it is only in `runs`.
 -#}
 {% macro rows_under(platform, report, runs, columns=[]) -%}
     select

@@ -1,7 +1,7 @@
 {#-
     Checks that the restatements of a campaign's day lead to its current value. Each begins with the value that the one
-    before it ended with. The newest ends with the value in the current rows, or with null if there is no row. Returns the
-    restatements that don't.
+    before it ended with. The newest ends with the value in the current rows, or with null if there is no row. Returns
+    the restatements that don't.
 -#}
 {% test changes_add_up(model, current_model) %}
 

@@ -1,6 +1,6 @@
 {#-
-    Compares the number of rows with the ledger's. Returns the accounts and days that differ: rows were lost or doubled, or
-    a day that should be empty has rows.
+    Compares the number of rows with the ledger's. Returns the accounts and days that differ: rows were lost or doubled,
+    or a day that should be empty has rows.
 -#}
 {% test rows_match_ledger(model, platform, report) %}
 

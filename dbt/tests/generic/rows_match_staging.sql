@@ -1,6 +1,6 @@
 {#-
-    Checks that each of a platform's staged campaign rows is here once, with the same measures. Returns the platforms and
-    days that differ.
+    Checks that each of a platform's staged campaign rows is here once, with the same measures. Returns the platforms
+    and days that differ.
 -#}
 {% test rows_match_staging(model) %}
 

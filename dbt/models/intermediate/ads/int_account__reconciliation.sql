@@ -136,7 +136,7 @@ joined as (
         {% endfor %}
 
         coalesce(rejected.row_count, 0) as rows_rejected,
-        -- staged from an older extract than the current one, or not at all: staging was not built since; nothing is lost. That
+        -- staged from an older extract than the current one, or not at all: not built since, and not lost. That
         -- a build of staging loses no row is tested there.
         (
             coalesce(staged.row_count, 0) = 0
