@@ -25,7 +25,7 @@ _EXTRACTS: _Columns = (
     ("source", pa.string(), "The source, for example `google_ads`."),
     ("report", pa.string(), "The report: `account_daily` or `campaign_daily`."),
     ("account_id", pa.string(), "The account's id, digits only."),
-    ("date", pa.date32(), "The day, in the account's time zone. Every day of the window has a row, also an empty one."),
+    ("date", pa.date32(), "The day, in the account's time zone. Every answered day has a row, also an empty one."),
     ("extract_run_id", pa.string(), "The extract."),
     ("extracted_at", UTC, "When the extract began (UTC). The newest one of a day counts."),
     ("ingested_at", UTC, "When the whole answer had arrived (UTC). Null in rows older than this column."),
