@@ -1,4 +1,4 @@
-"""Whose account it is, and when that changed: raw__accounts, of which the newest row of an account counts."""
+"""The client of each account, and when it changed: raw__accounts, in which an account's newest row counts."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_only_what_changed_is_appended(warehouse: Warehouse) -> None:
         ({"manager_id": "9"}, "manager_id"),
     ],
 )
-def test_what_the_platform_says_anew_counts(warehouse: Warehouse, said: Row, column: str) -> None:
+def test_a_new_description_from_the_source_counts(warehouse: Warehouse, said: Row, column: str) -> None:
     clients = clients_file({"acme": ["1"]})
     register(warehouse, clients, [account("1")])
     register(warehouse, clients, [account("1", **said)], 1)
@@ -200,7 +200,7 @@ def test_a_managers_children_follow_the_manager(warehouse: Warehouse) -> None:
 
 
 def test_a_child_that_is_listed_itself_leaves_its_managers_client(warehouse: Warehouse) -> None:
-    """Once the platform was asked again: the connector says where an account was found."""
+    """After the next lookup, the registry has the place where the connector found the account."""
     register(warehouse, clients_file({"acme": ["900"]}), [account("1", listed_as="900")])
     clients = clients_file({"acme": ["900"], "zenith": ["1"]})
     register(warehouse, clients, [account("1", listed_as="1")], 1)
@@ -240,7 +240,7 @@ def test_a_change_counts_even_if_the_clock_was_set_back(warehouse: Warehouse) ->
 
 
 def test_two_registrations_at_once_are_harmless(warehouse: Warehouse) -> None:
-    """Both read, then both append: the row stands twice, says the same, and is followed by no third."""
+    """Both read, then both append: the same row is there twice, and a third one does not follow."""
     clients = clients_file({"acme": ["1"]})
     row = registry_rows(clients, [account("1")])["1"]
     twice = [{**row, "extract_run_id": run, "ingested_at": NOW} for run in ("a", "b")]
@@ -252,7 +252,7 @@ def test_two_registrations_at_once_are_harmless(warehouse: Warehouse) -> None:
     assert current(warehouse)["1"]["reporting_currency"] == "USD" and len(rows(warehouse)) == 3
 
 
-def test_two_different_registrations_in_the_same_instant_end_with_what_the_file_says(warehouse: Warehouse) -> None:
+def test_two_different_registrations_in_the_same_instant_end_with_the_clients_file(warehouse: Warehouse) -> None:
     """The registry and dbt must agree which of the two counts."""
     acme, zenith = clients_file({"acme": ["1"], "zenith": []}), clients_file({"acme": [], "zenith": ["1"]})
     for run, clients in [("a", acme), ("b", zenith)]:
@@ -274,7 +274,7 @@ files = st.fixed_dictionaries(
 )
 
 
-def test_whatever_happened_the_newest_row_says_what_the_file_says(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_after_any_history_the_newest_row_equals_the_clients_file(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Accounts that move, currencies and rates that change, clocks that jump; asked at the platform or not."""
 
     @settings(max_examples=6, deadline=None)

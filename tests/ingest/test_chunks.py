@@ -47,7 +47,7 @@ def interrupted(stores: Stores, window: DateWindow, run: str) -> Dying:
     return connector
 
 
-def test_a_run_that_continues_others_pulls_only_what_none_of_them_committed(stores: Stores) -> None:
+def test_a_run_that_continues_others_extracts_only_what_none_of_them_committed(stores: Stores) -> None:
     window = three_chunks(SETTLED)
     connector = interrupted(stores, window, "a")
     connector.dies_on = window.last
@@ -67,7 +67,7 @@ def test_a_run_that_continues_others_pulls_only_what_none_of_them_committed(stor
     assert len(connector.pulls) == 6
 
 
-def test_days_that_were_still_moving_are_pulled_again_when_the_run_is_continued_much_later(
+def test_days_that_were_still_changing_are_extracted_again_when_the_run_is_continued_much_later(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moving = three_chunks(LAST - timedelta(days=24))
@@ -83,7 +83,7 @@ def test_days_that_were_still_moving_are_pulled_again_when_the_run_is_continued_
         assert len(connector.pulls) == 2 * chunks
 
 
-def test_each_chunk_of_a_long_window_is_told(
+def test_the_log_lists_each_chunk_of_a_long_window(
     connector: ScriptedConnector, stores: Stores, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "mdp_dagster.ingest")
@@ -103,7 +103,7 @@ def test_each_chunk_of_a_long_window_is_told(
     )
 
 
-def test_of_a_window_that_begins_too_early_the_days_that_are_left_are_pulled(
+def test_a_window_that_begins_too_early_is_extracted_from_the_first_day_that_is_left(
     connector: ScriptedConnector, stores: Stores, caplog: pytest.LogCaptureFixture
 ) -> None:
     window = DateWindow(FIRST_KEPT - timedelta(days=25), FIRST_KEPT + timedelta(days=30))
@@ -116,8 +116,8 @@ def test_of_a_window_that_begins_too_early_the_days_that_are_left_are_pulled(
     assert f"{result.days_beyond_history} days of {window} are before the source's history" in caplog.text
 
 
-def test_a_window_that_begins_within_reach_is_asked_for_as_it_is() -> None:
-    """Also where a platform might count more strictly: its refusal is told then."""
+def test_a_window_that_begins_within_the_history_is_requested_unchanged() -> None:
+    """Even if a source counts more strictly: then its refusal has the reason."""
     edge = DateWindow(FIRST_KEPT, FIRST_KEPT + timedelta(days=2))
     assert reachable(REPORT, edge) == edge
     assert reachable(REPORT, DateWindow(FIRST_KEPT - timedelta(days=9), FIRST_KEPT)) is None

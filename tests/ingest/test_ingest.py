@@ -1,4 +1,4 @@
-"""What a pull leaves in raw: what is new, once, whole, and nothing of what was refused."""
+"""Raw after an extract: everything new, once and complete, and nothing of a refused answer."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def pull(connector: ScriptedConnector, stores: Stores, window: DateWindow = WIND
     return ingest(connector, REPORT, window, stores, IngestRun(run))
 
 
-def test_a_pull_shows_the_platforms_rows_and_a_second_one_appends_nothing(
+def test_an_extract_shows_the_sources_rows_and_a_second_one_appends_nothing(
     connector: ScriptedConnector, stores: Stores
 ) -> None:
     connector.rows = {"1": [row(D1), row(D2), row(D2, "c2")], "2": [row(D5)]}
@@ -76,7 +76,7 @@ def test_restated_emptied_and_returned_days(connector: ScriptedConnector, stores
     assert current_rows(stores.warehouse)["1", D1][0][CONTENT.index("spend")] == "1.00"
 
 
-def test_one_accounts_failure_stops_no_other(connector: ScriptedConnector, stores: Stores) -> None:
+def test_one_accounts_failure_does_not_stop_the_others(connector: ScriptedConnector, stores: Stores) -> None:
     connector.rows = {"1": [row(D1)]}
     connector.errors = {"2": AccountError("The customer account isn't enabled", "enable it")}
     result = ingest(connector, REPORT, WINDOW, stores, IngestRun("run"))
@@ -112,10 +112,10 @@ def test_a_thread_holds_one_answer_at_a_time(
     assert set(current_rows(stores.warehouse)) == {(account, day) for account in accounts for day in (D1, D2)}
 
 
-def test_what_concerns_every_account_stops_the_others(
+def test_a_failure_that_concerns_every_account_stops_the_others(
     connector: ScriptedConnector, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is under way ends; nobody begins another account, and nothing is landed that would not be committed."""
+    """Active requests end, no other account begins, and nothing is landed that would not be committed."""
     stores = make_stores(Path(stores.lake.uri).parent, ["1", "2", "3", "4"])
     connector.max_parallel_accounts = 2
     connector.rows = {account: [row(D1)] for account in ("2", "3", "4")}
@@ -149,7 +149,7 @@ def test_every_account_failing_fails_the_report(connector: ScriptedConnector, st
         pull(connector, stores)
 
 
-def test_what_concerns_every_account_stops_at_once(connector: ScriptedConnector, stores: Stores) -> None:
+def test_a_failure_that_concerns_every_account_stops_at_once(connector: ScriptedConnector, stores: Stores) -> None:
     connector.rows = {"1": [row(D1)]}
     connector.errors = {"2": PlatformError("token expired", "renew it")}
     with pytest.raises(PlatformError, match="token expired → renew it"):
@@ -157,7 +157,7 @@ def test_what_concerns_every_account_stops_at_once(connector: ScriptedConnector,
     assert counts(stores.warehouse)["raw__extracts"] == 0
 
 
-def test_a_used_up_quota_is_tried_again_later_for_its_account_alone(
+def test_after_a_used_up_quota_only_its_account_is_extracted_again(
     connector: ScriptedConnector, stores: Stores
 ) -> None:
     connector.rows = {"1": [row(D1)], "2": [row(D2)]}
@@ -207,20 +207,20 @@ def test_too_many_rejects_commit_nothing_and_keep_the_evidence(connector: Script
     assert counts(stores.warehouse)["raw__rejects"] == 1
 
 
-def test_a_bad_row_in_a_small_account_costs_that_row(connector: ScriptedConnector, stores: Stores) -> None:
+def test_a_bad_row_in_a_small_account_costs_only_that_row(connector: ScriptedConnector, stores: Stores) -> None:
     connector.rows = {"1": [row(D1), row(D2), row(D3, spend="abc")], "2": [row(D1, f"c{n}") for n in range(100)]}
     result = ingest(connector, REPORT, WINDOW, stores, IngestRun("run"))
     assert result.failed == []
     assert set(current_rows(stores.warehouse)) == {("1", D1), ("1", D2), ("2", D1)}
 
 
-def test_numbers_may_be_written_as_json_writes_them(connector: ScriptedConnector, stores: Stores) -> None:
+def test_all_forms_of_numbers_in_json_are_valid(connector: ScriptedConnector, stores: Stores) -> None:
     connector.rows = {"1": [row(D1, clicks="30.0", spend="1e-05"), row(D2, clicks="30.5")] + [row(D3)] * 30}
     result = ingest(connector, REPORT, WINDOW, stores, IngestRun("run"))
     assert (result.rejected, result.accounts["1"].reject_reasons) == (1, "clicks is not a whole number (1×)")
 
 
-def test_an_account_that_is_mostly_rubbish_keeps_its_old_days(connector: ScriptedConnector, stores: Stores) -> None:
+def test_an_account_with_mostly_invalid_rows_keeps_its_old_days(connector: ScriptedConnector, stores: Stores) -> None:
     connector.rows = {"1": [row(D1)], "2": [row(D1, f"c{n}") for n in range(100)]}
     pull(connector, stores, run="a")
     connector.rows["1"] = [row(D1, spend="abc")]
@@ -284,7 +284,7 @@ def test_a_long_window_is_extracted_in_chunks(connector: ScriptedConnector, stor
     assert len(current_rows(stores.warehouse)) == 25
 
 
-def test_a_window_before_the_platforms_history_is_refused_before_any_request(
+def test_a_window_before_the_history_is_refused_before_any_request(
     connector: ScriptedConnector, stores: Stores
 ) -> None:
     with pytest.raises(HistoryError, match="37 months"):
@@ -326,7 +326,7 @@ def test_raw_comes_back_from_the_lake_alone(connector: ScriptedConnector, stores
     assert counts(stores.warehouse)["raw__accounts"] == 2
 
 
-def test_a_full_disk_commits_nothing_and_says_so(
+def test_a_full_disk_commits_nothing_and_names_the_remedy(
     connector: ScriptedConnector, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connector.rows = {"1": [row(D1)]}

@@ -35,7 +35,7 @@ ACCOUNTS_LISTED = ["1", "2"]
 
 
 def rows_at(spend: str, days: DateWindow = WINDOW, campaigns: int = 3) -> dict[str, Rows]:
-    """What the platform has for every account."""
+    """The source's rows for every account."""
     return {
         account: [row(day, f"c{n}", spend=spend) for day in days.days() for n in range(campaigns)]
         for account in ACCOUNTS_LISTED
@@ -53,7 +53,7 @@ def everywhere(spend: str, days: DateWindow = WINDOW) -> dict[tuple[str, date], 
 
 
 class WaitingConnector(ScriptedConnector):
-    """Says when it was asked, and answers when it is told to; the rows are those from when it was asked."""
+    """Reports a request, and answers on a signal, with the rows that it had at the request."""
 
     def __init__(self, pipe: Connection) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ def _ingest_often(folder: Path, rows: dict[str, Rows], window: DateWindow, times
 
 
 def test_runs_that_begin_at_the_same_time_show_each_row_once(tmp_path: Path) -> None:
-    """The warehouse isn't there yet when they begin. Rows may lie there twice; they count once."""
+    """The warehouse isn't there yet when they begin. Rows may be there twice; they count once."""
     rows = rows_at("1.00")
     with (
         process(_ingest_often, tmp_path, rows, WINDOW, 2) as (_, one),

@@ -89,7 +89,7 @@ def test_one_request_per_account_for_the_whole_lookback(loaded: TotalsConnector,
     assert loaded.lookups == [] and loaded.pulls == []
 
 
-def test_a_look_that_finds_nothing_leaves_no_trace(
+def test_a_probe_that_finds_nothing_leaves_no_trace(
     loaded: TotalsConnector, stores: Stores, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "mdp_dagster")
@@ -107,7 +107,7 @@ def test_a_look_that_finds_nothing_leaves_no_trace(
     assert traces() == (before[0] + 1, before[1] + 1)
 
 
-def test_what_others_load_while_the_platform_answers_is_not_late(
+def test_days_that_another_run_loads_during_the_probe_are_not_late(
     connector: TotalsConnector, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ingest(connector, TOTALS, days(28, 0), stores, IngestRun("totals"))
@@ -126,7 +126,7 @@ def test_what_others_load_while_the_platform_answers_is_not_late(
     ]
 
 
-def test_without_accounts_nothing_is_asked(connector: TotalsConnector, stores: Stores) -> None:
+def test_without_accounts_nothing_is_requested(connector: TotalsConnector, stores: Stores) -> None:
     data = stores.clients.model_dump()
     data["clients"][0]["accounts"] = {"elsewhere": [{"id": "1"}]}
     stores = Stores(type(stores.clients).model_validate(data), stores.warehouse, stores.lake)
@@ -134,12 +134,12 @@ def test_without_accounts_nothing_is_asked(connector: TotalsConnector, stores: S
     assert (connector.looks, connector.lookups) == ([], [])
 
 
-def test_restated_days_are_late_until_they_are_pulled(loaded: TotalsConnector, stores: Stores) -> None:
+def test_restated_days_are_late_until_they_are_extracted(loaded: TotalsConnector, stores: Stores) -> None:
     change(loaded, "1", 5, spend="2.50", value=4.0)
     change(loaded, "2", 20, value=0.0)
     probed = look(loaded, stores)
     assert moved(probed) == [("1", 5, 1.0, 3.0), ("2", 20, 0.0, -1.0)]
-    # the probe knows these totals now; the days are late all the same, until somebody pulls them
+    # these totals are in the ledger now, but the days stay late until they are extracted
     assert look(loaded, stores).late == probed.late
     ingest(loaded, REPORT, days(5, 5), stores, IngestRun("reload", only={"1"}))
     assert loaded.pulls == [("1", days(5, 5))]
@@ -208,7 +208,7 @@ def test_days_never_loaded_are_late_inside_the_lookback(connector: TotalsConnect
     assert late(look(connector, stores, days(4, 0))) == [e for e in expected if e[1] <= 4]
 
 
-def test_without_earlier_totals_the_days_rows_are_the_measure(connector: TotalsConnector, stores: Stores) -> None:
+def test_without_earlier_totals_a_day_is_compared_with_its_own_rows(connector: TotalsConnector, stores: Stores) -> None:
     ingest(connector, REPORT, days(28, 0), stores, IngestRun("campaigns alone"))
     change(connector, "2", 7, spend="9.50")
     assert moved(look(connector, stores)) == [("2", 7, 8.0, 0.0)]
@@ -234,7 +234,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[datetime]]:
     return now
 
 
-def test_a_day_is_pulled_a_last_time_when_it_is_final(
+def test_a_day_is_extracted_a_last_time_when_it_is_final(
     connector: TotalsConnector, stores: Stores, clock: list[datetime]
 ) -> None:
     clock[0] -= timedelta(days=3)  # three days ago the oldest days were 25 days old
@@ -248,7 +248,7 @@ def test_a_day_is_pulled_a_last_time_when_it_is_final(
     assert late(look(connector, stores)) == []
 
 
-def test_a_failing_account_is_neither_late_nor_in_the_others_way(loaded: TotalsConnector, stores: Stores) -> None:
+def test_a_failing_account_is_not_late_and_does_not_stop_the_others(loaded: TotalsConnector, stores: Stores) -> None:
     change(loaded, "1", 5, spend="2.50")
     change(loaded, "2", 5, spend="2.50")
     loaded.errors = {"2": AccountError("disabled", "enable it")}
@@ -268,14 +268,14 @@ def test_new_accounts_and_managers_are_looked_up(loaded: TotalsConnector, tmp_pa
     assert loaded.lookups == ["3"]
 
 
-def test_only_the_accounts_asked_for_are_pulled(loaded: TotalsConnector, stores: Stores) -> None:
+def test_only_the_requested_accounts_are_extracted(loaded: TotalsConnector, stores: Stores) -> None:
     result = ingest(loaded, REPORT, days(5, 4), stores, IngestRun("reload", only={"2", "77"}))
     assert loaded.pulls == [("2", days(5, 4))]
     assert loaded.lookups == []
     assert list(result.accounts) == ["2"]
 
 
-def test_where_the_day_begins_before_utcs_a_settled_day_is_pulled_once(
+def test_east_of_utc_a_settled_day_is_extracted_once(
     connector: TotalsConnector, stores: Stores, clock: list[datetime]
 ) -> None:
     """In Berlin at twenty past midnight it is still yesterday in UTC, by which ages are counted."""
@@ -288,7 +288,7 @@ def test_where_the_day_begins_before_utcs_a_settled_day_is_pulled_once(
     assert late(look(connector, stores)) == []
 
 
-def test_days_before_the_first_are_not_asked_for(
+def test_days_before_the_first_day_are_not_late(
     connector: TotalsConnector, stores: Stores, clock: list[datetime]
 ) -> None:
     clock[0] -= timedelta(days=3)
@@ -298,9 +298,7 @@ def test_days_before_the_first_are_not_asked_for(
     assert {day.date for day in look(connector, stores, days(29, 0)).late} == {ago(29), ago(28)}
 
 
-def test_totals_that_were_answered_after_the_campaigns_were_pulled_are_news(
-    loaded: TotalsConnector, stores: Stores
-) -> None:
+def test_totals_received_after_the_campaigns_extract_are_a_restatement(loaded: TotalsConnector, stores: Stores) -> None:
     """The probe began first, but its answer is the newer word: the platform changed in between."""
 
     class Slow(TotalsConnector):
@@ -325,7 +323,9 @@ def test_a_clock_that_was_set_back_hides_nothing(
     assert moved(look(connector, stores)) == [("2", 4, 6.0, 0.0)]
 
 
-def test_one_accounts_rejected_totals_keep_no_other_from_being_probed(loaded: TotalsConnector, stores: Stores) -> None:
+def test_one_accounts_rejected_totals_do_not_stop_the_probe_of_the_others(
+    loaded: TotalsConnector, stores: Stores
+) -> None:
     data = stores.clients.model_dump()
     other = {
         **data["clients"][0],

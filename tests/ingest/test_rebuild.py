@@ -1,4 +1,4 @@
-"""Raw from the lake alone, whatever has become of the lake and of runs under way."""
+"""Raw from the lake alone, after damage to the lake and during active runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a connector yields: each row is taken or rejected with a reason, and what is taken can be loaded."""
+"""For any rows of a connector: each is valid or rejected with a reason, and the valid ones can be loaded."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ given_tables = st.sampled_from(REPORTS).flatmap(lambda report: st.tuples(st.just
 
 
 def is_loadable(report: DayReport, row: dict[str, Any]) -> bool:
-    """What staging's types can hold, said in Python."""
+    """The values that staging's types can hold, in Python."""
     for column in report.columns:
         value = row[column.name]
         if value is None:
@@ -116,13 +116,13 @@ def test_what_is_taken_has_a_digest_for_each_day_and_its_rows_counted(drawn: tup
     assert sum(content.row_count for content in found.contents.values()) == found.rows.num_rows
     assert set(found.contents) == set(found.rows.column("date").to_pylist())
     backwards = table.take(pa.array(list(reversed(range(table.num_rows))), pa.int64()))
-    assert checked(report, backwards).contents == found.contents, "in whatever order"
+    assert checked(report, backwards).contents == found.contents, "in any order"
     assert EMPTY not in found.contents.values()
 
 
 @fuzzed(70)
 @given(given_tables)
-def test_each_row_whose_key_another_has_is_counted(drawn: tuple[DayReport, pa.Table]) -> None:
+def test_rows_with_the_key_of_another_row_are_counted(drawn: tuple[DayReport, pa.Table]) -> None:
     report, table = drawn
     found = checked(report, table)
     keys = [tuple(row[name] for name in report.key) for row in found.rows.to_pylist()]

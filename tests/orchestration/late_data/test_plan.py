@@ -1,4 +1,4 @@
-"""What the sensor asks for, given late days and the runs under way. No Dagster in here."""
+"""The sensor's requests, given late days and active runs. Without Dagster."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_days_side_by_side_are_one_request() -> None:
     assert planned.memory.event_id == 7
 
 
-def test_an_event_is_dealt_with_once() -> None:
+def test_an_event_is_handled_once() -> None:
     days = late((3, "a"))
     first = decide(days)
     again = decide(days, memory=first.memory)
@@ -65,7 +65,7 @@ def test_an_event_is_dealt_with_once() -> None:
 
 
 @pytest.mark.parametrize("minutes", [None, 0.5])
-def test_a_run_that_is_queued_or_began_after_the_probe_has_its_days(minutes: float | None) -> None:
+def test_a_run_that_is_queued_or_began_after_the_probe_covers_its_days(minutes: float | None) -> None:
     planned = decide(late((3, "a"), (4, "a")), run(4, 8, minutes_after_probe=minutes))
     assert asked(planned) == ["2026-11-03...2026-11-03"]
     assert not planned.memory.waiting
@@ -91,7 +91,7 @@ def test_a_run_of_other_accounts_covers_nothing() -> None:
 
 
 def asked_hours(days_of: Callable[[int], LateDays], hours: int) -> dict[str, list[int]]:
-    """In which hours each account is asked for, with a probe every hour that finds ``days_of(hour)``."""
+    """The hours in which each account is requested, with a probe every hour that finds ``days_of(hour)``."""
     memory, found = Memory(), {}
     for hour in range(hours):
         planned = decide(days_of(hour), memory=memory, event=10 + hour, now=NOW + timedelta(hours=hour))
@@ -101,19 +101,19 @@ def asked_hours(days_of: Callable[[int], LateDays], hours: int) -> dict[str, lis
     return found
 
 
-def test_what_stays_late_is_asked_for_less_and_less_often() -> None:
+def test_days_that_stay_late_are_requested_less_and_less_often() -> None:
     """For as long as it is late: a lookback is three months."""
     hours = asked_hours(lambda hour: late((3, "a")), 24 * 90)["a"]
     assert hours[:6] == [0, 1, 3, 7, 15, 31]
     assert {after - before for before, after in itertools.pairwise(hours[5:])} == {24}
 
 
-def test_news_about_a_day_is_asked_for_at_once() -> None:
+def test_a_day_that_changes_again_is_requested_at_once() -> None:
     """One conversion more each hour, or clicks alone, which leave spend and conversions as they are."""
     assert asked_hours(lambda hour: late((3, "a"), totals=f"{hour:02}"), 30)["a"] == list(range(30))
 
 
-def test_an_account_that_cannot_be_loaded_does_not_drag_the_others_along() -> None:
+def test_an_account_that_cannot_be_loaded_does_not_affect_the_others() -> None:
     """Account b has never been loadable; a has one late day, today, which changes every hour. b's days roll on."""
 
     def days_of(hour: int) -> LateDays:
@@ -146,7 +146,7 @@ active_runs = st.lists(
 
 
 @given(days_of_accounts, active_runs)
-def test_every_late_day_is_asked_for_once_or_covered_or_waits(
+def test_every_late_day_is_requested_once_or_covered_or_waits(
     days: set[tuple[int, str]], runs: list[ActiveRun]
 ) -> None:
     found = late(*sorted(days))
@@ -162,7 +162,7 @@ def test_every_late_day_is_asked_for_once_or_covered_or_waits(
 
 
 @given(days_of_accounts, st.sampled_from(list(Reason)))
-def test_the_event_says_the_late_days_and_can_be_read_back(days: set[tuple[int, str]], reason: Reason) -> None:
+def test_an_event_can_be_written_and_read_back(days: set[tuple[int, str]], reason: Reason) -> None:
     moved = ({"spend": 1.25, "conversions": -3.0}, "ab12") if reason is Reason.RESTATED else ()
     found = LateDays(
         tuple(LateDay(a, day(n), reason, *moved) for n, a in sorted(days)),

@@ -1,4 +1,4 @@
-"""A sensor's tick, with a real event log: what it costs, what it reads, and whose runs it respects."""
+"""A sensor's tick, with a real event log: its cost, what it reads, and which runs cover late days."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def start_run(instance: dg.DagsterInstance, window: DateWindow, tables: list[str
         (["raw_meta_ads__campaign_daily"], "", False),
     ],
 )
-def test_a_run_under_way_of_the_same_report_and_accounts_has_its_days(
+def test_an_active_run_of_the_same_report_and_accounts_covers_its_days(
     instance: dg.DagsterInstance, tables: list[str], accounts: str, covered: bool
 ) -> None:
     report_late(instance, late_accounts(days=3, accounts=1))
@@ -114,7 +114,7 @@ def test_a_run_under_way_of_the_same_report_and_accounts_has_its_days(
         assert answer.skip_reason is not None and ": covered by run" in str(answer.skip_reason.skip_message)
 
 
-def test_a_run_that_has_said_nothing_for_an_hour_covers_nothing(
+def test_a_run_without_an_event_for_an_hour_covers_nothing(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its machine died, and Dagster still says that it is running."""
