@@ -38,5 +38,4 @@ class PlatformError(ConnectorError):
 
 
 class HistoryError(ConnectorError):
-    """The window begins before the platform's history of daily data does. The message names the first day
-    that can be asked for."""
+    """The window begins before the start of the source's history. The message names the first available day."""

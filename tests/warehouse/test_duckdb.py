@@ -418,7 +418,7 @@ def test_an_unusable_path_is_reported_with_a_remedy(tmp_path: Path, where: str) 
 
 
 def test_an_error_inside_exclusive_is_not_reported_as_a_warehouse_error(warehouse: DuckDBWarehouse) -> None:
-    """dbt runs inside the block, and its own files may be missing."""
+    """Dbt runs inside the block, and its own files may be missing."""
     with pytest.raises(FileNotFoundError, match="dbt_project.yml"), warehouse.exclusive():
         raise FileNotFoundError("dbt_project.yml")
 

@@ -52,8 +52,10 @@ class GoogleAdsConnector(DataSourceConnector):
         self._expanded: dict[str, list[PlatformAccount]] = {}
 
     def accounts(self, listed: Sequence[str]) -> tuple[list[PlatformAccount], list[AccountFailure]]:
-        """See ``DataSourceConnector.accounts``. Of a manager's clients, those that are cancelled or closed
-        are left out with a log line: the API refuses them, and nobody has listed them."""
+        """See ``DataSourceConnector.accounts``.
+
+        A manager's cancelled or closed clients are skipped with a log line, because the API refuses them.
+        """
         return look_up_accounts(self.source, listed, self._look_up, self.max_parallel_accounts)
 
     def extract(self, report: DayReport, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:

@@ -89,8 +89,7 @@ def _failures(metadata: list[tuple[str, Any]], failure_type: Any) -> Iterator[An
 
 
 def _code(error_code: Any) -> str:
-    """``error_code`` is a oneof of enums: the kind of error and its name, as in
-    ``quota_error.RESOURCE_EXHAUSTED``."""
+    """The kind of error and its name, for example ``quota_error.RESOURCE_EXHAUSTED``."""
     kind = error_code.WhichOneof("error_code")
     if kind is None:
         return ""

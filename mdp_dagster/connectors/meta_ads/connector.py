@@ -64,8 +64,7 @@ class MetaAdsConnector(DataSourceConnector):
         self._locks: dict[str, threading.Lock] = {}
 
     def accounts(self, listed: Sequence[str]) -> tuple[list[PlatformAccount], list[AccountFailure]]:
-        """See ``DataSourceConnector.accounts``. A disabled account isn't left out: it can often still be
-        read."""
+        """See ``DataSourceConnector.accounts``. Disabled accounts are included: they can often still be read."""
         return look_up_accounts(self.source, listed, self._look_up, self.max_parallel_accounts)
 
     def extract(self, report: DayReport, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
