@@ -17,7 +17,8 @@ from dagster import DagsterRunStatus
 from mdp_dagster.__main__ import main
 from mdp_dagster.cli import workspace
 from mdp_dagster.cli.backfill_runs import Backfill, BackfillRunning, locked_backfill, unfinished_run
-from mdp_dagster.cli.dagster_home import dagster_instance
+from mdp_dagster.cli.dagster_home import dagster_instance, prepare_dagster_home
+from mdp_dagster.cli.dagster_home import environment as environment_of
 from mdp_dagster.cli.job_run import SelectionError, selected_assets
 from mdp_dagster.definitions import build_definitions
 from mdp_dagster.defs.ads.jobs import JOB_NAME
@@ -49,10 +50,12 @@ def one_account(environment: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def google(servers: Sandbox, one_account: Path) -> Iterator[Platform]:
+def google(servers: Sandbox, one_account: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
     servers.requests.clear()
-    (one_account / "local").mkdir()
-    with dg.DagsterInstance.local_temp(str(one_account / "local")) as instance:
+    home = one_account / "local"
+    monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", environment_of(home)["DAGSTER_EVENT_BATCH_SIZE"])
+    prepare_dagster_home(home)
+    with dagster_instance(home) as instance:
         yield Platform(servers, one_account, instance)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mdp_dagster.__main__ import main
 from mdp_dagster.window import DateWindow
 from tests.end_to_end.conftest import Platform, days_ago
 from tests.support.clock import python_path
@@ -54,24 +55,21 @@ def test_two_processes_at_once_lose_nothing_and_neither_fails(platform: Platform
     platform.assert_mart_is_true(days_ago(6, 1))
 
 
-def test_a_damaged_database_is_named_and_raw_comes_back_from_the_lake(platform: Platform) -> None:
+def test_a_damaged_database_is_named_and_raw_comes_back_from_the_lake(
+    platform: Platform, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In this process: the test above runs the documented command."""
     window = days_ago(2, 1)
-    ended(materialize(platform, window))
+    platform.run(window)
     rows = platform.count("mdp_raw.raw_meta_ads__campaign_daily")
     platform.warehouse.path.write_bytes(b"not a database" * 1000)
-
-    process = materialize(platform, window)
-    output, _ = process.communicate(timeout=HANG_SECONDS)
-    assert process.returncode != 0
-    assert "rebuild-raw" in output
+    assert "rebuild-raw" in platform.errors(platform.run(window, succeeds=False))
 
     platform.warehouse.path.unlink()
-    rebuilt = subprocess.run(
-        [sys.executable, "-m", "mdp_dagster", "rebuild-raw"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert "rebuilt from" in rebuilt.stdout
+    assert main(["rebuild-raw"]) == 0
+    assert "rebuilt from" in capsys.readouterr().out
     assert platform.count("mdp_raw.raw_meta_ads__campaign_daily") == rows
     platform.sandbox.requests.clear()
-    ended(materialize(platform, window, 'group:"ads_staging" or group:"ads_intermediate" or group:"ads_marts"'))
+    platform.run(window, 'group:"ads_staging" or group:"ads_intermediate" or group:"ads_marts"')
     platform.assert_mart_is_true(window)
     assert platform.sandbox.requests.count() == 0

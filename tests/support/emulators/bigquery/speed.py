@@ -34,6 +34,7 @@ _ONLY_WITH = (
 
 def mend() -> None:
     _parse_once()
+    _translate_once()
     _copy_quickly()
     for module, name, pattern, otherwise in _ONLY_WITH:
         setattr(module, name, _only_with(re.compile(pattern, re.IGNORECASE), getattr(module, name), otherwise))
@@ -65,6 +66,23 @@ def _parse_once() -> None:
         return [tree if is_template or tree is None else tree.copy() for tree in parsed[key]]
 
     Dialect.parse = parse_once
+
+
+def _translate_once() -> None:
+    """Keep the translations of statements that are sent again: dry runs before a query, and each further dbt build."""
+    translate = translator.SQLTranslator.translate
+    translations: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+
+    def translate_once(self: translator.SQLTranslator, bq_sql: str, **context: Any) -> Any:
+        key = id(self), bq_sql, *(repr(part) for part in sorted(context.items()))
+        if key not in translations:
+            translations[key] = translate(self, bq_sql, **context)
+            if len(translations) > _KEPT:
+                translations.popitem(last=False)
+        return translations[key]
+
+    translator.SQLTranslator.translate = translate_once
+    executor.rewrite_table_refs = lru_cache(_KEPT)(executor.rewrite_table_refs)
 
 
 def _copy_quickly() -> None:
