@@ -37,7 +37,7 @@ from mdp_dagster.transform.project import parsed_project
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from mdp_dagster.window import DateWindow
 
-ROUNDS, ACCOUNTS = 4, 125
+ROUNDS, ACCOUNTS = 2, 250
 TODAY = date.today()
 DAYS = DateWindow.of_days(TODAY - timedelta(days=6), TODAY - timedelta(days=1))
 WINDOWS = [

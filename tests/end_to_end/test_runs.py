@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -218,11 +219,14 @@ def test_wrong_credentials_and_files_are_named_with_a_remedy_and_leak_nothing(
         "mart_campaign__daily",
     ],
 )
-def test_any_selection_runs_on_a_new_warehouse_and_on_one_with_other_days(platform: Platform, select: str) -> None:
+def test_any_selection_runs_on_a_new_warehouse_and_on_one_with_other_days(
+    platform: Platform, ten_days: Path, select: str
+) -> None:
     """What a selection reads from is made if it is missing; tests of models that aren't rebuilt don't run."""
     window = days_ago(2, 2)
     platform.run(window, select=select)
-    platform.run(days_ago(4, 1))
+    platform.warehouse.path.unlink()
+    shutil.copytree(ten_days, platform.folder, dirs_exist_ok=True)
     platform.world.restate("google_ads", GOOGLE, window.start, factor=2)
     platform.run(window, select=select)
     platform.run(window)

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from uuid import uuid4
 
+import duckdb
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -66,7 +67,7 @@ class OverlappingConnector(ScriptedConnector):
 @given(steps)
 def test_raw_ends_with_the_platforms_last_word(history: list[tuple[str, object]]) -> None:
     """However pulls are restated, killed and overlapped: a day shows what the pull said that began last."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, duckdb.connect(f"{folder}/warehouse.duckdb"):  # opened once
         stores = make_stores(Path(folder), ["1"])
         connector = OverlappingConnector()
         known: dict[date, dict[str, str]] = {}
