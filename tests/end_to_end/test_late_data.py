@@ -17,7 +17,7 @@ from mdp_dagster.orchestration import run_tags
 from mdp_dagster.orchestration.late_data.payload import METADATA_KEY, LateDays
 from mdp_dagster.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG
 from mdp_dagster.window import DateWindow
-from tests.end_to_end.conftest import TODAY, Platform, days_ago
+from tests.end_to_end.conftest import TEN_DAYS, TODAY, Platform, days_ago
 
 GOOGLE = "4123087751"
 META = "301400000000101"
@@ -27,6 +27,12 @@ META = "301400000000101"
 def _twelve_days(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of which the last ten were loaded, where a test says so."""
     monkeypatch.setenv("MDP_START_DATE", str(TODAY - timedelta(days=11)))
+
+
+@pytest.fixture
+def nothing_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first day is the first of the ten that were loaded: no day is late because it was never loaded."""
+    monkeypatch.setenv("MDP_START_DATE", str(TEN_DAYS.start))
 
 
 def materialized(platform: Platform, table: str) -> Counter[str]:
@@ -165,31 +171,29 @@ def test_a_reload_job_is_everything_below_the_report_and_none_of_the_judgement(p
     assert not checks & {key.name for key in daily_window_check_keys()}
 
 
+@pytest.mark.usefixtures("nothing_missing")
 def test_a_day_that_was_pulled_and_not_built_is_late(loaded: Platform) -> None:
     """A reload that died, or failed, after its pull: the ledger is right, and the mart is not."""
     platform = loaded
-    platform.probe()
-    for source in ("google_ads", "meta_ads"):
-        for request in platform.tick(source):
-            platform.reload(source, request)
     day, gone = platform.a_day_with_rows(GOOGLE, 3), platform.a_day_with_rows(META, 2)
     platform.world.restate("google_ads", GOOGLE, day, factor=2)
     platform.world.empty_day("meta_ads", META, gone)
     for source, late in (("google_ads", day), ("meta_ads", gone)):
         for report in ("account_daily", "campaign_daily"):
             platform.run(DateWindow.of_days(late, late), select=f"raw_{source}__{report}")
-    assert not platform.shows_truth(days_ago(11))
+    assert not platform.shows_truth(TEN_DAYS)
     platform.probe()
     for source, late in (("google_ads", day), ("meta_ads", gone)):
         [request] = platform.tick(source)
         assert windows([request]) == [f"{late}...{late}"]
         assert request.tags[run_tags.REASON] == "not built: 1 day of 1 account"
         platform.reload(source, request)
-    platform.assert_mart_is_true(days_ago(11))
+    platform.assert_mart_is_true(TEN_DAYS)
     platform.probe()
     assert platform.tick("google_ads") == [] and platform.tick("meta_ads") == []
 
 
+@pytest.mark.usefixtures("nothing_missing")
 def test_without_the_mart_every_day_that_was_pulled_is_late(loaded: Platform) -> None:
     """Raw was rebuilt, or the first build failed: nothing else would ever ask for the days before this week."""
     platform = loaded
@@ -204,4 +208,4 @@ def test_without_the_mart_every_day_that_was_pulled_is_late(loaded: Platform) ->
         assert min(days) == first_day
         for request in platform.tick(source):
             platform.reload(source, request)
-    platform.assert_mart_is_true(days_ago(11))
+    platform.assert_mart_is_true(TEN_DAYS)
