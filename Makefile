@@ -17,7 +17,7 @@ EMULATORS := .venv-emulators
 EMULATORS_INSTALLED := $(EMULATORS)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev backfill as-of test test-bigquery bench chaos check fix query rebuild-raw docs-tables new-source lock clean emulators
+.PHONY: help setup demo dev backfill as-of test test-quick test-bigquery bench chaos check fix query rebuild-raw docs-tables new-source lock clean emulators
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -67,8 +67,11 @@ as-of: setup  ## build the marts as of AT="2026-11-01 06:00" [FROM=... TO=...] i
 test: setup emulators  ## run the tests
 	$(RUN) -m pytest -n 3 --dist worksteal
 
+test-quick: setup  ## run the tests that start no process, dbt or emulator (two minutes)
+	$(RUN) -m pytest -n 2 --dist worksteal -m 'not slow and not real_bigquery'
+
 test-bigquery: setup emulators  ## run the tests that need the real BigQuery, in your own project (tests/bigquery/test_real.py)
-	$(RUN) -m pytest -m real_bigquery -s tests/bigquery/test_real.py
+	TEST_DATE=now $(RUN) -m pytest -m real_bigquery -s tests/bigquery/test_real.py
 
 bench: setup  ## measure speed next to bare SDKs and dbt, for ten minutes, into bench/results.md [PARTS="daily probe"]
 	@$(RUN) -m bench $(PARTS)

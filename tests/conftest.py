@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import signal
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -19,19 +21,42 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("mdp", deadline=None)
 settings.load_profile("mdp")
 
-# They take from half a minute to two, mostly waiting: begun first, they don't keep one worker at the end.
+TESTS = Path(__file__).parent
+
+# These begin first, in this order, so that none of them keeps one worker busy at the end. They take longest.
 LONG = (
     "test_history",
+    "test_late_data_property",
     "test_daemon",
     "test_chaos",
-    "test_compose_on_postgres",
-    "test_dbt_bigquery",
-    "test_processes",
-    "test_late_data_property",
     "test_backfill",
+    "test_processes",
+    "test_runs",
+    "test_late_data",
+    "test_dbt_bigquery",
+    "test_compose_on_postgres",
+    "test_dbt_build",
     "test_as_of",
     "test_properties",
 )
+
+# Tests that start a process, dbt or an emulator: by folder or file, by fixture, and by the name of a parameter.
+SLOW_PATHS = (
+    "bigquery/",
+    "chaos/",
+    "dbt/",
+    "deploy/test_compose_on_postgres.py",
+    "end_to_end/",
+    "ingest/test_locks_between_processes.py",
+    "lake/test_folder.py",
+    "lake/test_lease_processes.py",
+    "sandbox/test_running.py",
+    "support/emulators/",
+    "test_new_source.py",
+    "warehouse/test_duckdb.py",
+)
+SLOW_FIXTURES = {"google_cloud"}
+SLOW_PARAMETERS = {"bigquery", "bucket"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,4 +66,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if is_slow(item):
+            item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
+
+def is_slow(item: pytest.Item) -> bool:
+    """Whether the test starts a process, dbt or an emulator."""
+    path = item.path.relative_to(TESTS).as_posix()
+    parameters = set(re.split(r"[\[\]-]", item.name)[1:])
+    fixtures = set(getattr(item, "fixturenames", ()))
+    return path.startswith(SLOW_PATHS) or bool(fixtures & SLOW_FIXTURES or parameters & SLOW_PARAMETERS)
