@@ -9,8 +9,8 @@ import dagster as dg
 
 from mdp_dagster.defs.ads import definitions as ads
 from mdp_dagster.google_cloud.settings import load_google_cloud_settings
-from mdp_dagster.orchestration.ledger_assets import ledger_assets
 from mdp_dagster.orchestration.services import Services, services_resource
+from mdp_dagster.orchestration.shared_table_assets import ledger_assets
 from mdp_dagster.settings import Settings, load_settings
 from mdp_dagster.transform.project import ParsedProject, parsed_project
 
@@ -56,7 +56,7 @@ def services(settings: Settings) -> Services:
 def _google_cloud(settings: Settings) -> dict[str, Any]:
     if settings.target == "duckdb":
         return {}
-    from mdp_dagster.orchestration.resources import bigquery_resource  # imported lazily: it takes a second
+    from mdp_dagster.orchestration.bigquery_resource import bigquery_resource  # imported lazily: it takes a second
 
     return {"bigquery": bigquery_resource(load_google_cloud_settings())}
 

@@ -22,7 +22,7 @@ from mdp_dagster.orchestration.late_data.payload import LateDays
 from mdp_dagster.orchestration.late_data.plan import Memory, ProbeEvent, plan
 from mdp_dagster.orchestration.partitions import today
 from mdp_dagster.settings import Settings
-from mdp_dagster.transform.as_of import AsOf
+from mdp_dagster.transform.as_of_build import AsOf
 from mdp_dagster.window import DateWindow
 from tests.support import json_text
 from tests.support.effort import fuzzed

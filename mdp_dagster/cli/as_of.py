@@ -12,7 +12,7 @@ from mdp_dagster.cli.console_log import log_to_stderr
 from mdp_dagster.cli.workspace import choose_workspace
 from mdp_dagster.ingest.tables import EXTRACTS
 from mdp_dagster.orchestration.partitions import today
-from mdp_dagster.transform.as_of import AsOf, build_as_of
+from mdp_dagster.transform.as_of_build import AsOf, build_as_of
 from mdp_dagster.warehouse.base import MARTS, Warehouse, in_window
 from mdp_dagster.window import DateWindow
 

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from mdp_dagster.clients.account_ids import AccountIdPattern
+from mdp_dagster.clients.account_id_pattern import AccountIdPattern
 from mdp_dagster.clients.model import Clients
 
 _KEYS = "write `key: value` lines below it"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pydantic_settings import BaseSettings
 
-from mdp_dagster.clients.account_ids import AccountIdPattern
+from mdp_dagster.clients.account_id_pattern import AccountIdPattern
 from mdp_dagster.connectors.base import DataSourceConnector, DayReport
 from mdp_dagster.settings import secret_fields
 

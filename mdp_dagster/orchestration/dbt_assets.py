@@ -17,7 +17,7 @@ from mdp_dagster.orchestration.domain import Domain
 from mdp_dagster.orchestration.failing_rows import failing_rows, with_failing_rows
 from mdp_dagster.orchestration.partitions import SINGLE_RUN, daily_window, run_window
 from mdp_dagster.orchestration.services import Services
-from mdp_dagster.transform import in_process
+from mdp_dagster.transform import in_process_dbt
 from mdp_dagster.transform.project import DBT_DIR, DbtError, ParsedProject
 from mdp_dagster.warehouse.base import WarehouseError, in_window
 from mdp_dagster.window import DateWindow
@@ -58,11 +58,11 @@ def dbt_models(project: ParsedProject, domain: Domain, partitions: dg.DailyParti
             if first:
                 # The selection reads these models. They have no table yet, or an old one.
                 context.log.info(f"building {', '.join(first)} first, because the selection reads them")
-                in_process.make(project, first, variables)
+                in_process_dbt.make(project, first, variables)
             if services.settings.dbt_execution == "cli":
                 yield from _stock_dbt(context, variables)
                 return
-            built = in_process.build(context, project, translator, variables)
+            built = in_process_dbt.build(context, project, translator, variables)
             shown = _totals(context, services, project, built.events, window)
             for model, metadata in costs(project, estimated, built.responses).items():
                 shown.setdefault(model, {}).update(metadata)
@@ -94,7 +94,7 @@ def _estimate(
     """
     if not services.warehouse.charges_for_reading:
         return None
-    statements = in_process.statements(context, project, translator, variables, first)
+    statements = in_process_dbt.statements(context, project, translator, variables, first)
     window = run_window(context.run.tags, daily_window(services.settings))
     estimated = Estimate(services.warehouse.estimated_bytes(statements, window))
     context.log.info(f"to be billed: {estimated}")

@@ -17,7 +17,7 @@ import pytest
 
 from mdp_dagster.__main__ import main
 from mdp_dagster.settings import PROJECT_ROOT
-from mdp_dagster.transform.as_of import AsOf
+from mdp_dagster.transform.as_of_build import AsOf
 from mdp_dagster.warehouse.base import in_window
 from tests.bigquery.conftest import CloudPlatform
 from tests.bigquery.parity import assert_same

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mdp_dagster.clients.account_ids import AccountIdPattern
+from mdp_dagster.clients.account_id_pattern import AccountIdPattern
 from mdp_dagster.clients.file import ClientsFileError, load_clients
 from mdp_dagster.connectors.sources import Source, SourceError, all_sources, sources, without_source_variables
 

@@ -12,7 +12,7 @@ import pytest
 from mdp_dagster.defs.ads.platforms import ADS
 from mdp_dagster.orchestration.dbt_translator import DomainDbtTranslator
 from mdp_dagster.settings import Settings, SettingsError
-from mdp_dagster.transform import in_process
+from mdp_dagster.transform import in_process_dbt
 from mdp_dagster.transform.project import _fingerprint, parsed_project, use_environment
 from mdp_dagster.warehouse.base import in_window
 from mdp_dagster.window import DateWindow
@@ -87,7 +87,7 @@ def test_what_a_build_would_read(warehouse: Warehouse) -> None:
     project = parsed_project(Settings(duckdb_path=warehouse.path))
     window = DateWindow(date(2026, 1, 1), date(2026, 1, 8))
     variables = {"window_start": "2026-01-01", "window_end": "2026-01-08"}
-    found = in_process.statements(None, project, DomainDbtTranslator(ADS), variables)
+    found = in_process_dbt.statements(None, project, DomainDbtTranslator(ADS), variables)
 
     nodes = project.manifest["nodes"]
     models = {unique_id for unique_id, node in nodes.items() if node["resource_type"] == "model"}
@@ -102,6 +102,6 @@ def test_what_a_build_would_read(warehouse: Warehouse) -> None:
     made = warehouse.query("select table_name from information_schema.tables where table_schema <> 'mdp_raw'")
     assert made == []
 
-    in_process.make(project, [nodes[model]["name"] for model in sorted(models)], variables)
+    in_process_dbt.make(project, [nodes[model]["name"] for model in sorted(models)], variables)
     for one in found.values():
         warehouse.query(f"explain {one.sql}")

@@ -10,7 +10,7 @@ import pytest
 
 from mdp_dagster.definitions import services
 from mdp_dagster.settings import load_settings
-from mdp_dagster.transform import in_process
+from mdp_dagster.transform import in_process_dbt
 from mdp_dagster.transform.project import DbtError, parsed_project
 from tests.support.limits import HANG_SECONDS
 
@@ -33,7 +33,7 @@ def test_a_listener_that_raises_does_not_leave_dbt_waiting_for_ever(
         variables = {"window_start": "2026-11-17", "window_end": "2026-11-18"}
         command = ["run", "--select", "stg_google_ads__account_daily"]
         try:
-            in_process._invoke(parsed_project(settings), command, variables, [fails])
+            in_process_dbt._invoke(parsed_project(settings), command, variables, [fails])
         except BaseException as error:
             raised.append(error)
 

@@ -9,7 +9,7 @@ import pytest
 
 from mdp_dagster.__main__ import main
 from mdp_dagster.cli.as_of import AsOfError, parse_instant
-from mdp_dagster.transform.as_of import AsOf
+from mdp_dagster.transform.as_of_build import AsOf
 from mdp_dagster.warehouse.base import WarehouseError
 from tests.end_to_end.conftest import TEN_DAYS, Platform, days_ago
 

@@ -19,7 +19,7 @@ from google.oauth2 import service_account
 
 from mdp_dagster.google_cloud.clients import bigquery_client, storage_client
 from mdp_dagster.google_cloud.settings import GoogleCloudSettings
-from mdp_dagster.orchestration.resources import bigquery_resource
+from mdp_dagster.orchestration.bigquery_resource import bigquery_resource
 
 ACT_AS = "mdp-runner@some-project.iam.gserviceaccount.com"
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from mdp_dagster.connectors.account_ids import check_account_id
+from mdp_dagster.connectors.account_id_check import check_account_id
 from mdp_dagster.connectors.errors import ConnectorError, PlatformError, TransientError
 from mdp_dagster.connectors.google_ads.errors import classify
 from mdp_dagster.connectors.google_ads.settings import GoogleAdsSettings

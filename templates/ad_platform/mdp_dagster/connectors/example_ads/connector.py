@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from mdp_dagster.connectors.account_ids import check_account_id
+from mdp_dagster.connectors.account_id_check import check_account_id
 from mdp_dagster.connectors.account_lookup import look_up_accounts
 from mdp_dagster.connectors.base import AccountFailure, DataSourceConnector, DayReport, PlatformAccount
 from mdp_dagster.connectors.errors import HistoryError

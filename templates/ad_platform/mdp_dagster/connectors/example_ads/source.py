@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mdp_dagster.clients.account_ids import AccountIdPattern
+from mdp_dagster.clients.account_id_pattern import AccountIdPattern
 from mdp_dagster.connectors.base import DataSourceConnector
 from mdp_dagster.connectors.example_ads.reports import REPORTS
 from mdp_dagster.connectors.example_ads.settings import ExampleAdsSettings

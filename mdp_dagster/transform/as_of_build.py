@@ -11,7 +11,7 @@ from typing import Any
 
 from mdp_dagster.settings import Settings
 from mdp_dagster.transform.bigquery_conflicts import find_jobs_of_lost_answers
-from mdp_dagster.transform.connections import let_go
+from mdp_dagster.transform.dbt_connections import let_go
 from mdp_dagster.transform.project import DbtError, common_flags, use_environment
 from mdp_dagster.warehouse.base import MARTS, STAGING
 from mdp_dagster.window import DateWindow

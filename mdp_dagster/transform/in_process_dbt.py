@@ -1,9 +1,9 @@
 """dbt in this process, once per run. It costs a third of a second process.
 
 dagster-dbt starts dbt as a process, twice, and with changed ``--vars`` that dbt parses the project again. Here dbt gets
-the parsed manifest, and dagster-dbt's converter makes its events Dagster's. This uses names that are not public API:
-``Manifest.from_msgpack``, ``DbtCoreCliEventMessage``, and those in ``connections.py`` and ``bigquery_conflicts.py``. A
-test compares the result with that of the stock command (``MDP_DBT_EXECUTION=cli``).
+the parsed manifest, and dagster-dbt's converter turns dbt's events into Dagster's. This uses names that are not public:
+``Manifest.from_msgpack``, ``DbtCoreCliEventMessage``, and those in ``dbt_connections.py`` and
+``bigquery_conflicts.py``. A test compares the result with that of the stock command (``MDP_DBT_EXECUTION=cli``).
 
 dbt keeps its state in globals, so a process runs one dbt command at a time.
 """
@@ -27,7 +27,7 @@ from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 from google.protobuf.json_format import MessageToDict
 
 from mdp_dagster.transform.bigquery_conflicts import find_jobs_of_lost_answers
-from mdp_dagster.transform.connections import let_go
+from mdp_dagster.transform.dbt_connections import let_go
 from mdp_dagster.transform.project import DbtError, ParsedProject, common_flags
 from mdp_dagster.warehouse.base import Statement, in_window
 from mdp_dagster.window import DateWindow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 
-from mdp_dagster.clients.account_ids import AccountIdPattern
+from mdp_dagster.clients.account_id_pattern import AccountIdPattern
 from mdp_dagster.connectors.errors import AccountError
 
 
