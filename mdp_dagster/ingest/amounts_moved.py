@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
 from mdp_dagster.connectors.base import AccountOptions, DayReport
-from mdp_dagster.ingest.ledger import ComparedDay
+from mdp_dagster.ingest.compared_days import ComparedDay
 from mdp_dagster.ingest.tables import report_table
 from mdp_dagster.warehouse.base import Warehouse, in_window
 from mdp_dagster.window import DateWindow

@@ -17,7 +17,7 @@ from enum import Enum
 from mdp_dagster.connectors.base import AccountOptions
 from mdp_dagster.ingest.amounts_moved import amounts_moved
 from mdp_dagster.ingest.clock import utc_now
-from mdp_dagster.ingest.ledger import ComparedDay, Comparison, days_in_doubt
+from mdp_dagster.ingest.compared_days import ComparedDay, Comparison, days_in_doubt
 from mdp_dagster.ingest.watched_reports import DetailReport, WatchedReports
 from mdp_dagster.warehouse.base import Warehouse
 from mdp_dagster.window import DateWindow

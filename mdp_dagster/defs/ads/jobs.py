@@ -8,7 +8,8 @@ from mdp_dagster.defs.ads.campaign_checks import daily_window_check_keys
 from mdp_dagster.defs.ads.platforms import ADS
 from mdp_dagster.ingest.watched_reports import WatchedReports
 from mdp_dagster.orchestration.domain import LATE_DATA
-from mdp_dagster.orchestration.late_data.sensor import late_data_job, late_data_sensor
+from mdp_dagster.orchestration.late_data.reload_job import late_data_job
+from mdp_dagster.orchestration.late_data.sensor import late_data_sensor
 from mdp_dagster.orchestration.partitions import DAYS_BEFORE, daily_window, range_tags
 from mdp_dagster.settings import Settings, SettingsError
 

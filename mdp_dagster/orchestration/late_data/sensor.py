@@ -9,7 +9,6 @@ import dagster as dg
 
 from mdp_dagster.ingest.watched_reports import WatchedReports
 from mdp_dagster.orchestration import run_tags
-from mdp_dagster.orchestration.domain import LATE_DATA, STAGING, Domain
 from mdp_dagster.orchestration.late_data.asset import late_days_name
 from mdp_dagster.orchestration.late_data.payload import METADATA_KEY, LateDays
 from mdp_dagster.orchestration.late_data.plan import ActiveRun, Memory, ProbeEvent, Request, plan, utc
@@ -23,32 +22,6 @@ _ACTIVE = [
 ]
 _SECONDS_BETWEEN_TICKS = 30
 _SILENT_SECONDS = 3600
-
-
-def late_data_job(watched: WatchedReports, domain: Domain, left_out_checks: Collection[dg.AssetCheckKey] = ()) -> Any:
-    """Returns the job that reloads days of the detail reports and rebuilds the domain's assets that depend on them.
-
-    The job builds the staging models of all sources: a model that reads several sources must not read one that is older
-    than its raw table. The totals are not extracted again, because the probe has extracted them.
-
-    Args:
-        watched: The account totals, and the detail reports to reload.
-        domain: The domain of these reports. The job does not select other domains' assets.
-        left_out_checks: Checks that are about the daily run's window, not about the reloaded days.
-    """
-    totals = watched.totals.table
-    extracted = dg.AssetSelection.assets(totals, *watched.detail_tables)
-    return dg.define_asset_job(
-        f"{watched.source}_late_data",
-        selection=((extracted.downstream() & domain.assets()) | domain.layer(STAGING))
-        - dg.AssetSelection.assets(totals)
-        - domain.layer(LATE_DATA)
-        - dg.AssetSelection.checks(*left_out_checks),
-        description=(
-            f"Extract late days of {', '.join(watched.detail_tables)} again, for the accounts in the run's tags, and "
-            "rebuild the models that depend on them."
-        ),
-    )
 
 
 def late_data_sensor(watched: WatchedReports, job: Any, extracting_jobs: Collection[str]) -> dg.SensorDefinition:
