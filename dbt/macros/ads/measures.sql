@@ -35,7 +35,7 @@
 
 
 {#-
-    The ratios, from summed measures of those names. Fractions, not percent; null where there is nothing to divide by.
+    The ratios, from summed measures of those names. Fractions, not percent; null where the denominator is not positive.
 -#}
 {% macro kpis() -%}
     {{ safe_divide('clicks', 'impressions') }} as ctr,
@@ -48,9 +48,10 @@
 
 
 {#-
-    Null if the denominator is null or zero. In floating point, because exact division rounds differently on each
-    engine.
+    Null unless the denominator is positive: a platform can withdraw more than it counted, and a ratio to a negative
+    number would have the wrong sign (100.00 spent for -1 conversions is not a CPA of -100.00). In floating point,
+    because exact division rounds differently on each engine.
 -#}
 {% macro safe_divide(numerator, denominator) -%}
-    {{ to_double(numerator) }} / nullif({{ to_double(denominator) }}, 0)
+    {{ to_double(numerator) }} / case when {{ denominator }} > 0 then {{ to_double(denominator) }} end
 {%- endmacro %}

@@ -27,8 +27,9 @@ class CampaignTotals:
 class Kpi:
     """A KPI that has a target.
 
-    ``value`` is None when the campaign can't be judged: it is too small, or it has no exchange rate. ``meets`` compares
-    a value with the target. ``miss`` returns the distance to the target (larger is worse).
+    ``value`` is None when the campaign can't be judged: it is too small, it has no exchange rate, or there is nothing
+    to divide by. ``meets`` compares a value with the target. ``miss`` returns the distance to the target (larger is
+    worse).
     """
 
     name: str
@@ -47,22 +48,34 @@ class Kpi:
 
 
 def _ctr(totals: CampaignTotals, targets: KpiTargets) -> float | None:
+    """Clicks / impressions. Without a positive number of impressions there is nothing to judge."""
     if totals.impressions < max(targets.min_impressions, 1):
         return None
     return totals.clicks / totals.impressions
 
 
 def _conversion_rate(totals: CampaignTotals, targets: KpiTargets) -> float | None:
+    """Conversions / clicks. Without a positive number of clicks there is nothing to judge.
+
+    Net conversions below zero give a negative rate, which misses every target.
+    """
     if totals.clicks < max(targets.min_clicks, 1):
         return None
     return totals.conversions / totals.clicks
 
 
 def _cpa(totals: CampaignTotals, targets: KpiTargets) -> float | None:
-    if totals.clicks < max(targets.min_clicks, 1) or totals.spend is None:
+    """Spend / conversions.
+
+    Spend without a positive number of conversions is the worst value, not an unknown one: the money is gone. Without
+    spend and conversions there is nothing to judge. Neither is there if the spend is negative: a credit is not the cost
+    of a conversion.
+    """
+    if totals.clicks < max(targets.min_clicks, 1) or totals.spend is None or totals.spend < 0:
         return None
-    # Spend without any conversion is the worst value, not an unknown one.
-    return totals.spend / totals.conversions if totals.conversions else float("inf") if totals.spend else None
+    if totals.conversions > 0:
+        return totals.spend / totals.conversions
+    return float("inf") if totals.spend > 0 else None
 
 
 KPIS = (

@@ -123,6 +123,30 @@ def test_neither_money_nor_conversions_say_nothing() -> None:
     assert meets(CPA, campaign(conversions=0.0, spend=0.0)) is None
 
 
+def test_spend_with_net_conversions_below_zero_misses_the_target() -> None:
+    """100.00 spent, one conversion more withdrawn than counted: a CPA of -100.00 would be below any target."""
+    withdrawn = campaign(campaign_id="withdrawn", spend=100.0, conversions=-1.0, clicks=500)
+    assert meets(CPA, withdrawn) is False
+    assert math.isinf(verdict(CPA, withdrawn).missed[0].value)
+    assert meets(CONVERSION_RATE, withdrawn) is False
+
+
+@pytest.mark.parametrize("conversions", [0.0, -1.0])
+def test_net_conversions_below_zero_without_spend_are_not_judged(conversions: float) -> None:
+    assert meets(CPA, campaign(spend=0.0, conversions=conversions)) is None
+
+
+def test_a_credit_is_not_the_cost_of_a_conversion() -> None:
+    assert [meets(CPA, campaign(spend=-5.0, conversions=conversions)) for conversions in (3.0, 0.0, -1.0)] == [None] * 3
+
+
+@pytest.mark.parametrize("floor", [0, 100])
+def test_a_negative_denominator_is_not_judged(floor: int) -> None:
+    clients = clients_with({"min_impressions": floor, "min_clicks": floor})
+    negative = campaign(impressions=-2_000, clicks=-500, conversions=-100.0, spend=100.0)
+    assert [judge(kpi, [negative], clients).not_judged for kpi in KPIS] == [1, 1, 1]
+
+
 def test_without_an_exchange_rate_the_cost_is_not_judged_but_the_rates_are() -> None:
     unknown = campaign(spend=None, clicks=3_000)
     assert [meets(kpi, unknown) for kpi in KPIS] == [True, None, False]
@@ -194,15 +218,16 @@ def test_a_target_of_zero_can_be_missed_and_is_still_ordered() -> None:
 
 counts = st.integers(0, 10**9)
 amounts = st.floats(0, 1e9) | st.just(0.0)
+net_amounts = st.floats(-1e9, 1e9) | amounts
 campaigns = st.builds(
     CampaignTotals,
     client_id=st.sampled_from(["acme", "zenith", "nobody"]),
     platform=st.sampled_from(["google_ads", "meta_ads"]),
     campaign_id=st.text(max_size=3),
     campaign_name=st.just(""),
-    impressions=counts,
-    clicks=st.integers(0, 5_000),
-    conversions=amounts,
+    impressions=counts | st.integers(-10, 10),
+    clicks=st.integers(-5_000, 5_000),
+    conversions=net_amounts,
     spend=st.none() | amounts,
 )
 
@@ -235,6 +260,13 @@ def test_more_conversions_or_less_spend_never_turn_a_hit_into_a_miss(
     for kpi in (CPA, CONVERSION_RATE):
         if meets(kpi, totals):
             assert meets(kpi, better)
+
+
+@given(campaigns)
+def test_no_campaign_meets_a_target_without_something_to_divide_by(totals: CampaignTotals) -> None:
+    assert not meets(CPA, totals) or totals.conversions > 0
+    assert not meets(CTR, totals) or totals.impressions > 0 < totals.clicks
+    assert not meets(CONVERSION_RATE, totals) or totals.clicks > 0 < totals.conversions
 
 
 # ---- from the mart ---------------------------------------------------------------------------------------------------
