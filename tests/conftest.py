@@ -11,6 +11,7 @@ from hypothesis import settings
 
 import tests.support.clock  # noqa: F401  # sets the clock, before anything looks at it
 from tests.support.emulators.fixtures import google_cloud  # noqa: F401
+from tests.support.slices import in_slices
 
 # A shell that starts something in the background has it ignore SIGINT (`nohup make test &`), and so would all that the
 # tests start; Dagster's code server treats SIGTERM as it treats SIGINT, and would never end.
@@ -22,23 +23,6 @@ settings.register_profile("mdp", deadline=None)
 settings.load_profile("mdp")
 
 TESTS = Path(__file__).parent
-
-# These begin first, in this order, so that none of them keeps one worker busy at the end. They take longest.
-LONG = (
-    "test_history",
-    "test_late_data_property",
-    "test_daemon",
-    "test_chaos",
-    "test_backfill",
-    "test_processes",
-    "test_runs",
-    "test_late_data",
-    "test_dbt_bigquery",
-    "test_compose_on_postgres",
-    "test_dbt_build",
-    "test_as_of",
-    "test_properties",
-)
 
 # Tests that start a process, dbt or an emulator: by folder or file, by fixture, and by the name of a parameter.
 SLOW_PATHS = (
@@ -69,7 +53,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if is_slow(item):
             item.add_marker(pytest.mark.slow)
-    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+    items[:] = in_slices(items)
 
 
 def is_slow(item: pytest.Item) -> bool:
