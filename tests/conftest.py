@@ -1,4 +1,4 @@
-"""What concerns all tests."""
+"""Settings and options for all tests."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-import tests.support.clock  # noqa: F401  # sets the clock, before anything looks at it
+import tests.support.clock  # noqa: F401  # sets the clock, before anything reads it
 from tests.support.emulators.fixtures import google_cloud  # noqa: F401
 from tests.support.slices import in_slices
 
-# A shell that starts something in the background has it ignore SIGINT (`nohup make test &`), and so would all that the
-# tests start; Dagster's code server treats SIGTERM as it treats SIGINT, and would never end.
+# A process in the background of a shell ignores SIGINT (`nohup make test &`), and so do the processes that the tests
+# start; Dagster's code server treats SIGTERM as it treats SIGINT, and would never end.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

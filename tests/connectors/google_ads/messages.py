@@ -1,4 +1,4 @@
-"""Google Ads' messages with any values that protobuf can hold, and failures that no documentation has."""
+"""Google Ads messages with any value that protobuf can hold, and failures that the documentation does not list."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _values(field: FieldDescriptor) -> st.SearchStrategy[Any]:
 
 
 def sent_rows(report: Report) -> st.SearchStrategy[list[dict[str, Any]]]:
-    """Rows by column; what isn't in one is unset."""
+    """Rows by column. A column that is missing from a row is unset."""
     columns = {column.name: _values(field_of(gaql_field(column.name))) for column in report.columns}
     return st.lists(st.fixed_dictionaries({}, optional=columns), max_size=6)
 
@@ -62,7 +62,7 @@ def answer(rows: list[dict[str, Any]]) -> bytes:
 
 
 def as_read(report: Report, row: dict[str, Any]) -> tuple[Any, ...]:
-    """What a row must arrive as: what is missing in key and text is null, a number is itself to the last bit."""
+    """The row that the connector must return: missing keys and texts are null, and numbers equal to the last bit."""
 
     def value(name: str) -> Any:
         field = field_of(gaql_field(name))
@@ -79,7 +79,7 @@ def as_read(report: Report, row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def bits(value: Any) -> Any:
-    """A double as its bits, in which NaN equals itself and -0.0 isn't 0.0."""
+    """The bits of a double: NaN equals itself, and -0.0 does not equal 0.0."""
     if not isinstance(value, float):
         return value
     return "nan" if value != value else struct.pack("d", value)
@@ -94,7 +94,7 @@ words = texts | st.sampled_from(
 
 @st.composite
 def failures(draw: st.DrawFn) -> bytes:
-    """A GoogleAdsFailure with no error, one or several, of codes known and not, and of fields from tomorrow."""
+    """A GoogleAdsFailure with any number of errors, with known and unknown codes, and with unknown fields."""
     failure = Failure(request_id=draw(texts))
     for _ in range(draw(st.integers(0, 3))):
         error = failure.errors.add(message=draw(words))
@@ -113,7 +113,7 @@ def failures(draw: st.DrawFn) -> bytes:
 
 
 def quota(seconds: int) -> bytes:
-    """A failure that asks for a pause."""
+    """A quota failure that names a delay."""
     failure = Failure()
     error = failure.errors.add(message="Too many requests.")
     error.error_code.quota_error = 2

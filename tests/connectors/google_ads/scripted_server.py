@@ -1,4 +1,4 @@
-"""A Google Ads server that answers what a test tells it, byte by byte: gRPC over TLS, as the SDK insists."""
+"""A Google Ads server with scripted answers, byte by byte. It uses gRPC over TLS, because the SDK requires it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ IMPATIENT = RetryPolicy(attempts=2, first_wait_seconds=0, longest_wait_seconds=0
 
 @dataclass(frozen=True)
 class End:
-    """How a call ends that isn't good. ``trailing``: its metadata."""
+    """The end of a call that fails. ``trailing`` is its trailing metadata."""
 
     status: grpc.StatusCode
     details: str = ""
@@ -53,7 +53,7 @@ class Script:
 
 
 class ScriptedAds(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
-    """A context manager. ``folder``: where the authority lies that all sandboxes of the test run share."""
+    """A context manager. ``folder`` has the certificate authority that all sandboxes of the test run share."""
 
     def __init__(self, folder: Path, script: Script) -> None:
         folder.mkdir(exist_ok=True)
@@ -68,7 +68,7 @@ class ScriptedAds(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no 
         return grpc.unary_stream_rpc_method_handler(self._script.stream)
 
     def connector(self, **more: Any) -> GoogleAdsConnector:
-        """The production connector, with a token that needs no server."""
+        """The production connector, with a token that does not need a token server."""
         given = {"developer_token": DEVELOPER_TOKEN, "endpoint": self.endpoint} | more
         connector = GoogleAdsConnector(
             GoogleAdsSettings(_env_file=None, **given),  # type: ignore[call-arg]

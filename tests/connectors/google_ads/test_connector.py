@@ -74,7 +74,7 @@ def kept(sandbox: Sandbox) -> dict[str, Any]:
     back=st.integers(0, 1100),
     days=st.integers(1, 120),
 )
-def test_campaign_rows_are_the_platforms(
+def test_campaign_rows_equal_the_platforms_rows(
     sandbox: Sandbox, google_settings: Settings, kept: dict[str, Any], listed: str, back: int, days: int
 ) -> None:
     if "connector" not in kept:
@@ -103,7 +103,7 @@ def test_account_rows_are_the_sums_of_campaign_rows(google: GoogleAdsConnector) 
     assert totals == sums
 
 
-def test_a_row_says_its_account_and_its_campaign_in_the_platforms_words(google: GoogleAdsConnector) -> None:
+def test_a_row_has_the_platforms_names_of_its_account_and_campaign(google: GoogleAdsConnector) -> None:
     year = DateWindow(NOW.date() - timedelta(days=400), NOW.date())
     rows = rows_of(google, "campaign_daily", account_of(google), year)
     statuses = {row["campaign_status"] for row in rows}
@@ -158,7 +158,7 @@ def test_parallel_extracts_give_each_account_its_own_rows(google: GoogleAdsConne
 # --- accounts
 
 
-def test_a_plain_account_is_itself(google: GoogleAdsConnector) -> None:
+def test_an_account_that_is_not_a_manager_is_extracted_directly(google: GoogleAdsConnector) -> None:
     assert account_of(google, "4123087751") == PlatformAccount(
         "google_ads", "4123087751", "4123087751", "Nordlicht DE", "EUR", "Europe/Berlin"
     )
@@ -175,7 +175,7 @@ def test_a_manager_expands_to_its_clients_of_all_levels(
     assert f"client {CLOSED} is CANCELED, skipped" in caplog.text
 
 
-def test_a_direct_listing_wins_over_the_managers(google: GoogleAdsConnector) -> None:
+def test_an_account_listed_directly_is_reached_directly(google: GoogleAdsConnector) -> None:
     for listed in ([MANAGER, EAST], [EAST, MANAGER], [EAST, MANAGER, EAST]):
         accounts, failures = google.accounts(listed)
         assert not failures
@@ -191,7 +191,7 @@ def test_a_listed_client_that_needs_its_listed_manager_goes_through_it(google: G
     assert rows_of(google, "account_daily", west)
 
 
-def test_a_client_that_needs_a_manager_fails_with_the_remedy(google: GoogleAdsConnector) -> None:
+def test_the_error_for_a_client_that_needs_a_manager_has_the_remedy(google: GoogleAdsConnector) -> None:
     accounts, (failure,) = google.accounts([WEST])
     assert accounts == []
     assert isinstance(failure.error, AccountError)
@@ -217,7 +217,7 @@ def test_the_login_customer_of_the_settings_is_used_for_a_managers_clients_too(
     assert {r["login_customer_id"] for r in sandbox.requests.requests()} == {MANAGER}
 
 
-def test_one_bad_account_leaves_the_others(google: GoogleAdsConnector) -> None:
+def test_one_bad_account_does_not_affect_the_others(google: GoogleAdsConnector) -> None:
     accounts, failures = google.accounts(["1111111111", GOOGLE_DIRECT[0], CLOSED])
     assert [a.account_id for a in accounts] == [GOOGLE_DIRECT[0]]
     assert [f.account_id for f in failures] == ["1111111111", CLOSED]
@@ -231,12 +231,12 @@ def test_accounts_are_looked_up_once(google: GoogleAdsConnector, sandbox: Sandbo
     assert sandbox.requests.count("google_ads") == asked
 
 
-def test_no_account_listed_asks_nothing(google: GoogleAdsConnector, sandbox: Sandbox) -> None:
+def test_without_listed_accounts_no_request_is_sent(google: GoogleAdsConnector, sandbox: Sandbox) -> None:
     assert google.accounts([]) == ([], [])
     assert sandbox.requests.count() == 0
 
 
-# --- accounts, as other servers may answer
+# --- accounts, in answers that the sandbox does not give
 
 
 def _row(**fields: Any) -> Any:
@@ -254,7 +254,7 @@ def _answer(*rows: Any) -> Answer:
 
 
 class Answers:
-    """A server that gives these rows, or raises, by the resource in FROM."""
+    """A server that returns these rows or raises this error, depending on the resource in FROM."""
 
     def __init__(self, clients: Any = (), customers: Any = ()) -> None:
         self.by_resource = {"customer_client": clients, "customer": customers}
@@ -270,12 +270,12 @@ CUSTOMER = {"customer": {"id": 5, "descriptive_name": "Five", "currency_code": "
 
 
 @pytest.mark.parametrize("clients", [(), AccountError("INVALID_ARGUMENT"), [_row(campaign={"id": 3})]])
-def test_a_plain_account_is_found_without_customer_client(clients: Any) -> None:
+def test_an_account_that_customer_client_does_not_list_is_found(clients: Any) -> None:
     (account,) = expand("5", Answers(clients, [_row(**CUSTOMER)]))
     assert (account.account_id, account.name, account.time_zone) == ("5", "Five", "Europe/Rome")
 
 
-def test_a_client_without_an_id_has_the_one_in_its_resource_name() -> None:
+def test_the_id_of_a_client_can_come_from_its_resource_name() -> None:
     clients = [
         _row(customer_client={"id": 5, "manager": True}),
         _row(customer_client={"client_customer": "customers/6"}),
@@ -285,7 +285,7 @@ def test_a_client_without_an_id_has_the_one_in_its_resource_name() -> None:
     assert [a.account_id for a in expand("5", Answers(clients))] == ["6", "7"]
 
 
-def test_a_suspended_client_is_tried_and_a_closed_one_is_not() -> None:
+def test_a_suspended_client_is_extracted_and_a_closed_one_is_not() -> None:
     clients = [
         _row(customer_client={"id": 5, "manager": True}),
         *(_row(customer_client={"id": 10 + status, "status": status}) for status in range(6)),
@@ -300,22 +300,22 @@ def test_a_suspended_client_is_tried_and_a_closed_one_is_not() -> None:
         Answers([], [_row(customer={"id": 5, "manager": True})]),
     ],
 )
-def test_a_manager_without_clients_is_said(answers: Answers) -> None:
+def test_a_manager_without_clients_is_an_error(answers: Answers) -> None:
     with pytest.raises(AccountError, match="manager account 5 has no client account"):
         expand("5", answers)
 
 
-def test_an_account_that_nothing_is_known_of_is_said() -> None:
+def test_an_unknown_account_is_an_error() -> None:
     with pytest.raises(AccountError, match="has no account 5"):
         expand("5", Answers())
     with pytest.raises(AccountError, match="NOT_FOUND"):
         expand("5", Answers(AccountError("NOT_FOUND"), []))
 
 
-# --- rows, as other servers may send them
+# --- rows, in answers that the sandbox does not give
 
 
-def test_what_is_missing_is_null_in_key_and_text_and_zero_in_metrics() -> None:
+def test_missing_keys_and_texts_are_null_and_missing_metrics_are_zero() -> None:
     gathered = RowGatherer(CAMPAIGN_DAILY)
     gathered.add(
         _answer(_row(), _row(campaign={"id": 7, "status": 4}, segments={"date": "2026-01-01"}, metrics={"clicks": 3}))
@@ -326,7 +326,7 @@ def test_what_is_missing_is_null_in_key_and_text_and_zero_in_metrics() -> None:
     assert (row["campaign_id"], row["segments_date"], row["metrics_clicks"]) == (7, "2026-01-01", 3)
 
 
-def test_an_enum_number_that_the_sdk_does_not_know_is_kept() -> None:
+def test_an_unknown_enum_number_is_kept() -> None:
     strange = _row(campaign={"id": 1})
     strange.campaign.status = 77
     gathered = RowGatherer(CAMPAIGN_DAILY)
@@ -337,12 +337,12 @@ def test_an_enum_number_that_the_sdk_does_not_know_is_kept() -> None:
 
 
 @pytest.mark.parametrize("payload", [b"\xff", b"\x0a\x7f\x00", b"<html>"])
-def test_an_answer_that_is_none_can_be_asked_for_again(payload: bytes) -> None:
+def test_an_unreadable_answer_is_a_transient_error(payload: bytes) -> None:
     with pytest.raises(TransientError, match="can't be read"):
         RowGatherer(CAMPAIGN_DAILY).add(Answer(payload, _answer().type))
 
 
-def test_nothing_gathered_is_no_batch() -> None:
+def test_without_rows_there_is_no_batch() -> None:
     gathered = RowGatherer(CAMPAIGN_DAILY)
     gathered.add(_answer())
     assert gathered.batches() == []
@@ -351,7 +351,9 @@ def test_nothing_gathered_is_no_batch() -> None:
 # --- windows, settings
 
 
-def test_a_window_before_the_history_is_refused_without_a_request(google: GoogleAdsConnector, sandbox: Sandbox) -> None:
+def test_a_window_before_the_history_limit_is_refused_without_a_request(
+    google: GoogleAdsConnector, sandbox: Sandbox
+) -> None:
     account = PlatformAccount("google_ads", "1", "1")
     with pytest.raises(HistoryError, match="37 months"):
         google.extract(CAMPAIGN_DAILY, account, DateWindow.of_days("2015-01-01", "2015-01-31"))
@@ -370,7 +372,7 @@ def test_a_window_before_the_history_is_refused_without_a_request(google: Google
         (" grpc://10.0.0.1:1 ", "10.0.0.1:1"),
     ],
 )
-def test_an_endpoint_is_taken_with_or_without_a_scheme(setting: str | None, target: str | None) -> None:
+def test_an_endpoint_can_have_a_scheme_or_not(setting: str | None, target: str | None) -> None:
     assert endpoint(setting) == target
 
 
@@ -386,14 +388,16 @@ def test_the_same_settings_come_from_the_environment(sandbox: Sandbox, monkeypat
     assert rows_of(GoogleAdsConnector(), "account_daily", account_of(GoogleAdsConnector()))
 
 
-def test_no_exception_is_chained_that_could_hold_a_secret(google: GoogleAdsConnector, sandbox: Sandbox) -> None:
+def test_an_error_has_no_chained_exception_that_could_contain_a_secret(
+    google: GoogleAdsConnector, sandbox: Sandbox
+) -> None:
     sandbox.faults.add("google_ads", "bad_developer_token")
     with pytest.raises(PlatformError) as caught:
         google.accounts([GOOGLE_DIRECT[0]])
     assert all(isinstance(error, PlatformError) for error in causes(caught.value))
 
 
-def test_a_secret_that_the_platform_repeats_stays_out(
+def test_a_secret_in_the_platforms_answer_is_not_in_the_error(
     google: GoogleAdsConnector, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = sandbox.env["GOOGLE_ADS_DEVELOPER_TOKEN"]

@@ -20,7 +20,7 @@ Settings = Callable[..., GoogleAdsSettings]
 
 
 def refused(settings: GoogleAdsSettings, kind: type[Exception] = PlatformError) -> Any:
-    """The error of both ways in."""
+    """The error, which is the same for `accounts` and `extract`."""
     google = GoogleAdsConnector(settings, retry=FAST)
     with pytest.raises(kind) as from_extract:
         list(google.extract(ACCOUNT_DAILY, PlatformAccount("google_ads", "1", "1"), LAST_MONTH))
@@ -31,14 +31,14 @@ def refused(settings: GoogleAdsSettings, kind: type[Exception] = PlatformError) 
     return from_extract.value
 
 
-def test_no_credentials_name_the_variables() -> None:
+def test_without_credentials_the_error_names_the_variables() -> None:
     error = refused(GoogleAdsSettings(_env_file=None))  # type: ignore[call-arg]
     assert "no Google Ads credentials are set" in error.message
     assert "GOOGLE_ADS_JSON_KEY_FILE_PATH" in error.remedy
     assert "GOOGLE_ADS_REFRESH_TOKEN" in error.remedy
 
 
-def test_incomplete_credentials_name_what_is_missing() -> None:
+def test_for_incomplete_credentials_the_error_names_the_missing_variables() -> None:
     error = refused(GoogleAdsSettings(_env_file=None, client_id="id", refresh_token="1//token"))  # type: ignore
     assert "GOOGLE_ADS_CLIENT_SECRET not set" in error.message
 
@@ -61,7 +61,7 @@ def spoilt(sandbox: Sandbox, tmp_path: Path, change: Callable[[dict[str, Any]], 
         (lambda key: key | {"client_email": "somebody@else"}, "Google refused the credentials"),
     ],
 )
-def test_a_wrong_key_file_is_said(
+def test_the_error_names_the_fault_of_a_key_file(
     sandbox: Sandbox,
     google_settings: Settings,
     tmp_path: Path,
@@ -77,7 +77,7 @@ def test_a_wrong_key_file_is_said(
 
 
 @pytest.mark.parametrize("content", [None, "", "not JSON", "\x00"])
-def test_a_key_file_that_is_missing_or_no_json_is_said(
+def test_a_key_file_that_is_missing_or_not_json_is_an_error(
     google_settings: Settings, tmp_path: Path, content: str | None
 ) -> None:
     path = tmp_path / "key.json"
@@ -87,11 +87,11 @@ def test_a_key_file_that_is_missing_or_no_json_is_said(
     assert f"GOOGLE_ADS_JSON_KEY_FILE_PATH={path}" in error.message
 
 
-def test_a_directory_is_no_key_file(google_settings: Settings, tmp_path: Path) -> None:
+def test_a_directory_instead_of_a_key_file_is_an_error(google_settings: Settings, tmp_path: Path) -> None:
     assert "GOOGLE_ADS_JSON_KEY_FILE_PATH" in refused(google_settings(json_key_file_path=tmp_path)).message
 
 
-def test_a_token_server_that_is_not_there_is_a_transient_error(
+def test_an_unreachable_token_server_is_a_transient_error(
     sandbox: Sandbox, google_settings: Settings, tmp_path: Path
 ) -> None:
     path = spoilt(sandbox, tmp_path, lambda key: key | {"token_uri": "http://127.0.0.1:1/token"})
@@ -100,11 +100,11 @@ def test_a_token_server_that_is_not_there_is_a_transient_error(
 
 
 def test_a_developer_token_may_be_unset(google_settings: Settings) -> None:
-    """Only the platform knows whether it is needed (v26 calls developer tokens deprecated): it is asked."""
+    """The request is sent anyway, because the platform decides (v26 calls developer tokens deprecated)."""
     error = refused(google_settings(developer_token=None))
     assert "DEVELOPER_TOKEN_PARAMETER_MISSING" in error.message
     assert error.remedy == "set GOOGLE_ADS_DEVELOPER_TOKEN"
 
 
-def test_a_login_customer_that_is_no_id_is_said(google_settings: Settings) -> None:
+def test_a_login_customer_that_is_not_an_id_is_an_error(google_settings: Settings) -> None:
     assert "GOOGLE_ADS_LOGIN_CUSTOMER_ID=my manager" in refused(google_settings(login_customer_id="my manager")).message

@@ -1,4 +1,4 @@
-"""Whatever the credentials hold: they are used, or refused by the name of the variable, without a secret."""
+"""Any credentials are used, or refused with an error that names the variable and does not contain a secret."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def settings(**given: Any) -> GoogleAdsSettings:
 @fuzzed(120)
 @given(content=key_files)
 @example(content=b"[" * 100_000)
-def test_any_key_file_is_used_or_refused_by_its_name(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_any_key_file_is_used_or_the_error_names_the_variable(
+    content: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     path = tmp_path_factory.getbasetemp() / "key.json"
     path.write_bytes(content)
     with pytest.raises(ConnectorError) as caught:
@@ -67,7 +69,9 @@ tokens = st.text(st.characters(exclude_categories=["Cs"]), max_size=12).map(lamb
 
 @fuzzed(30)
 @given(token=tokens | st.sampled_from(["hush\nhush", "hush-é-hush", "hush\x00hush", "hush hush"]))
-def test_any_developer_token_is_sent_or_refused_unseen(ads: ScriptedAds, ads_script: Script, token: str) -> None:
+def test_any_developer_token_is_sent_or_refused_without_being_shown(
+    ads: ScriptedAds, ads_script: Script, token: str
+) -> None:
     ads_script.begin()
     connector = ads.connector(developer_token=token)
     try:
@@ -82,7 +86,9 @@ def test_any_developer_token_is_sent_or_refused_unseen(ads: ScriptedAds, ads_scr
 
 @fuzzed(30)
 @given(login=st.text("0123456789- x", max_size=14) | st.text(max_size=5))
-def test_any_login_customer_is_used_or_refused_by_its_name(ads: ScriptedAds, ads_script: Script, login: str) -> None:
+def test_any_login_customer_is_used_or_the_error_names_the_variable(
+    ads: ScriptedAds, ads_script: Script, login: str
+) -> None:
     ads_script.begin()
     connector = ads.connector(login_customer_id=login)
     try:
@@ -95,11 +101,11 @@ def test_any_login_customer_is_used_or_refused_by_its_name(ads: ScriptedAds, ads
 
 @fuzzed(150)
 @given(st.text(max_size=20) | st.sampled_from(["https://[", "://", "a:b:c", "http://"]))
-def test_any_endpoint_is_an_address_or_none(text: str) -> None:
+def test_any_endpoint_is_an_address_or_an_error(text: str) -> None:
     found = endpoint(text)
     assert found is None or (found and "/" not in found)
 
 
-def test_no_credentials_are_refused_with_the_remedy() -> None:
+def test_the_error_for_missing_credentials_has_the_remedy() -> None:
     with pytest.raises(PlatformError, match="GOOGLE_ADS_JSON_KEY_FILE_PATH"):
         GoogleAdsConnector(settings(), retry=IMPATIENT).accounts(["1234567890"])

@@ -50,7 +50,7 @@ def secrets(sandbox: Sandbox) -> list[str]:
 
 
 @pytest.mark.parametrize(("kind", "params", "kind_of_error"), OUTCOMES)
-def test_a_fault_that_stays_is_the_right_error(
+def test_a_lasting_fault_is_the_right_error(
     google: GoogleAdsConnector,
     sandbox: Sandbox,
     caplog: pytest.LogCaptureFixture,
@@ -72,7 +72,7 @@ def test_a_fault_that_stays_is_the_right_error(
 
 @pytest.mark.parametrize(("kind", "params"), PASSING)
 @pytest.mark.parametrize("times", [1, 4])
-def test_a_fault_that_passes_loses_and_doubles_nothing(
+def test_a_passing_fault_neither_loses_nor_doubles_a_row(
     google: GoogleAdsConnector, sandbox: Sandbox, kind: str, params: dict[str, Any], times: int
 ) -> None:
     account = account_of(google)
@@ -104,7 +104,7 @@ def test_tries_are_bounded(google: GoogleAdsConnector, sandbox: Sandbox) -> None
 
 
 @pytest.mark.parametrize("kind", ["expired_token", "disabled_account", "bad_developer_token", "sunset_version"])
-def test_what_no_other_try_can_mend_is_asked_once(google: GoogleAdsConnector, sandbox: Sandbox, kind: str) -> None:
+def test_a_request_that_cannot_succeed_is_sent_once(google: GoogleAdsConnector, sandbox: Sandbox, kind: str) -> None:
     account = account_of(google)
     fault = sandbox.faults.add("google_ads", kind)
     with pytest.raises(ConnectorError):
@@ -128,7 +128,7 @@ def test_the_remedies_name_what_to_do(google: GoogleAdsConnector, sandbox: Sandb
 @pytest.mark.parametrize(
     ("field", "column", "value"), [("date", "segments_date", "20-13-0045"), ("campaign_id", "campaign_id", None)]
 )
-def test_a_malformed_row_passes_on(
+def test_a_malformed_row_is_passed_on(
     google: GoogleAdsConnector, sandbox: Sandbox, field: str, column: str, value: Any
 ) -> None:
     account = account_of(google)
@@ -153,7 +153,7 @@ def test_rows_that_the_platform_sends_twice_are_passed_on_twice(google: GoogleAd
     assert rows_of(google, "campaign_daily", account) == good + good[:2]
 
 
-def test_a_slow_answer_runs_into_the_timeout(
+def test_a_slow_answer_ends_with_the_timeout(
     google: GoogleAdsConnector, google_settings: Settings, sandbox: Sandbox
 ) -> None:
     impatient = GoogleAdsConnector(google_settings(), retry=RetryPolicy(1), timeout_seconds=0.3)
@@ -163,14 +163,14 @@ def test_a_slow_answer_runs_into_the_timeout(
         rows_of(impatient, "campaign_daily", account)
 
 
-def test_one_accounts_fault_leaves_the_others(google: GoogleAdsConnector, sandbox: Sandbox) -> None:
+def test_the_fault_of_one_account_does_not_affect_the_others(google: GoogleAdsConnector, sandbox: Sandbox) -> None:
     sandbox.faults.add("google_ads", "disabled_account", account_id=ACCOUNT)
     accounts, (failure,) = google.accounts(GOOGLE_DIRECT)
     assert [a.account_id for a in accounts] == list(GOOGLE_DIRECT[1:])
     assert (failure.account_id, type(failure.error)) == (ACCOUNT, AccountError)
 
 
-def test_a_fault_of_everyones_kind_raises(google: GoogleAdsConnector, sandbox: Sandbox) -> None:
+def test_a_fault_that_affects_all_accounts_raises(google: GoogleAdsConnector, sandbox: Sandbox) -> None:
     sandbox.faults.add("google_ads", "bad_developer_token")
     with pytest.raises(PlatformError, match="DEVELOPER_TOKEN_INVALID"):
         google.accounts(GOOGLE_DIRECT)

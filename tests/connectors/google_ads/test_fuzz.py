@@ -1,4 +1,4 @@
-"""Whatever a Google Ads server streams: the rows as they were sent, or one of the connector's errors."""
+"""Any stream from a Google Ads server gives the rows that were sent, or one of the connector's errors."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def is_fit_to_show(error: ConnectorError) -> None:
         assert 0 < error.retry_after_seconds <= 86_400
 
 
-def pulled(connector: GoogleAdsConnector, report: Report) -> list[tuple[object, ...]]:
-    """The rows, having been through ingest's validation."""
+def extracted(connector: GoogleAdsConnector, report: Report) -> list[tuple[object, ...]]:
+    """The rows after ingest's validation."""
     table = table_of(report, list(connector.extract(report, ACCOUNT, WINDOW)))
     good, rejects = validate(report, table, WINDOW)
     assert good.num_rows + len(rejects) == table.num_rows
@@ -65,7 +65,7 @@ def test_rows_of_any_values_arrive_as_they_were_sent(
 ) -> None:
     messages = drawn.draw(st.lists(sent_rows(report), max_size=3))
     ads_script.begin([answer(rows) for rows in messages])
-    assert pulled(connector, report) == [as_read(report, row) for rows in messages for row in rows]
+    assert extracted(connector, report) == [as_read(report, row) for rows in messages for row in rows]
 
 
 @fuzzed(80)
@@ -73,12 +73,12 @@ def test_rows_of_any_values_arrive_as_they_were_sent(
 @example([b"\xff"])
 @example([b"\x0a\x03abc"])
 @example([b"\x0a\x05\x0a\x03\xff\xfe\xfd"])
-def test_bytes_that_are_no_answer_are_an_error_or_what_protobuf_makes_of_them(
+def test_any_bytes_are_an_error_or_the_rows_that_protobuf_parses(
     connector: GoogleAdsConnector, ads_script: Script, messages: list[bytes]
 ) -> None:
     ads_script.begin(messages)
     try:
-        pulled(connector, REPORTS[0])
+        extracted(connector, REPORTS[0])
     except ConnectorError as error:
         is_fit_to_show(error)
     assert 1 <= len(ads_script.asked) <= 2
@@ -95,7 +95,7 @@ def test_any_end_of_a_stream_is_an_error_with_the_request_id(
 ) -> None:
     ads_script.begin(before, end)
     with pytest.raises(ConnectorError) as caught:
-        pulled(connector, REPORTS[1])
+        extracted(connector, REPORTS[1])
     is_fit_to_show(caught.value)
     assert ACCOUNT.account_id in caught.value.message
     request_id = dict(end.trailing).get("request-id")
@@ -104,7 +104,7 @@ def test_any_end_of_a_stream_is_an_error_with_the_request_id(
 
 
 @pytest.mark.parametrize("message", [b"\xff", b"\x0a\x03abc", b"\x0a\x05\x0a\x03\xff\xfe\xfd", b"\x00"])
-def test_a_look_up_that_cannot_be_read_is_a_failure(ads: ScriptedAds, ads_script: Script, message: bytes) -> None:
+def test_an_unreadable_list_of_accounts_is_a_failure(ads: ScriptedAds, ads_script: Script, message: bytes) -> None:
     ads_script.begin([message])
     accounts, (failure,) = ads.connector().accounts([ACCOUNT.account_id])
     assert accounts == [] and "can't be read" in str(failure.error)
@@ -154,7 +154,7 @@ def test_any_manager_has_accounts_or_a_failure(
     assert bool(accounts) != bool(failures)
     assert len({account.account_id for account in accounts}) == len(accounts)
     for account in accounts:
-        assert account.account_id.isascii() and account.account_id.isdigit(), "an id that can be asked for"
+        assert account.account_id.isascii() and account.account_id.isdigit(), "an id that fits into a request"
     for failure in failures:
         is_fit_to_show(failure.error)
 
@@ -164,7 +164,7 @@ SHARED: dict[str, Any] = {}
 
 @fuzzed(60)
 @given(listed=st.lists(st.text(max_size=12) | st.sampled_from(["1' OR 1", "7", "\ud800", "1\n2", "½"]), max_size=3))
-def test_any_customer_id_is_asked_for_or_refused(
+def test_any_customer_id_is_requested_or_refused(
     connector: GoogleAdsConnector, ads_script: Script, listed: list[str]
 ) -> None:
     ads_script.begin([], End(grpc.StatusCode.NOT_FOUND, "nobody"))

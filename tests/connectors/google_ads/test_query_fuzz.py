@@ -1,4 +1,4 @@
-"""The queries that MDP builds: Google's grammar takes them, they name the window's days, and nothing else gets in."""
+"""The queries that MDP builds follow Google's grammar, and contain the window's days and nothing foreign."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_query_parses_and_names_exactly_the_windows_days(report: Report, windo
 
 @pytest.mark.parametrize("text", [*(gaql(r, DateWindow(TODAY, TODAY + timedelta(1))) for r in REPORTS),
                                   accounts.CUSTOMER, accounts.CUSTOMER_CLIENTS])  # fmt: skip
-def test_every_field_that_is_asked_for_is_one_of_the_apis(text: str) -> None:
+def test_every_requested_field_exists_in_the_api(text: str) -> None:
     query, schema = parse(text), protos("v26").schema
     assert schema.has_resource(query.resource)
     assert all(schema.has_field(field) for field in query.select)
@@ -53,7 +53,7 @@ def test_every_field_that_is_asked_for_is_one_of_the_apis(text: str) -> None:
     name=st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.just("x' OR campaign.id > 0 --"),
     own=st.integers(1, 10**10),
 )
-def test_no_name_or_id_that_the_platform_gives_gets_into_a_query(
+def test_no_name_or_id_from_the_platform_gets_into_a_query(
     ads: ScriptedAds, ads_script: Script, name: str, own: int
 ) -> None:
     answer = Response()
@@ -84,7 +84,7 @@ def request(customer_id: str, query: str) -> bytes:
 
 @fuzzed(200)
 @given(st.text("SELECTFROMWHERAND 'x\\\"().,=0-9_", max_size=40) | st.text(max_size=20))
-def test_the_grammar_itself_takes_or_refuses_any_text(text: str) -> None:
+def test_the_grammar_accepts_or_refuses_any_text(text: str) -> None:
     for query in (text, f"SELECT a.b FROM c WHERE {text}", f"SELECT {text}"):
         try:
             parse(query)
@@ -94,7 +94,7 @@ def test_the_grammar_itself_takes_or_refuses_any_text(text: str) -> None:
 
 @fuzzed(150)
 @given(report=st.sampled_from(META_REPORTS), window=windows())
-def test_metas_range_of_days_is_exactly_the_windows(report: Report, window: DateWindow) -> None:
+def test_metas_range_of_days_is_exactly_the_window(report: Report, window: DateWindow) -> None:
     params = insights_params(report, window)
     since, until = (date.fromisoformat(params["time_range"][end]) for end in ("since", "until"))
     assert (since, until + timedelta(days=1)) == (window.start, window.end)

@@ -1,4 +1,4 @@
-"""What a Graph server could send, and what stands in front of one: as likely to be nearly right as to be rubbish."""
+"""Replies that a Graph server, or a proxy in front of it, could send: often nearly valid, often rubbish."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WORDS = [*COLUMNS, "id", "status", "action_type", "value", "data", "error", "pa
 texts = json_text.strings
 anything = json_text.values(_WORDS)
 
-# The secrets, as a server may repeat them: plain, in an address, and as PHP and others escape them in JSON.
+# The secrets in the forms that a server may repeat: plain, in an address, and escaped in JSON as PHP does it.
 secrets = st.sampled_from(
     [json.dumps(text) for text in (TOKEN, APP_SECRET, f"access_token={TOKEN}&x", f"{APP_SECRET}!", "x" * 285 + TOKEN)]
     + [json.dumps(TOKEN).replace("/", r"\/"), '"' + "".join(f"\\u{ord(letter):04x}" for letter in TOKEN) + '"']

@@ -1,4 +1,4 @@
-"""A Graph server that answers what a test tells it, byte by byte: for what no sandbox would send."""
+"""A Graph server with scripted answers, byte by byte: for answers that the sandbox does not give."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 @dataclass
 class Reply:
-    """An answer. ``body`` is sent as it is; anything but bytes and text is sent as JSON."""
+    """An answer. A ``body`` of bytes or text is sent unchanged, and any other value is sent as JSON."""
 
     body: Any = b""
     status: int = 200
@@ -30,7 +30,7 @@ class Asked:
 
 
 class ScriptedGraph:
-    """``answer(asked, number)`` gives the reply to each request; a context manager."""
+    """A context manager. ``answer(asked, number)`` returns the reply to each request."""
 
     def __init__(self, answer: Callable[[Asked, int], Any]) -> None:
         self.asked: list[Asked] = []

@@ -48,7 +48,7 @@ def kept(sandbox: Sandbox) -> dict[str, Any]:
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(listed=st.sampled_from(META), back=st.integers(0, 1100), days=st.integers(1, 120))
-def test_campaign_rows_are_the_platforms(
+def test_campaign_rows_equal_the_platforms_rows(
     sandbox: Sandbox, meta_settings: Settings, kept: dict[str, Any], listed: str, back: int, days: int
 ) -> None:
     if "connector" not in kept:
@@ -77,7 +77,7 @@ def test_account_rows_are_the_sums_of_campaign_rows(meta: MetaAdsConnector) -> N
     assert totals == sums
 
 
-def test_a_campaigns_status_comes_from_its_edge_archived_and_deleted_ones_too(
+def test_statuses_come_from_the_campaigns_edge_also_for_archived_and_deleted_campaigns(
     meta: MetaAdsConnector, sandbox: Sandbox
 ) -> None:
     account = account_of(meta)
@@ -90,7 +90,7 @@ def test_a_campaigns_status_comes_from_its_edge_archived_and_deleted_ones_too(
     assert all(row["objective"].startswith("OUTCOME_") for row in rows)
 
 
-def test_campaigns_are_asked_for_once_per_account(meta: MetaAdsConnector, sandbox: Sandbox) -> None:
+def test_campaigns_are_requested_once_per_account(meta: MetaAdsConnector, sandbox: Sandbox) -> None:
     accounts, _ = meta.accounts(META)
     sandbox.faults.add("meta_ads", "slow", method="campaigns", delay_s=0.05)
     side_by_side = [account for account in accounts for _ in range(4)]
@@ -100,7 +100,7 @@ def test_campaigns_are_asked_for_once_per_account(meta: MetaAdsConnector, sandbo
     assert sandbox.requests.count("meta_ads", "account") == len(META)
 
 
-def test_account_totals_need_no_campaigns(meta: MetaAdsConnector, sandbox: Sandbox) -> None:
+def test_account_totals_are_extracted_without_a_request_for_campaigns(meta: MetaAdsConnector, sandbox: Sandbox) -> None:
     rows_of(meta, "account_daily", account_of(meta), DateWindow(NOW.date() - timedelta(days=92), NOW.date()))
     assert sandbox.requests.count("meta_ads", "campaigns") == 0
     assert sandbox.requests.count("meta_ads", "insights") == 1
@@ -145,13 +145,13 @@ def test_a_page_is_parsed_once_and_not_by_the_sdk(meta: MetaAdsConnector, monkey
 # --- accounts
 
 
-def test_an_account_says_its_name_currency_and_time_zone(meta: MetaAdsConnector) -> None:
+def test_an_account_has_its_name_currency_and_time_zone(meta: MetaAdsConnector) -> None:
     assert account_of(meta, META[3]) == PlatformAccount(
         "meta_ads", META[3], META[3], "Harborline NZ", "USD", "Pacific/Auckland"
     )
 
 
-def test_one_bad_account_leaves_the_others(meta: MetaAdsConnector) -> None:
+def test_one_bad_account_does_not_affect_the_others(meta: MetaAdsConnector) -> None:
     accounts, (failure,) = meta.accounts(["99", META[0], META[0]])
     assert [a.account_id for a in accounts] == [META[0]]
     assert failure.account_id == "99"
@@ -160,7 +160,7 @@ def test_one_bad_account_leaves_the_others(meta: MetaAdsConnector) -> None:
     assert "config/clients.yaml" in failure.error.remedy
 
 
-def test_no_account_listed_asks_nothing(meta: MetaAdsConnector, sandbox: Sandbox) -> None:
+def test_without_listed_accounts_no_request_is_sent(meta: MetaAdsConnector, sandbox: Sandbox) -> None:
     assert meta.accounts([]) == ([], [])
     assert sandbox.requests.count() == 0
 
@@ -168,7 +168,7 @@ def test_no_account_listed_asks_nothing(meta: MetaAdsConnector, sandbox: Sandbox
 # --- settings
 
 
-def test_a_missing_token_names_the_variable() -> None:
+def test_the_error_for_a_missing_token_names_the_variable() -> None:
     meta = MetaAdsConnector(MetaAdsSettings(_env_file=None), retry=FAST)  # type: ignore[call-arg]
     with pytest.raises(PlatformError, match="META_ACCESS_TOKEN"):
         meta.accounts([META[0]])
@@ -176,7 +176,7 @@ def test_a_missing_token_names_the_variable() -> None:
         list(meta.extract(CAMPAIGN_DAILY, PlatformAccount("meta_ads", "1", "1"), LAST_MONTH))
 
 
-def test_a_wrong_token_names_the_variable_and_stays_out(meta_settings: Settings) -> None:
+def test_the_error_for_a_wrong_token_names_the_variable_and_not_the_token(meta_settings: Settings) -> None:
     token = "EAAsomebodyelsestoken0123456789"
     meta = MetaAdsConnector(meta_settings(access_token=token), retry=FAST)
     with pytest.raises(PlatformError, match="META_ACCESS_TOKEN") as caught:
@@ -185,7 +185,7 @@ def test_a_wrong_token_names_the_variable_and_stays_out(meta_settings: Settings)
 
 
 @pytest.mark.parametrize("url", ["graph.facebook.com", "ftp://x", "http://", "nonsense"])
-def test_an_address_that_is_none_names_the_variable(meta_settings: Settings, url: str) -> None:
+def test_the_error_for_an_invalid_address_names_the_variable(meta_settings: Settings, url: str) -> None:
     with pytest.raises(PlatformError, match="META_GRAPH_URL"):
         MetaAdsConnector(meta_settings(graph_url=url), retry=FAST).accounts([META[0]])
 
@@ -199,12 +199,12 @@ def test_an_api_version_may_be_chosen(meta_settings: Settings, version: str) -> 
     assert account_of(MetaAdsConnector(meta_settings(api_version=version), retry=FAST))
 
 
-def test_a_version_that_is_none_is_said(meta_settings: Settings) -> None:
+def test_an_invalid_version_is_an_error(meta_settings: Settings) -> None:
     with pytest.raises(PlatformError, match="META_API_VERSION"):
         MetaAdsConnector(meta_settings(api_version="latest"), retry=FAST).accounts([META[0]])
 
 
-def test_a_sunset_version_says_to_upgrade(meta_settings: Settings) -> None:
+def test_the_remedy_for_a_sunset_version_is_an_upgrade(meta_settings: Settings) -> None:
     with pytest.raises(PlatformError, match="2635.*upgrade facebook-business"):
         MetaAdsConnector(meta_settings(api_version="v19.0"), retry=FAST).accounts([META[0]])
 
@@ -224,7 +224,9 @@ def test_the_same_settings_come_from_the_environment(sandbox: Sandbox, monkeypat
     assert rows_of(MetaAdsConnector(), "account_daily", account_of(MetaAdsConnector()))
 
 
-def test_a_window_before_the_history_is_refused_without_a_request(meta: MetaAdsConnector, sandbox: Sandbox) -> None:
+def test_a_window_before_the_history_limit_is_refused_without_a_request(
+    meta: MetaAdsConnector, sandbox: Sandbox
+) -> None:
     with pytest.raises(HistoryError, match="37 months"):
         meta.extract(
             CAMPAIGN_DAILY,
@@ -234,8 +236,8 @@ def test_a_window_before_the_history_is_refused_without_a_request(meta: MetaAdsC
     assert sandbox.requests.count() == 0
 
 
-def test_the_platforms_own_refusal_of_a_window_says_the_same(meta: MetaAdsConnector, sandbox: Sandbox) -> None:
-    """As when its day has begun and ours hasn't."""
+def test_a_window_that_the_platform_refuses_gives_the_same_error(meta: MetaAdsConnector, sandbox: Sandbox) -> None:
+    """This happens when the day has begun in the platform's time zone and not in ours."""
     account = account_of(meta)
     sandbox.world.now = NOW + timedelta(days=1500)
     with pytest.raises(HistoryError, match=r"the first day that can be requested is .*#3018.*MDP_START_DATE"):
@@ -252,7 +254,7 @@ def asynchronous(meta_settings: Settings) -> MetaAdsConnector:
     return MetaAdsConnector(meta_settings(), retry=FAST, asynchronous=RUNS, pause_seconds=0.01)
 
 
-def test_a_large_pull_goes_through_a_report_run(asynchronous: MetaAdsConnector, sandbox: Sandbox) -> None:
+def test_a_large_extract_uses_a_report_run(asynchronous: MetaAdsConnector, sandbox: Sandbox) -> None:
     account = account_of(asynchronous)
     rows = rows_of(asynchronous, "campaign_daily", account)
     assert sorted(map(as_truth, rows)) == truth(sandbox, account.account_id, LAST_MONTH)
@@ -260,7 +262,7 @@ def test_a_large_pull_goes_through_a_report_run(asynchronous: MetaAdsConnector, 
     assert sandbox.requests.count("meta_ads", "insights") == 0
 
 
-def test_a_moderate_pull_needs_no_report_run(meta: MetaAdsConnector, sandbox: Sandbox) -> None:
+def test_a_moderate_extract_does_not_use_a_report_run(meta: MetaAdsConnector, sandbox: Sandbox) -> None:
     rows_of(meta, "campaign_daily", account_of(meta), DateWindow(NOW.date() - timedelta(days=92), NOW.date()))
     assert sandbox.requests.count("meta_ads", "start_run") == 0
 
@@ -274,7 +276,7 @@ def test_a_moderate_pull_needs_no_report_run(meta: MetaAdsConnector, sandbox: Sa
         ("async_stuck", {}, None, 1, True),
     ],
 )
-def test_a_run_that_fails_or_hangs_is_not_started_without_end(
+def test_a_report_run_that_fails_or_hangs_is_not_repeated_for_ever(
     meta_settings: Settings,
     sandbox: Sandbox,
     fault: str,
@@ -295,7 +297,7 @@ def test_a_run_that_fails_or_hangs_is_not_started_without_end(
 
 @pytest.mark.parametrize("method", ["start_run", "run", "run_insights"])
 @pytest.mark.parametrize(("fault", "params"), [("html_502", {}), ("transient", {"code": 1}), ("disabled_account", {})])
-def test_a_server_that_knows_no_runs_is_read_page_by_page(
+def test_a_server_without_report_runs_is_read_page_by_page(
     asynchronous: MetaAdsConnector, sandbox: Sandbox, method: str, fault: str, params: dict[str, Any]
 ) -> None:
     account = account_of(asynchronous)
@@ -304,7 +306,7 @@ def test_a_server_that_knows_no_runs_is_read_page_by_page(
     assert sorted(map(as_truth, rows)) == truth(sandbox, account.account_id, LAST_MONTH)
 
 
-def test_a_token_that_expires_during_a_run_concerns_everything(
+def test_a_token_that_expires_during_a_report_run_fails_the_whole_extract(
     asynchronous: MetaAdsConnector, sandbox: Sandbox
 ) -> None:
     account = account_of(asynchronous)

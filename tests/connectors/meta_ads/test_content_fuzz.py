@@ -1,4 +1,4 @@
-"""What Meta sends arrives as it was sent: each row, each digit, and equal content as equal text."""
+"""Rows from Meta arrive unchanged: each row, each digit, and equal content as equal text."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ row_texts = st.dictionaries(st.sampled_from(PLAIN), json_text.numbers | readable
 
 
 def as_sent(text: str) -> str:
-    """The number's own letters, or the text's."""
+    """The text of the value, or the digits of the number, exactly as sent."""
     return str(json.loads(text)) if text.startswith('"') else text
 
 
@@ -56,7 +56,7 @@ def test_every_row_arrives_with_every_digit(pages: list[list[dict[str, str]]], b
 
 
 def shuffled(value: Any, random: Any) -> Any:
-    """The same content: keys in another order everywhere, the entries of the outer list too."""
+    """The same content with all keys, and the entries of the outer list, in another order."""
     if isinstance(value, dict):
         return {key: shuffled(value[key], random) for key in random.sample(list(value), len(value))}
     return [shuffled(entry, random) for entry in value] if isinstance(value, list) else value
@@ -90,7 +90,7 @@ def test_the_same_content_is_the_same_text(value: Any, random: Any) -> None:
 
 @fuzzed(100)
 @given(one=entries | contents, other=entries | contents)
-def test_other_content_is_another_text(one: Any, other: Any) -> None:
+def test_different_content_is_different_text(one: Any, other: Any) -> None:
     def same(a: Any, b: Any) -> bool:
         if isinstance(a, list) and isinstance(b, list):  # in any order
             texts = [sorted(json.dumps(entry, sort_keys=True) for entry in entries) for entries in (a, b)]
@@ -102,7 +102,7 @@ def test_other_content_is_another_text(one: Any, other: Any) -> None:
 
 @fuzzed(100)
 @given(value=entries, changed=st.data())
-def test_one_entry_more_or_less_is_seen(value: list[Any], changed: st.DataObject) -> None:
+def test_one_entry_more_or_less_changes_the_text(value: list[Any], changed: st.DataObject) -> None:
     assume(value)
     less = list(value)
     less.pop(changed.draw(st.integers(0, len(value) - 1)))
@@ -113,8 +113,8 @@ def test_one_entry_more_or_less_is_seen(value: list[Any], changed: st.DataObject
 @fuzzed(100)
 @given(body=json_text.values(["data", "error"]))
 @example('{"data": [{"campaign_name": "\\ud83d"}, {"\\udc00": 1}]}')
-def test_what_is_read_can_be_written_again(body: str) -> None:
-    """Neither depth nor half a letter waits for the place where it hurts."""
+def test_any_answer_that_is_read_can_be_written(body: str) -> None:
+    """Deep nesting and half surrogate pairs fail when the answer is read, or never."""
     received = parse_object(body.encode("utf-8", "replace").decode())  # as an answer is read
     if received is not None:
         repr(received)
@@ -133,15 +133,15 @@ def test_an_answer_of_many_levels_is_refused_and_one_of_several_is_not(opening: 
 
 @fuzzed(50)
 @given(body=refusals | secrets.map("[{}]".format), status=st.integers(200, 599))
-def test_no_spelling_of_a_secret_gets_into_a_message(body: str, status: int) -> None:
+def test_no_spelling_of_a_secret_is_in_an_error_message(body: str, status: int) -> None:
     read = body.encode("utf-8", "replace").decode()
     error = refusal(status, read, Usage(), "x", lambda text: redact(text, [TOKEN, APP_SECRET]))
     assert TOKEN not in str(error) and APP_SECRET not in str(error) and TOKEN[:20] not in str(error)
     str(error).encode("utf-8")
 
 
-def test_taking_secrets_out_leaves_the_platforms_code() -> None:
-    """A key that is named like a secret, with a value that is none, is no reason to misread the rest."""
+def test_redaction_keeps_the_platforms_error_code() -> None:
+    """A key with the name of a secret and a harmless value does not hide the rest of the answer."""
     body = '{"error": {"access_token": ["x"], "code": 190, "message": "expired"}}'
     error = refusal(400, body, Usage(), "x", redact)
     assert "expired" in error.message and "META_ACCESS_TOKEN" in error.remedy
@@ -154,7 +154,7 @@ def test_taking_secrets_out_leaves_the_platforms_code() -> None:
     | readable.map(json.dumps),
     cursors=json_text.values(["after"]),
 )
-def test_any_next_is_a_step_or_an_error(address: str, cursors: str) -> None:
+def test_any_next_is_followed_or_an_error(address: str, cursors: str) -> None:
     received = parse_object(f'{{"next":{address},"cursors":{cursors}}}')
     try:
         step = next_step(received, {"limit": 1}, "x")

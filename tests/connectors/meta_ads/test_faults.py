@@ -1,4 +1,4 @@
-"""Every fault of Meta: either the right rows, or the right error with a remedy and without a secret."""
+"""Each of Meta's faults gives the right rows, or the right error with a remedy and without a secret."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.limits import HANG_SECONDS
 Settings = Callable[..., MetaAdsSettings]
 ACCOUNT = META[0]
 
-# kind, its parameters, and the outcome while it lasts
+# The kind of fault, its parameters, and the outcome while it lasts.
 OUTCOMES: list[tuple[str, dict[str, Any], type[ConnectorError]]] = [
     *(("throttle", {"code": code}, QuotaError) for code in (4, 17, 32, 613, 80000, 80003)),
     ("throttle", {"regain_minutes": 0}, TransientError),
@@ -57,7 +57,7 @@ def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("kind", "params", "kind_of_error"), OUTCOMES)
-def test_a_fault_that_stays_is_the_right_error(
+def test_a_lasting_fault_is_the_right_error(
     meta: MetaAdsConnector,
     sandbox: Sandbox,
     caplog: pytest.LogCaptureFixture,
@@ -82,7 +82,7 @@ def test_a_fault_that_stays_is_the_right_error(
 @pytest.mark.parametrize(("kind", "params"), PASSING)
 @pytest.mark.parametrize("method", ["account", "campaigns", "insights"])
 @pytest.mark.parametrize(("times", "after"), [(1, 0), (4, 1)])
-def test_a_fault_that_passes_loses_and_doubles_nothing(
+def test_a_passing_fault_neither_loses_nor_doubles_a_row(
     meta: MetaAdsConnector, sandbox: Sandbox, kind: str, params: dict[str, Any], method: str, times: int, after: int
 ) -> None:
     sandbox.faults.add("meta_ads", kind, method=method, times=times, after=after, **params)
@@ -97,7 +97,9 @@ def test_every_kind_of_fault_is_covered() -> None:
     assert here | {"async_failed", "async_stuck"} == set(FAULTS)
 
 
-def test_a_throttle_names_its_delay_and_is_not_tried_again(meta: MetaAdsConnector, sandbox: Sandbox) -> None:
+def test_a_throttled_request_is_not_repeated_and_the_error_has_the_delay(
+    meta: MetaAdsConnector, sandbox: Sandbox
+) -> None:
     account = account_of(meta)
     fault = sandbox.faults.add("meta_ads", "throttle", regain_minutes=7)
     with pytest.raises(QuotaError) as caught:
@@ -107,7 +109,7 @@ def test_a_throttle_names_its_delay_and_is_not_tried_again(meta: MetaAdsConnecto
 
 
 @pytest.mark.parametrize("kind", ["expired_token", "disabled_account", "sunset_version"])
-def test_what_no_other_try_can_mend_is_asked_once(meta: MetaAdsConnector, sandbox: Sandbox, kind: str) -> None:
+def test_a_request_that_cannot_succeed_is_sent_once(meta: MetaAdsConnector, sandbox: Sandbox, kind: str) -> None:
     account = account_of(meta)
     fault = sandbox.faults.add("meta_ads", kind, method="insights")
     with pytest.raises(ConnectorError):
@@ -115,7 +117,7 @@ def test_what_no_other_try_can_mend_is_asked_once(meta: MetaAdsConnector, sandbo
     assert fault.hits == 1
 
 
-def test_a_page_that_fails_is_asked_again_alone(meta: MetaAdsConnector, sandbox: Sandbox) -> None:
+def test_only_the_failed_page_is_requested_again(meta: MetaAdsConnector, sandbox: Sandbox) -> None:
     account = account_of(meta)
     pages = -(-len(rows_of(meta, "campaign_daily", account)) // 40)
     sandbox.requests.clear()
@@ -125,7 +127,9 @@ def test_a_page_that_fails_is_asked_again_alone(meta: MetaAdsConnector, sandbox:
 
 
 @pytest.mark.parametrize("days", [1, 2, 5, 17])
-def test_less_data_is_asked_for_down_to_a_day(meta: MetaAdsConnector, sandbox: Sandbox, days: int) -> None:
+def test_the_window_is_split_down_to_one_day_to_request_less_data(
+    meta: MetaAdsConnector, sandbox: Sandbox, days: int
+) -> None:
     account = account_of(meta)
     sandbox.faults.add("meta_ads", "reduce_data", method="insights", max_days=days)
     rows = rows_of(meta, "campaign_daily", account)
@@ -142,7 +146,7 @@ def test_less_data_is_asked_for_down_to_a_day(meta: MetaAdsConnector, sandbox: S
         ("campaign_id", "campaign_id", None),
     ],
 )
-def test_a_malformed_row_passes_on(
+def test_a_malformed_row_is_passed_on(
     meta: MetaAdsConnector, sandbox: Sandbox, field: str, column: str, value: Any
 ) -> None:
     account = account_of(meta)
@@ -160,7 +164,7 @@ def test_rows_that_the_platform_sends_twice_are_passed_on_twice(meta: MetaAdsCon
     assert rows_of(meta, "account_daily", account) == good + good[:2]
 
 
-def test_a_slow_answer_runs_into_the_timeout(meta: MetaAdsConnector, meta_settings: Settings, sandbox: Sandbox) -> None:
+def test_a_slow_answer_ends_with_the_timeout(meta: MetaAdsConnector, meta_settings: Settings, sandbox: Sandbox) -> None:
     impatient = MetaAdsConnector(meta_settings(), retry=RetryPolicy(1), timeout_seconds=0.3)
     account = account_of(meta)
     sandbox.faults.add("meta_ads", "slow", delay_s=HANG_SECONDS)
@@ -184,13 +188,13 @@ def test_near_its_limit_the_connector_pauses_before_the_next_page(
     assert caplog.text.count("97 % of a rate limit is used up") == 3
 
 
-def test_below_its_limit_it_does_not(meta_settings: Settings, sandbox: Sandbox) -> None:
+def test_below_its_limit_the_connector_does_not_pause(meta_settings: Settings, sandbox: Sandbox) -> None:
     meta = MetaAdsConnector(meta_settings(), retry=FAST, pause_seconds=30)
     sandbox.faults.add("meta_ads", "usage_high", percent=95)
     assert rows_of(meta, "campaign_daily", account_of(meta))
 
 
-def test_campaigns_that_are_refused_leave_the_numbers(
+def test_the_rows_arrive_although_the_campaigns_are_refused(
     meta: MetaAdsConnector, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     account = account_of(meta)
@@ -201,7 +205,7 @@ def test_campaigns_that_are_refused_leave_the_numbers(
     assert "campaigns without their status" in caplog.text
 
 
-def test_one_accounts_fault_leaves_the_others(meta: MetaAdsConnector, sandbox: Sandbox) -> None:
+def test_the_fault_of_one_account_does_not_affect_the_others(meta: MetaAdsConnector, sandbox: Sandbox) -> None:
     sandbox.faults.add("meta_ads", "disabled_account", account_id=ACCOUNT)
     accounts, (failure,) = meta.accounts(META)
     assert [a.account_id for a in accounts] == list(META[1:])
@@ -209,13 +213,13 @@ def test_one_accounts_fault_leaves_the_others(meta: MetaAdsConnector, sandbox: S
     assert "ads_read" in failure.error.remedy
 
 
-def test_a_fault_of_everyones_kind_raises(meta: MetaAdsConnector, sandbox: Sandbox) -> None:
+def test_a_fault_that_affects_all_accounts_raises(meta: MetaAdsConnector, sandbox: Sandbox) -> None:
     sandbox.faults.add("meta_ads", "expired_token")
     with pytest.raises(PlatformError, match="Session has expired.*META_ACCESS_TOKEN"):
         meta.accounts(META)
 
 
-def test_a_server_that_is_not_there_is_a_transient_error_without_the_token(meta_settings: Settings) -> None:
+def test_an_unreachable_server_is_a_transient_error_without_the_token(meta_settings: Settings) -> None:
     settings = meta_settings(graph_url="http://127.0.0.1:1", access_token="sec/ret to+ken")
     _, (failure,) = MetaAdsConnector(settings, retry=RetryPolicy(2, 0.01)).accounts([ACCOUNT])
     assert type(failure.error) is TransientError

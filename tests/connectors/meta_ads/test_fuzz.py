@@ -1,4 +1,4 @@
-"""Whatever a Graph server sends: rows, or one of the connector's errors, after few requests, without a secret."""
+"""Any answer of a Graph server gives rows or one of the connector's errors, after few requests, without a secret."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from tests.support.table import table_of
 
 ACCOUNT = PlatformAccount("meta_ads", "1", "1", time_zone="Europe/Rome")
 WINDOW = DateWindow(earliest_today().replace(day=1), earliest_today().replace(day=3))
-# Tries as usual, without their waits. A delay that a limit names is never slept through.
+# The usual number of attempts, without waits. The connector never sleeps through the delay of a limit.
 IMPATIENT = RetryPolicy(attempts=2, first_wait_seconds=0, longest_wait_seconds=0, longest_quota_wait_seconds=0)
 RUNS = AsyncPolicy(above_rows=-1, runs=2, first_poll_seconds=0, longest_poll_seconds=0, longest_run_seconds=0.001)
 
 
 class Script:
-    """What the server answers next: the replies of the asked kind in turn, the last one for ever."""
+    """The server's next replies, in turn for each kind of request. The last one is repeated for ever."""
 
     def __init__(self) -> None:
         self.replies: dict[str, Sequence[Reply]] = {}
@@ -76,7 +76,7 @@ def connector(url: str, **more: Any) -> MetaAdsConnector:
 
 
 def is_fit_to_show(error: ConnectorError) -> None:
-    """Nobody learns a secret from it, any log takes it, and a pause that it names can be waited for."""
+    """Asserts that the error has no secret, that any log can store it, and that its delay is a possible wait."""
     told = "".join(f"{one!s}{one!r}" for one in causes(error))
     for secret in (TOKEN, APP_SECRET, TOKEN.split("|")[0], "appsecret_proof=0"):
         assert secret not in told
@@ -87,7 +87,7 @@ def is_fit_to_show(error: ConnectorError) -> None:
 
 
 def extracted(url: str, report: Report, **more: Any) -> list[Any] | None:
-    """The rows that came, having been through ingest's validation; None after an error."""
+    """The rows after ingest's validation, or None after an error."""
     try:
         batches = list(connector(url, **more).extract(report, ACCOUNT, WINDOW))
     except ConnectorError as error:
@@ -145,9 +145,7 @@ def test_any_account_is_an_account_or_a_failure(script: Script, url: str, node: 
 @given(
     listed=st.lists(st.text(max_size=12) | st.sampled_from(["1/../me", "1?method=delete", "1#", "\ud800"]), max_size=3)
 )
-def test_any_account_id_is_asked_for_or_refused_and_leads_nowhere_else(
-    script: Script, url: str, listed: list[str]
-) -> None:
+def test_any_account_id_is_refused_or_requested_at_its_own_address(script: Script, url: str, listed: list[str]) -> None:
     script.begin(pages=[Reply({"id": "act_1"})])
     accounts, failures = connector(url).accounts(listed)
     assert len(accounts) + len(failures) == len(set(listed))
@@ -157,7 +155,7 @@ def test_any_account_id_is_asked_for_or_refused_and_leads_nowhere_else(
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_no_other_address_is_followed_with_the_token(script: Script, url: str, status: int) -> None:
+def test_the_token_is_never_sent_to_another_address(script: Script, url: str, status: int) -> None:
     elsewhere = Reply(b"{}", status, {"location": "/v26.0/me"})
     script.begin(start=[elsewhere], pages=[elsewhere], campaigns=[elsewhere], node=[Reply(b"{}")])
     assert extracted(url, REPORTS[1], asynchronous=RUNS) is None
@@ -165,7 +163,7 @@ def test_no_other_address_is_followed_with_the_token(script: Script, url: str, s
 
 
 @pytest.mark.parametrize("run_id", ["../me", "x?method=delete", "1/../../me", "#", "", " ", "%2e%2e", "x\ny"])
-def test_a_run_whose_id_is_none_is_not_asked_for(script: Script, url: str, run_id: str) -> None:
+def test_a_report_run_without_a_valid_id_is_not_requested(script: Script, url: str, run_id: str) -> None:
     script.begin(start=[Reply({"report_run_id": run_id})], pages=[Reply({"data": []})], node=[Reply({})])
     assert extracted(url, REPORTS[1], asynchronous=RUNS) == []
     assert {asked.path for asked in script.asked} == {"/v26.0/act_1/campaigns", "/v26.0/act_1/insights"}

@@ -1,4 +1,4 @@
-"""Meta's rows, errors and headers as pure functions: they take any JSON there is."""
+"""The functions that parse Meta's rows, errors and headers accept any JSON."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ actions = st.lists(
 @given(
     st.lists(anything | st.dictionaries(st.sampled_from(columns), anything), max_size=8), anything, st.integers(1, 3)
 )
-def test_any_rows_become_as_many_rows(rows: list[Any], status: Any, batch_rows: int) -> None:
-    # as they come over the wire: through JSON, half surrogate pairs and all
+def test_any_rows_become_the_same_number_of_rows(rows: list[Any], status: Any, batch_rows: int) -> None:
+    # as an answer has them: through JSON, with half surrogate pairs
     received = parse_object(json.dumps({"data": rows}))
     assert received is not None
     for report in REPORTS:
@@ -56,7 +56,7 @@ def test_any_rows_become_as_many_rows(rows: list[Any], status: Any, batch_rows: 
 
 
 @given(actions, st.randoms())
-def test_the_order_of_actions_is_no_change(entries: list[dict[str, str]], random: Any) -> None:
+def test_the_order_of_actions_does_not_matter(entries: list[dict[str, str]], random: Any) -> None:
     shuffled = [dict(random.sample(list(entry.items()), len(entry))) for entry in entries]
     random.shuffle(shuffled)
     assert canonical_json(shuffled) == canonical_json(entries)
@@ -66,7 +66,7 @@ def test_the_order_of_actions_is_no_change(entries: list[dict[str, str]], random
 
 
 @given(anything)
-def test_json_text_is_json(value: Any) -> None:
+def test_text_of_json_is_valid_json(value: Any) -> None:
     out = canonical_json(value)
     assert out is None if value is None else out is not None
     if out is not None:
@@ -146,7 +146,7 @@ def test_a_throttle_with_a_delay_is_a_quota(code: int) -> None:
         ),
     ],
 )
-def test_usage_is_the_fullest_limit(headers: dict[str, str], usage: Usage) -> None:
+def test_usage_is_that_of_the_limit_closest_to_full(headers: dict[str, str], usage: Usage) -> None:
     assert usage_of(headers) == usage
 
 

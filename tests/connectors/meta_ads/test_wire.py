@@ -1,4 +1,4 @@
-"""What a Graph server, or something in front of it, may send: pages that lead astray, bodies that are none."""
+"""Answers of a Graph server or a proxy: wrong links between pages, and bodies that are not valid."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def connector(url: str, **more: Any) -> MetaAdsConnector:
 
 
 def days_of(answer: Answer, report: str = "account_daily", **more: Any) -> tuple[list[str], list[Asked]]:
-    """The days in the order of the rows, and what was asked."""
+    """The days in the order of the rows, and the requests."""
     with ScriptedGraph(answer) as graph:
         rows = rows_of(connector(graph.url, **more), report, ACCOUNT)
         return [row["date_start"] for row in rows], graph.asked
@@ -58,7 +58,7 @@ def test_the_cursor_is_followed_while_there_is_a_next() -> None:
     assert all(a.path == "/v26.0/act_1/insights" for a in asked)
 
 
-def test_the_addresss_own_parameters_are_followed_but_not_its_host_and_token() -> None:
+def test_the_parameters_of_a_next_address_are_followed_and_its_host_and_token_are_not() -> None:
     def answer(asked: Asked, number: int) -> Any:
         if "offset" not in asked.params:
             return page(["a"], next="https://elsewhere.example/v1/act_9/x?offset=1&access_token=EVIL&limit=1&level=ad")
@@ -70,7 +70,7 @@ def test_the_addresss_own_parameters_are_followed_but_not_its_host_and_token() -
 
 
 @pytest.mark.parametrize("rows", [["a"], []])
-def test_pages_that_go_round_in_circles_end_in_an_error(rows: list[str]) -> None:
+def test_pages_in_a_circle_are_an_error(rows: list[str]) -> None:
     def answer(asked: Asked, number: int) -> Any:
         after = {None: "1", "1": "2", "2": "1"}[asked.params.get("after")]
         return page(rows, cursors={"after": after}, next="yes")
@@ -91,7 +91,7 @@ def test_after_a_circle_the_pages_are_read_again_from_the_first() -> None:
     assert len(asked) == 4
 
 
-def test_a_next_that_says_nothing_is_an_error() -> None:
+def test_a_next_without_parameters_is_an_error() -> None:
     with pytest.raises(TransientError, match="no parameters to request it"):
         days_of(lambda asked, number: page(["a"], next="https://graph.facebook.com/"))
 
@@ -104,7 +104,7 @@ def test_without_a_next_the_page_is_the_last(paging: Any) -> None:
     assert len(asked) == 1
 
 
-def test_a_circle_is_worth_reading_again_and_a_transient_error() -> None:
+def test_a_circle_is_a_transient_error() -> None:
     assert issubclass(BrokenPagingError, TransientError)
 
 
@@ -155,13 +155,13 @@ def test_rubbish_is_a_typed_error_without_the_token(reply: Reply, kind: type[Con
 
 
 @pytest.mark.parametrize("reply", [reply for reply, kind in RUBBISH if kind is TransientError])
-def test_rubbish_that_passes_costs_no_row(reply: Reply) -> None:
+def test_no_row_is_lost_after_a_rubbish_answer_that_passes(reply: Reply) -> None:
     days, asked = days_of(lambda asked, number: reply if number == 1 else page(["a"]))
     assert days == ["a"]
     assert len(asked) == 2
 
 
-def test_numbers_keep_their_digits_and_text_its_letters() -> None:
+def test_numbers_keep_their_digits_and_texts_their_letters() -> None:
     raw = """{"data": [{"date_start": "2026-01-01", "account_name": "Straße \\ud83e\\udd7e \\ud800", "spend": 12.10,
         "impressions": 12345678901234567890, "clicks": "7", "reach": 1e3, "inline_link_clicks": null,
         "account_currency": ["EUR"], "actions": [{"value": 3, "action_type": "z"}, {"action_type": "a", "value": 1.50}],
@@ -193,7 +193,7 @@ def test_a_row_that_is_not_an_object_is_a_row_of_nulls(caplog: pytest.LogCapture
 # --- campaigns
 
 
-def test_statuses_are_joined_whatever_the_type_of_the_id() -> None:
+def test_statuses_are_joined_by_an_id_of_any_type() -> None:
     def answer(asked: Asked, number: int) -> Any:
         if asked.path.endswith("campaigns"):
             assert (
@@ -231,7 +231,7 @@ def test_a_server_without_report_runs_is_read_page_by_page(start: Any) -> None:
     assert {a.method for a in asked} == {"GET", "POST"}
 
 
-def test_a_run_may_have_a_number_for_an_id_and_say_no_percentage() -> None:
+def test_a_report_run_can_have_a_numeric_id_and_no_percentage() -> None:
     def answer(asked: Asked, number: int) -> Any:
         if asked.path.endswith("campaigns"):
             return {"data": [{"id": "7"}]}
