@@ -1,5 +1,4 @@
-"""What people and other programs hand in: cursors, instants, days, settings. A result, or an error that they can
-act on."""
+"""Any input from people and other programs (cursors, instants, days) gives a result or an error with a remedy."""
 
 from __future__ import annotations
 
@@ -76,7 +75,7 @@ cursors = (
 
 
 def tick(memory: Memory, event_id: int = 7) -> Memory:
-    """A tick with late days of the account `a`, as the sensor does it; what it remembers."""
+    """Runs a sensor's tick with late days of the account `a`, and returns the memory afterwards."""
     late = LateDays(
         tuple(LateDay("a", date(2026, 11, n + 1), reason, {"spend": 1.0}, "aa") for n, reason in enumerate(REASONS)), {}
     )
@@ -92,7 +91,7 @@ def tick(memory: Memory, event_id: int = 7) -> Memory:
 @example('{"asked": {"a": [["2026-11-01/2026-11-30", "", 5, "9999-12-31T23:59:59+00:00"]]}}')
 @example('{"asked": {"a": [["2026-11-01/2026-11-30", "", -9999, "0001-01-01T00:00:00+00:00"]]}}')
 @example('{"event": 1e400}')
-def test_no_cursor_makes_a_tick_die(cursor: str) -> None:
+def test_no_cursor_makes_a_tick_fail(cursor: str) -> None:
     memory = Memory.load(cursor)
     assert Memory.load(memory.dump()).dump() == memory.dump()
     assert Memory.load(tick(memory).dump()) == tick(memory)
@@ -101,13 +100,13 @@ def test_no_cursor_makes_a_tick_die(cursor: str) -> None:
 
 @fuzzed(150)
 @given(memories)
-def test_a_memory_comes_back_as_it_was(memory: Memory) -> None:
+def test_a_memory_is_read_back_unchanged(memory: Memory) -> None:
     assert Memory.load(memory.dump()) == memory
     tick(memory)
 
 
 @pytest.mark.parametrize("cursor", [None, "", "null", "5", "[]", '"x"', "{", "[" * 100_000, '{"waiting": 5}'])
-def test_a_cursor_that_is_none_is_a_fresh_memory(cursor: str | None) -> None:
+def test_an_invalid_cursor_is_an_empty_memory(cursor: str | None) -> None:
     assert Memory.load(cursor) == Memory()
 
 
@@ -136,7 +135,7 @@ instants = (
 @example("9999-12-31 23:59", "Pacific/Pago_Pago")
 @example("0001-01-01", "Asia/Tokyo")
 @example("\x85 x", "UTC")
-def test_any_text_is_an_instant_of_the_past_or_refused(text: str, zone: str) -> None:
+def test_any_text_is_a_past_instant_or_refused(text: str, zone: str) -> None:
     try:
         instant = parse_instant(text, zone)
     except AsOfError as error:
@@ -152,7 +151,7 @@ def test_any_text_is_an_instant_of_the_past_or_refused(text: str, zone: str) -> 
 @fuzzed(100)
 @given(st.lists(day_texts, max_size=3))
 @example(["9999-12-31", "9999-12-31"])
-def test_any_days_of_as_of_are_a_window_or_refused(given_days: list[str]) -> None:
+def test_any_days_for_as_of_are_a_window_or_refused(given_days: list[str]) -> None:
     try:
         window = as_of._window(given_days)
     except AsOfError as error:
@@ -165,7 +164,7 @@ def test_any_days_of_as_of_are_a_window_or_refused(given_days: list[str]) -> Non
 @given(day_texts, day_texts)
 @example("9999-12-31", "9999-12-31")
 @example("2024-01-01", "9999-12-31")
-def test_any_days_of_a_backfill_are_a_window_or_refused(first: str, last: str) -> None:
+def test_any_days_for_a_backfill_are_a_window_or_refused(first: str, last: str) -> None:
     try:
         window = backfill._window(first, last, SETTINGS)
     except BackfillError as error:
@@ -177,7 +176,7 @@ def test_any_days_of_a_backfill_are_a_window_or_refused(first: str, last: str) -
 
 @fuzzed(100)
 @given(text=instants, given_days=st.lists(day_texts, max_size=3))
-def test_the_command_as_of_says_what_it_cannot_take_before_it_does_anything(text: str, given_days: list[str]) -> None:
+def test_the_command_as_of_refuses_invalid_input_before_it_does_anything(text: str, given_days: list[str]) -> None:
     options: Any = SimpleNamespace(instant=text, days=given_days, drop=False, demo=None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(as_of, "choose_workspace", lambda demo: SimpleNamespace(settings=lambda: SETTINGS_WITHOUT_DATA))
@@ -190,5 +189,5 @@ SETTINGS_WITHOUT_DATA = Settings.model_construct(duckdb_path=backfill.Path("/now
 
 @fuzzed(100)
 @given(st.text(max_size=30) | json_text.values())
-def test_a_cursor_of_another_version_is_a_memory(text: str) -> None:
+def test_a_cursor_of_another_version_can_be_read(text: str) -> None:
     assert isinstance(Memory.load(json.dumps({"event": 1, "more": text})), Memory)

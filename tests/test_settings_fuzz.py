@@ -1,4 +1,4 @@
-"""Whatever a variable holds: settings, or one readable error that names the variable and shows no secret."""
+"""Any value of a variable gives settings, or one readable error that names the variable and does not show a secret."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.settings_variables import LOADERS, forget_settings
 
 SECRET = [name for name in LOADERS if name.endswith(("TOKEN", "SECRET"))]
 
-# What an environment can hold: no NUL, and bytes that are no UTF-8 as half surrogate pairs.
+# Text that an environment can have: without NUL. Bytes that are not valid UTF-8 are half surrogate pairs.
 held = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=20)
 undecodable = st.binary(min_size=1, max_size=12).map(lambda raw: os.fsdecode(raw.replace(b"\x00", b"x")))
 typical = st.sampled_from(
@@ -37,7 +37,7 @@ def _without_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 
 
 def refused_well(error: SettingsError, secret: str = "") -> str:
-    """What it says, once it is sure that it can be shown."""
+    """Asserts that the error can be shown, and returns its message."""
     told = "".join(traceback.format_exception(error))
     assert "→" in str(error)
     assert not secret or secret not in told
@@ -51,7 +51,7 @@ def refused_well(error: SettingsError, secret: str = "") -> str:
 @example("MDP_TIMEZONE", "Europe")
 @example("MDP_LOCK_TIMEOUT_SECONDS", "inf")
 @example("MDP_TIMEZONE", "a.b/c")
-def test_any_text_in_any_variable_is_settings_or_an_error_that_names_it(variable: str, text: str) -> None:
+def test_any_text_in_any_variable_gives_settings_or_an_error_that_names_it(variable: str, text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GOOGLE_CLOUD_PROJECT", "a-project")
         patch.setenv("BIGQUERY_LOCATION", "EU")
@@ -66,7 +66,7 @@ def test_any_text_in_any_variable_is_settings_or_an_error_that_names_it(variable
 
 @fuzzed(100)
 @given(variable=st.sampled_from(SECRET), before=st.text("abc", min_size=4, max_size=9), text=undecodable)
-def test_a_secret_that_cannot_be_used_is_not_shown(variable: str, before: str, text: str) -> None:
+def test_an_invalid_secret_is_not_shown(variable: str, before: str, text: str) -> None:
     secret = f"hush{before}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(variable, secret + text)
@@ -98,7 +98,7 @@ def test_a_secret_that_cannot_be_used_is_not_shown(variable: str, before: str, t
 @example(["MDP_CLIENTS_FILE=a\x00b"], b"", "utf-8")
 @example(["MDP_DUCKDB_PATH=a\x00b"], b"", "utf-8")
 @example(["MDP_TIMEZONE=a\x00b"], b"", "utf-8")
-def test_any_env_file_is_settings_or_an_error(lines: list[str], raw: bytes, encoding: str) -> None:
+def test_any_env_file_gives_settings_or_an_error(lines: list[str], raw: bytes, encoding: str) -> None:
     path = Path("fuzzed.env")
     path.write_bytes("\n".join(lines).encode(encoding, "replace") + b"\n" + raw)
     with pytest.MonkeyPatch.context() as patch:
@@ -121,7 +121,7 @@ def test_any_env_file_name_is_read_or_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["inf", "nan", "-1", "1e999"])
-def test_a_wait_without_end_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_an_infinite_wait_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("MDP_LOCK_TIMEOUT_SECONDS", text)
     with pytest.raises(SettingsError, match="MDP_LOCK_TIMEOUT_SECONDS"):
         load_settings()

@@ -1,4 +1,4 @@
-"""A window is a half-open range of days, whatever the calendar does."""
+"""A window is a half-open range of days, in every part of the calendar."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_window_has_at_least_one_day_or_is_refused(start: date, end: date) -> 
 
 
 @given(windows)
-def test_the_end_is_outside_and_the_last_day_inside(window: DateWindow) -> None:
+def test_the_last_day_is_in_the_window_and_the_end_is_not(window: DateWindow) -> None:
     listed = list(window.days())
     assert listed == sorted(set(listed)) and len(listed) == len(window)
     assert listed[0] == window.start in window and listed[-1] == window.last in window
@@ -34,12 +34,12 @@ def test_the_end_is_outside_and_the_last_day_inside(window: DateWindow) -> None:
 
 
 @given(windows, days)
-def test_a_day_is_inside_exactly_if_it_is_listed(window: DateWindow, day: date) -> None:
+def test_exactly_the_listed_days_are_in_the_window(window: DateWindow, day: date) -> None:
     assert (day in window) == (day in set(window.days()))
 
 
 @given(windows)
-def test_first_and_last_day_say_the_same_as_start_and_end(window: DateWindow) -> None:
+def test_first_and_last_day_give_the_same_window_as_start_and_end(window: DateWindow) -> None:
     assert DateWindow.of_days(window.start, window.last) == window
     assert DateWindow.of_days(window.start.isoformat(), window.last.isoformat()) == window
     assert str(window) == f"{window.start.isoformat()}...{window.last.isoformat()}"
@@ -47,14 +47,14 @@ def test_first_and_last_day_say_the_same_as_start_and_end(window: DateWindow) ->
 
 @given(windows, st.integers(1, 1000))
 @example(DateWindow(date(2024, 2, 1), date(2024, 3, 1)), 29)
-def test_chunks_have_each_day_once_and_none_is_too_long(window: DateWindow, max_days: int) -> None:
+def test_chunks_have_each_day_once_and_are_not_too_long(window: DateWindow, max_days: int) -> None:
     chunks = list(window.chunks(max_days))
     assert [day for chunk in chunks for day in chunk.days()] == list(window.days())
     assert all(len(chunk) == max_days for chunk in chunks[:-1]) and 1 <= len(chunks[-1]) <= max_days
 
 
 @pytest.mark.parametrize("max_days", [0, -1])
-def test_chunks_of_no_days_are_refused_and_never_end_in_a_loop(max_days: int) -> None:
+def test_chunks_without_a_day_are_refused(max_days: int) -> None:
     with pytest.raises(ValueError, match="ends before it begins"):
         list(DateWindow.of_days("2026-01-01", "2026-01-31").chunks(max_days))
 
@@ -66,7 +66,7 @@ def test_windows_compare_and_hash_by_their_days(one: DateWindow, other: DateWind
     assert hash(one) == hash(DateWindow(one.start, one.end))
 
 
-def test_a_day_that_is_none_is_refused() -> None:
+def test_an_invalid_day_is_refused() -> None:
     with pytest.raises(ValueError, match="day is out of range"):
         DateWindow.of_days("2026-02-29", "2026-03-01")
     with pytest.raises(TypeError):

@@ -1,4 +1,4 @@
-"""Whatever is changed by hand and whenever it is asked: what the servers serve is the truth of that moment."""
+"""After any edit, at any moment, the servers serve the truth of that moment."""
 
 from __future__ import annotations
 

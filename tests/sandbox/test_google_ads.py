@@ -1,4 +1,4 @@
-"""The Google Ads server, asked by the real client: what it answers, and that it answers what the query says."""
+"""The real client queries the Google Ads server, and gets the answer that the query defines."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_the_installed_versions_are_those_of_the_client() -> None:
 
 
 @pytest.mark.parametrize("version", installed_versions())
-def test_every_version_answers_and_refuses(ads: Ads, version: str) -> None:
+def test_every_version_answers_and_refuses_queries(ads: Ads, version: str) -> None:
     rows = ads(DAILY, version=version)
     assert len(rows) > 200
     assert type(rows[0]).__module__ != "builtins" and rows[0].DESCRIPTOR.full_name.startswith(
@@ -90,7 +90,7 @@ def test_customer_totals_are_the_sums_of_campaigns(ads: Ads) -> None:
     }
 
 
-def test_only_what_is_selected_is_set_and_the_resource_names(ads: Ads) -> None:
+def test_only_selected_fields_and_resource_names_are_set(ads: Ads) -> None:
     row = ads("SELECT metrics.clicks FROM campaign WHERE segments.date = '2026-11-18' LIMIT 1")[0]
     assert [field.name for field, _ in row.ListFields()] == ["campaign", "metrics"]
     assert [field.name for field, _ in row.campaign.ListFields()] == ["resource_name"]
@@ -111,7 +111,7 @@ def test_removed_campaigns_keep_their_history(ads: Ads, google_client: Callable[
     assert {row.campaign.id for row in active} <= {id_ for id_, status in listed.items() if status == removed}
 
 
-def test_a_segment_drops_rows_without_activity_and_its_absence_keeps_them(ads: Ads) -> None:
+def test_rows_without_activity_are_dropped_only_with_a_segment(ads: Ads) -> None:
     window = "segments.date BETWEEN '2026-11-01' AND '2026-11-20'"
     dated = ads(f"SELECT campaign.id, segments.date, metrics.conversions FROM campaign WHERE {window}")
     assert dated and all(row.metrics.conversions for row in dated)
@@ -165,7 +165,7 @@ def test_an_answer_without_rows_is_one_message_without_rows(
     assert not list(service.search(customer_id=NORDLICHT, query=query))
 
 
-def test_a_manager_lists_what_stands_under_it(ads: Ads) -> None:
+def test_a_manager_lists_the_accounts_below_it(ads: Ads) -> None:
     query = (
         "SELECT customer_client.id, customer_client.client_customer, customer_client.level, customer_client.manager, "
         "customer_client.status, customer_client.hidden, customer_client.currency_code, customer_client.time_zone, "
@@ -197,7 +197,7 @@ def test_children_are_reached_through_their_manager(ads: Ads) -> None:
     assert ads(query, EAST)
 
 
-def test_what_the_sandbox_does_not_model_it_says(ads: Ads) -> None:
+def test_features_outside_the_sandbox_are_named_in_the_error(ads: Ads) -> None:
     for query in (
         "SELECT ad_group.id FROM ad_group",
         "SELECT segments.device, metrics.clicks FROM campaign",
@@ -207,16 +207,14 @@ def test_what_the_sandbox_does_not_model_it_says(ads: Ads) -> None:
             ads(query)
 
 
-def test_the_environment_is_all_that_the_vendors_client_needs(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_vendors_client_works_with_the_environment_alone(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in sandbox.env.items():
         monkeypatch.setenv(name, value)
     client = GoogleAdsClient.load_from_env(version="v26")
     assert client.get_service("CustomerService").list_accessible_customers().resource_names
 
 
-def test_both_names_of_the_machine_are_in_the_certificate(sandbox: Sandbox, google_client: Any) -> None:
+def test_the_certificate_has_both_names_of_the_machine(sandbox: Sandbox, google_client: Any) -> None:
     client = google_client(version="v25")
     by_address = GoogleAdsClient(
         credentials=client.credentials,

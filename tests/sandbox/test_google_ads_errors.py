@@ -1,4 +1,4 @@
-"""Refusals and faults of the Google Ads server, in the shapes that the real client meets."""
+"""Refusals and faults of the Google Ads server, in the form that the real client receives."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DAILY = (
 def _refusal(ads: Ads, query: str, customer_id: str = NORDLICHT, **more: str) -> tuple[str, str, GoogleAdsException]:
     with pytest.raises(GoogleAdsException) as raised:
         ads(query, customer_id, **more)
-    failure = raised.value.failure  # a proto-plus message, whatever the client's setting
+    failure = raised.value.failure  # a proto-plus message, with any setting of the client
     (field, number), *others = type(failure).pb(failure).errors[0].error_code.ListFields()
     assert not others
     return field.name, field.enum_type.values_by_number[number].name, raised.value
@@ -61,7 +61,7 @@ def _refusal(ads: Ads, query: str, customer_id: str = NORDLICHT, **more: str) ->
         ("SELECT campaign.id FROM campaign WHERE segments.date BETWEEN '2026-02-01' AND '2026-01-01'", "DATE_RANGE_TOO_NARROW"),  # noqa: E501
     ],
 )  # fmt: skip
-def test_a_query_is_refused_with_the_services_own_code(ads: Ads, query: str, code: str) -> None:
+def test_a_query_is_refused_with_the_real_services_error_code(ads: Ads, query: str, code: str) -> None:
     category, name, raised = _refusal(ads, query)
     assert (category, name) == ("query_error", code)
     assert raised.error.code() is grpc.StatusCode.INVALID_ARGUMENT
@@ -89,14 +89,16 @@ def test_a_manager_has_no_metrics(ads: Ads) -> None:
         (WEST, {"login": EAST}),
     ],
 )
-def test_who_may_not_ask_is_told_of_the_manager_header(ads: Ads, customer_id: str, more: dict[str, str]) -> None:
+def test_the_error_for_a_missing_permission_names_the_manager_header(
+    ads: Ads, customer_id: str, more: dict[str, str]
+) -> None:
     category, code, raised = _refusal(ads, CUSTOMER, customer_id, **more)
     assert (category, code) == ("authorization_error", "USER_PERMISSION_DENIED")
     assert "'login-customer-id' header" in raised.failure.errors[0].message
     assert raised.error.code() is grpc.StatusCode.PERMISSION_DENIED
 
 
-def test_a_closed_account_is_not_enabled(ads: Ads) -> None:
+def test_the_error_for_a_closed_account_is_that_it_is_not_enabled(ads: Ads) -> None:
     assert _refusal(ads, CUSTOMER, CLOSED, login=MANAGER)[:2] == (
         "authorization_error",
         "CUSTOMER_NOT_ENABLED",
@@ -159,7 +161,7 @@ def test_a_quota_error_names_its_delay_in_the_trailing_metadata(sandbox: Sandbox
         ("sunset_version", "request_error", "UNSUPPORTED_VERSION"),
     ],
 )
-def test_faults_that_a_failure_describes(sandbox: Sandbox, ads: Ads, kind: str, category: str, code: str) -> None:
+def test_faults_with_a_google_ads_failure(sandbox: Sandbox, ads: Ads, kind: str, category: str, code: str) -> None:
     sandbox.faults.add("google_ads", kind, account_id="412-308-7751")
     assert _refusal(ads, CUSTOMER)[:2] == (category, code)
     assert ads(CUSTOMER, EAST)
@@ -175,7 +177,7 @@ def test_faults_that_a_failure_describes(sandbox: Sandbox, ads: Ads, kind: str, 
         ("rate_limited_short", ResourceExhausted),
     ],
 )
-def test_faults_that_pass(sandbox: Sandbox, ads: Ads, kind: str, expected: type[Exception]) -> None:
+def test_faults_that_pass_after_some_requests(sandbox: Sandbox, ads: Ads, kind: str, expected: type[Exception]) -> None:
     sandbox.faults.add("google_ads", kind, times=2)
     for _ in range(2):
         with pytest.raises(expected):
@@ -203,7 +205,7 @@ def test_an_answer_can_be_slow(sandbox: Sandbox, ads: Ads) -> None:
     assert time.perf_counter() - started > 0.4
 
 
-def test_rows_can_be_malformed_or_stand_twice(sandbox: Sandbox, ads: Ads) -> None:
+def test_rows_can_be_malformed_or_sent_twice(sandbox: Sandbox, ads: Ads) -> None:
     good = ads(DAILY)
     sandbox.faults.add("google_ads", "duplicate_rows", times=1, rows=3)
     assert ads(DAILY) == good + good[:3]

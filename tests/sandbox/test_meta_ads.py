@@ -1,4 +1,4 @@
-"""The Graph API, asked by the real client: accounts, campaigns, insights, paging."""
+"""The real client reads accounts, campaigns and insights, page by page, from the Graph API."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_ad_accounts_of_the_user(meta_api: FacebookAdsApi, graph: Graph) -> None
     assert "next" in first["paging"]
 
 
-def test_an_account_has_the_fields_that_were_asked_for(graph: Graph) -> None:
+def test_an_account_has_the_requested_fields(graph: Graph) -> None:
     assert graph(_act(META_SALES)) == {"id": _act(META_SALES)}
     account = graph(
         _act(META_PURCHASE),
@@ -73,7 +73,7 @@ def test_an_account_has_the_fields_that_were_asked_for(graph: Graph) -> None:
     }
 
 
-def test_campaigns_leave_out_archived_and_deleted_unless_asked(graph: Graph, all_pages: Pages) -> None:
+def test_archived_and_deleted_campaigns_are_listed_only_on_request(graph: Graph, all_pages: Pages) -> None:
     fields = "id,name,status,effective_status,objective"
     current = all_pages(_act(META_SALES), "campaigns", fields=fields, limit=2)
     every = all_pages(
@@ -160,7 +160,7 @@ def test_account_totals_are_sums_except_for_reach(all_pages: Pages) -> None:
         assert "campaign_id" not in total
 
 
-def test_one_purchase_stands_under_many_action_types(all_pages: Pages) -> None:
+def test_one_purchase_is_counted_under_many_action_types(all_pages: Pages) -> None:
     def types(account_id: str) -> set[str]:
         rows = all_pages(
             _act(account_id),
@@ -183,7 +183,7 @@ def test_one_purchase_stands_under_many_action_types(all_pages: Pages) -> None:
     assert types(META_LEADS) >= {"lead", "onsite_conversion.lead_grouped", "omni_purchase"}
 
 
-def test_what_is_not_there_is_left_out(all_pages: Pages) -> None:
+def test_fields_without_a_value_are_left_out(all_pages: Pages) -> None:
     rows = all_pages(
         _act(META_PURCHASE),
         "insights",
@@ -198,7 +198,7 @@ def test_what_is_not_there_is_left_out(all_pages: Pages) -> None:
     assert all(isinstance(row[name], str) for row in rows for name in ("impressions", "clicks", "spend", "reach"))
 
 
-def test_increments_cut_the_range_and_keep_the_sums(all_pages: Pages) -> None:
+def test_increments_split_the_range_and_keep_the_sums(all_pages: Pages) -> None:
     def spend(increment: object) -> tuple[int, Decimal]:
         rows = all_pages(
             _act(META_SALES),
@@ -244,7 +244,7 @@ def test_filters_are_honoured(all_pages: Pages) -> None:
     assert gone and all(row in every for row in gone)
 
 
-def test_attribution_windows_stand_beside_the_value(graph: Graph) -> None:
+def test_attribution_windows_are_next_to_the_value(graph: Graph) -> None:
     (row,) = graph(
         _act(META_SALES),
         "insights",
@@ -256,7 +256,7 @@ def test_attribution_windows_stand_beside_the_value(graph: Graph) -> None:
     assert int(purchase["1d_click"]) < int(purchase["7d_click"]) < int(purchase["28d_click"])
 
 
-def test_pages_carry_cursors_and_the_token(sandbox: Sandbox, graph: Graph) -> None:
+def test_pages_have_cursors_and_the_token(sandbox: Sandbox, graph: Graph) -> None:
     first = graph(_act(META_SALES), "insights", time_increment=1, time_range=WINDOW, limit=10)
     assert sandbox.env["META_ACCESS_TOKEN"] in first["paging"]["next"]
     second = graph(
@@ -269,7 +269,7 @@ def test_pages_carry_cursors_and_the_token(sandbox: Sandbox, graph: Graph) -> No
     assert empty == {"data": []}
 
 
-def test_parameters_may_be_text_json_or_brackets(sandbox: Sandbox, graph: Graph) -> None:
+def test_parameters_can_be_text_json_or_in_brackets(sandbox: Sandbox, graph: Graph) -> None:
     expected = graph(
         _act(META_SALES),
         "insights",
@@ -286,7 +286,7 @@ def test_parameters_may_be_text_json_or_brackets(sandbox: Sandbox, graph: Graph)
     assert requests.get(url, params=query, headers=token, timeout=HANG_SECONDS).json() == expected
 
 
-def test_the_vendors_objects_read_the_answers(meta_api: FacebookAdsApi) -> None:
+def test_the_sdks_objects_can_read_the_answers(meta_api: FacebookAdsApi) -> None:
     account = AdAccount(_act(META_SALES), api=meta_api)
     rows = account.get_insights(
         fields=["campaign_id", "spend", "actions"],
@@ -296,7 +296,7 @@ def test_the_vendors_objects_read_the_answers(meta_api: FacebookAdsApi) -> None:
     assert account.api_get(fields=["currency"])["currency"] == "EUR"
 
 
-def test_headers_tell_the_usage(meta_api: FacebookAdsApi) -> None:
+def test_headers_have_the_usage(meta_api: FacebookAdsApi) -> None:
     headers = meta_api.call("GET", (_act(META_SALES), "insights")).headers()
     (usage,) = json.loads(headers["X-Business-Use-Case-Usage"])[META_SALES]
     assert usage["type"] == "ads_insights" and usage["estimated_time_to_regain_access"] == 0

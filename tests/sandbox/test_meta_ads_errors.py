@@ -1,4 +1,4 @@
-"""Refusals, faults and report runs of the Graph API, in the shapes that the real client meets."""
+"""Refusals, faults and report runs of the Graph API, in the form that the real client receives."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _codes(error: FacebookRequestError) -> tuple[int, int, int | None]:
         ((ACT, "insights"), {"filtering": [{"field": "spend"}]}, 100, None, "filtering must be"),
     ],
 )  # fmt: skip
-def test_requests_are_refused_in_graphs_words(
+def test_requests_are_refused_with_the_real_apis_errors(
     graph: Graph, path: tuple[str, ...], params: dict[str, Any], code: int, subcode: int | None, message: str
 ) -> None:
     error = _refusal(lambda: graph(*path, **params))
@@ -73,7 +73,7 @@ def test_requests_are_refused_in_graphs_words(
 
 
 @pytest.mark.parametrize("params", [{"breakdowns": "age"}, {"level": "ad"}, {"fields": "purchase_roas"}])
-def test_what_the_sandbox_does_not_model_it_says(graph: Graph, params: dict[str, Any]) -> None:
+def test_features_outside_the_sandbox_are_named_in_the_error(graph: Graph, params: dict[str, Any]) -> None:
     error = _refusal(lambda: graph(ACT, "insights", **params))
     assert error.http_status() == 501 and "sandbox doesn't model" in error.api_error_message()
 
@@ -92,13 +92,13 @@ def test_tokens_and_proofs_are_checked(sandbox: Sandbox, token: str | None, secr
 
 
 @pytest.mark.parametrize("version", ["v23.0", "v26.0"])
-def test_served_versions(meta_api: FacebookAdsApi, version: str) -> None:
+def test_supported_versions_answer(meta_api: FacebookAdsApi, version: str) -> None:
     answer = meta_api.call("GET", ("me",), api_version=version)
     assert answer.headers()["facebook-api-version"] == version
 
 
 @pytest.mark.parametrize("version", ["v22.0", "v27.0"])
-def test_other_versions_are_deprecated(meta_api: FacebookAdsApi, version: str) -> None:
+def test_other_versions_are_refused_as_deprecated(meta_api: FacebookAdsApi, version: str) -> None:
     assert _refusal(lambda: meta_api.call("GET", ("me",), api_version=version)).api_error_code() == 2635
 
 
@@ -126,7 +126,7 @@ def test_faults_with_an_error_body(
     assert graph(ACT, "insights", **WEEK)["data"]
 
 
-def test_a_throttled_caller_is_told_when_to_come_back(sandbox: Sandbox, graph: Graph) -> None:
+def test_the_answer_to_a_throttled_caller_has_the_delay(sandbox: Sandbox, graph: Graph) -> None:
     sandbox.faults.add("meta_ads", "throttle", times=1, regain_minutes=12)
     headers = _refusal(lambda: graph(ACT, "insights", **WEEK)).http_headers()
     (usage,) = json.loads(headers["X-Business-Use-Case-Usage"])[META_SALES]
@@ -139,7 +139,7 @@ def test_usage_can_be_high(sandbox: Sandbox, meta_api: FacebookAdsApi) -> None:
     assert json.loads(headers["X-FB-Ads-Insights-Throttle"])["acc_id_util_pct"] == 96
 
 
-def test_less_data_passes_where_more_is_refused(sandbox: Sandbox, graph: Graph) -> None:
+def test_a_smaller_request_succeeds_where_a_larger_one_is_refused(sandbox: Sandbox, graph: Graph) -> None:
     sandbox.faults.add("meta_ads", "reduce_data", max_days=3)
     _refusal(lambda: graph(ACT, "insights", **WEEK))
     assert graph(ACT, "insights", **WEEK | {"time_range": {"since": "2026-11-10", "until": "2026-11-12"}})["data"]
@@ -153,7 +153,7 @@ def test_a_proxy_can_answer_in_html(sandbox: Sandbox, meta_api: FacebookAdsApi, 
     assert answer.headers()["content-type"].startswith("text/html")
 
 
-def test_the_connection_can_be_cut(sandbox: Sandbox, graph: Graph) -> None:
+def test_the_connection_can_break(sandbox: Sandbox, graph: Graph) -> None:
     sandbox.faults.add("meta_ads", "connection_reset", times=1)
     with pytest.raises(requests.ConnectionError):
         graph(ACT, "insights", **WEEK)
@@ -176,7 +176,7 @@ def test_an_empty_page_can_have_a_next(sandbox: Sandbox, graph: Graph, all_pages
     assert page["data"] == [] and page["paging"]["next"]
 
 
-def test_rows_can_be_malformed_or_stand_twice(sandbox: Sandbox, graph: Graph) -> None:
+def test_rows_can_be_malformed_or_sent_twice(sandbox: Sandbox, graph: Graph) -> None:
     good = graph(ACT, "insights", **WEEK)["data"]
     for field, value in (("spend", "abc"), ("date_start", "20-13-0045"), ("campaign_id", None)):
         sandbox.faults.add("meta_ads", "malformed", times=1, field=field, row=2)
@@ -186,7 +186,7 @@ def test_rows_can_be_malformed_or_stand_twice(sandbox: Sandbox, graph: Graph) ->
     assert graph(ACT, "insights", **WEEK)["data"] == good + good[:2]
 
 
-def test_a_large_answer_needs_a_report_run(sandbox: Sandbox, graph: Graph) -> None:
+def test_a_large_answer_requires_a_report_run(sandbox: Sandbox, graph: Graph) -> None:
     sandbox.servers["meta_ads"].graph.reduce_data_rows = 5
     try:
         assert _codes(_refusal(lambda: graph(ACT, "insights", **WEEK)))[1:] == (100, 1487534)
@@ -211,7 +211,7 @@ def test_a_report_run_goes_through_its_states(graph: Graph, all_pages: Callable[
     assert all_pages(run, "insights", limit=4) == all_pages(ACT, "insights", **WEEK)
 
 
-def test_the_vendors_report_run_object(meta_api: FacebookAdsApi) -> None:
+def test_the_sdks_report_run_object_works(meta_api: FacebookAdsApi) -> None:
     run = AdAccount(ACT, api=meta_api).get_insights_async(
         fields=["campaign_id", "spend"],
         params={"level": "campaign", "time_increment": 1, "date_preset": "last_7d"},
@@ -247,7 +247,7 @@ def test_a_bad_report_run_is_refused_at_once(graph: Graph) -> None:
     assert _refusal(lambda: graph(ACT, "insights", method="POST", fields="shoe_size")).api_error_code() == 100
 
 
-def test_the_request_log_holds_no_secrets(sandbox: Sandbox, graph: Graph) -> None:
+def test_the_request_log_has_no_secrets(sandbox: Sandbox, graph: Graph) -> None:
     graph(ACT, "insights", **WEEK)
     log = json.dumps(sandbox.requests.requests())
     assert "time_increment" in log

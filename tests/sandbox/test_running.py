@@ -1,4 +1,4 @@
-"""Running it: the control address, the command, several sandboxes, and the clients file that belongs to the world."""
+"""Running the sandbox: the control address, the command, several sandboxes, and the clients file."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_another_process_can_change_days_and_time(sandbox: Sandbox, ads: Ads) ->
     assert sandbox.world.now.month == 12 and _control(sandbox, "GET", "now").startswith("2026-12-01")
 
 
-def test_another_process_can_ask_what_was_asked(sandbox: Sandbox, ads: Ads, graph: Graph) -> None:
+def test_another_process_can_list_the_requests(sandbox: Sandbox, ads: Ads, graph: Graph) -> None:
     ads(PURE_QUERY)
     graph(f"act_{META_SALES}", "campaigns")
     log = _control(sandbox, "GET", "requests")
@@ -95,12 +95,12 @@ def test_another_process_can_ask_what_was_asked(sandbox: Sandbox, ads: Ads, grap
         ("now", {"now": "soon"}),
     ],
 )
-def test_mistakes_are_named(sandbox: Sandbox, path: str, body: dict[str, Any]) -> None:
+def test_errors_name_the_mistake(sandbox: Sandbox, path: str, body: dict[str, Any]) -> None:
     answer = requests.post(f"{sandbox.url}/_sandbox/{path}", json=body, timeout=HANG_SECONDS)
     assert answer.status_code == 400 and answer.json()["error"]
 
 
-def test_a_fault_hits_who_it_names_as_often_as_it_says() -> None:
+def test_a_fault_affects_the_named_account_the_given_number_of_times() -> None:
     faults = Faults()
     faults.add("meta_ads", "slow", account_id="act_1", method="insights", times=2, after=1)
 
@@ -116,7 +116,7 @@ def test_a_fault_hits_who_it_names_as_often_as_it_says() -> None:
         faults.add("google_ads", "quota", delay=5)
 
 
-def test_faults_are_counted_once_among_threads() -> None:
+def test_parallel_requests_meet_a_fault_exactly_the_given_number_of_times() -> None:
     faults = Faults()
     faults.add("google_ads", "internal", times=50)
     hits: list[object] = []
@@ -132,7 +132,7 @@ def test_faults_are_counted_once_among_threads() -> None:
     assert sum(hit is not None for hit in hits) == 50
 
 
-def test_both_servers_answer_many_at_once(sandbox: Sandbox, ads: Ads, graph: Graph) -> None:
+def test_both_servers_answer_parallel_requests(sandbox: Sandbox, ads: Ads, graph: Graph) -> None:
     week = {"level": "campaign", "time_increment": 1, "date_preset": "last_7d", "limit": 500}
     alone = len(ads(PURE_QUERY)), graph(f"act_{META_SALES}", "insights", **week)
 
@@ -144,7 +144,7 @@ def test_both_servers_answer_many_at_once(sandbox: Sandbox, ads: Ads, graph: Gra
         assert list(pool.map(both, range(24))) == [alone] * 24
 
 
-def test_certificates_are_used_again_until_they_are_bad(tmp_path: Path) -> None:
+def test_certificates_are_used_again_while_they_are_valid(tmp_path: Path) -> None:
     first = server_certificate(tmp_path)
     assert server_certificate(tmp_path) == first
     (tmp_path / "server-key.pem").write_text("broken")
@@ -152,7 +152,7 @@ def test_certificates_are_used_again_until_they_are_bad(tmp_path: Path) -> None:
     assert (tmp_path / "server-key.pem").stat().st_mode & 0o077 == 0
 
 
-def test_two_sandboxes_share_a_directory(sandbox: Sandbox) -> None:
+def test_two_sandboxes_can_share_a_directory(sandbox: Sandbox) -> None:
     with Sandbox(World(seed=8, now=NOW), sandbox.state_dir) as other:
         assert other.env["GOOGLE_ADS_JSON_KEY_FILE_PATH"] != sandbox.env["GOOGLE_ADS_JSON_KEY_FILE_PATH"]
         client = GoogleAdsClient.load_from_dict(
@@ -172,7 +172,7 @@ def test_two_sandboxes_share_a_directory(sandbox: Sandbox) -> None:
     ]
 
 
-def test_the_servers_are_on_this_machine_only(sandbox: Sandbox) -> None:
+def test_the_servers_listen_on_this_machine_only(sandbox: Sandbox) -> None:
     assert sandbox.url.startswith("http://127.0.0.1:")
     listening = re.findall(
         r"^ *\d+: ([0-9A-F]+):([0-9A-F]{4}) [0-9A-F]+:0000 0A ",
@@ -186,7 +186,7 @@ def test_the_servers_are_on_this_machine_only(sandbox: Sandbox) -> None:
         assert addresses <= loopback
 
 
-def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
+def test_the_command_serves_until_it_is_stopped(tmp_path: Path) -> None:
     env_file = tmp_path / "sandbox.env"
     command = [sys.executable, "-m", "sandbox", "--state-dir", str(tmp_path / "state")]
     started = time.perf_counter()
@@ -228,7 +228,7 @@ def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
         process.wait()
 
 
-def test_the_clients_file_lists_exactly_this_world() -> None:
+def test_the_clients_file_lists_exactly_the_accounts_of_the_sandbox() -> None:
     clients = yaml.safe_load((ROOT / "config" / "clients.yaml").read_text(encoding="utf-8"))["clients"]
     world = World(now=NOW)
     listed: dict[tuple[str, str], str] = {}
@@ -252,7 +252,7 @@ def test_the_clients_file_lists_exactly_this_world() -> None:
     }
 
 
-def test_account_ids_are_written_in_several_ways() -> None:
+def test_account_ids_can_be_written_in_several_ways() -> None:
     assert {normal_id("google_ads", text) for text in ("412-308-7751", "4123087751")} == {"4123087751"}
     assert normal_id("meta_ads", "act_301400000000101") == "301400000000101"
 

@@ -1,4 +1,4 @@
-"""Every fault of Google Ads: either the right rows, or the right error with a remedy and without a secret."""
+"""Each fault of Google Ads gives the right rows, or the right error with a remedy and without a secret."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.limits import HANG_SECONDS
 Settings = Callable[..., GoogleAdsSettings]
 ACCOUNT = GOOGLE_DIRECT[0]
 
-# kind, its parameters, and the outcome while it lasts
+# The kind of fault, its parameters, and the outcome while it lasts.
 OUTCOMES: list[tuple[str, dict[str, Any], type[ConnectorError]]] = [
     ("quota", {}, QuotaError),
     ("rate_limited_short", {"delay_s": 0.01}, QuotaError),
@@ -86,7 +86,9 @@ def test_every_kind_of_fault_is_covered() -> None:
     assert covered == set(FAULTS)
 
 
-def test_a_long_quota_names_its_delay_and_is_not_tried_again(google: GoogleAdsConnector, sandbox: Sandbox) -> None:
+def test_a_request_with_a_long_quota_delay_is_not_repeated_and_the_error_has_the_delay(
+    google: GoogleAdsConnector, sandbox: Sandbox
+) -> None:
     account = account_of(google)
     fault = sandbox.faults.add("google_ads", "quota", delay_s=7200)
     with pytest.raises(QuotaError, match="quota_error.RESOURCE_EXHAUSTED") as caught:
@@ -95,7 +97,7 @@ def test_a_long_quota_names_its_delay_and_is_not_tried_again(google: GoogleAdsCo
     assert fault.hits == 1
 
 
-def test_tries_are_bounded(google: GoogleAdsConnector, sandbox: Sandbox) -> None:
+def test_the_number_of_attempts_is_limited(google: GoogleAdsConnector, sandbox: Sandbox) -> None:
     account = account_of(google)
     fault = sandbox.faults.add("google_ads", "broken_stream", after_rows=120)
     with pytest.raises(TransientError):
@@ -112,7 +114,7 @@ def test_a_request_that_cannot_succeed_is_sent_once(google: GoogleAdsConnector, 
     assert fault.hits == 1
 
 
-def test_the_remedies_name_what_to_do(google: GoogleAdsConnector, sandbox: Sandbox) -> None:
+def test_each_remedy_names_the_action(google: GoogleAdsConnector, sandbox: Sandbox) -> None:
     account = account_of(google)
     for kind, words in {
         "sunset_version": "Google Ads API v26 is no longer served.*upgrade the google-ads package",
@@ -139,7 +141,7 @@ def test_a_malformed_row_is_passed_on(
     assert rows[:3] + rows[4:] == good[:3] + good[4:]
 
 
-def test_a_number_that_is_none_passes_on(google: GoogleAdsConnector, sandbox: Sandbox) -> None:
+def test_an_invalid_number_is_passed_on(google: GoogleAdsConnector, sandbox: Sandbox) -> None:
     account = account_of(google)
     sandbox.faults.add("google_ads", "malformed", field="conversions")
     value = rows_of(google, "campaign_daily", account)[0]["metrics_conversions"]
@@ -176,20 +178,22 @@ def test_a_fault_that_affects_all_accounts_raises(google: GoogleAdsConnector, sa
         google.accounts(GOOGLE_DIRECT)
 
 
-def test_what_some_accounts_get_past_is_theirs_alone(google: GoogleAdsConnector, sandbox: Sandbox) -> None:
+def test_an_error_that_not_all_accounts_meet_affects_single_accounts(
+    google: GoogleAdsConnector, sandbox: Sandbox
+) -> None:
     sandbox.faults.add("google_ads", "bad_developer_token", account_id=ACCOUNT)
     accounts, (failure,) = google.accounts(GOOGLE_DIRECT)
     assert len(accounts) == len(GOOGLE_DIRECT) - 1
     assert failure.account_id == ACCOUNT
 
 
-def test_a_failed_look_up_is_asked_again_the_next_time(google: GoogleAdsConnector, sandbox: Sandbox) -> None:
+def test_a_failed_lookup_of_accounts_is_repeated_the_next_time(google: GoogleAdsConnector, sandbox: Sandbox) -> None:
     sandbox.faults.add("google_ads", "disabled_account", times=2)
     assert google.accounts([ACCOUNT])[1]
     assert not google.accounts([ACCOUNT])[1]
 
 
-def test_a_server_that_is_not_there_is_a_transient_error(google_settings: Settings) -> None:
+def test_an_unreachable_server_is_a_transient_error(google_settings: Settings) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         google = GoogleAdsConnector(
@@ -200,7 +204,7 @@ def test_a_server_that_is_not_there_is_a_transient_error(google_settings: Settin
     assert "UNAVAILABLE" in failure.error.message
 
 
-def test_a_certificate_that_nobody_trusts_names_the_variable(google_settings: Settings, tmp_path: Path) -> None:
+def test_the_error_for_an_untrusted_certificate_names_the_variable(google_settings: Settings, tmp_path: Path) -> None:
     from sandbox import World
 
     with Sandbox(World(), tmp_path) as stranger:

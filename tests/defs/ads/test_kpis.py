@@ -38,7 +38,7 @@ def clients_with(targets: dict[str, Any]) -> Clients:
 
 
 def campaign(**values: Any) -> CampaignTotals:
-    """Large enough to be judged, and exactly on each of the default targets."""
+    """A campaign that is large enough to be judged, and exactly on each of the default targets."""
     ordinary = CampaignTotals("zenith", "google_ads", "1", "One", 100_000, 2_000, 100.0, 500.0)
     return replace(ordinary, **values)
 
@@ -48,7 +48,7 @@ def verdict(kpi: Kpi, *campaigns: CampaignTotals) -> Verdict:
 
 
 def meets(kpi: Kpi, totals: CampaignTotals) -> bool | None:
-    """None: not judged."""
+    """Whether the totals meet the target, or None if the campaign is not judged."""
     found = verdict(kpi, totals)
     assert len(found.judged) + found.not_judged == 1
     return found.judged[0].meets if found.judged else None
@@ -61,7 +61,7 @@ def meets(kpi: Kpi, totals: CampaignTotals) -> bool | None:
     ("kpi", "values", "met"),
     [
         (CTR, {"clicks": 2_001}, True),
-        (CTR, {"clicks": 2_000}, False),  # "above its target": on it is not enough
+        (CTR, {"clicks": 2_000}, False),  # "above its target": a value equal to the target misses it
         (CTR, {"clicks": 1_999}, False),
         (CTR, {"clicks": 0}, False),
         (CPA, {"spend": 499.99}, True),
@@ -95,7 +95,7 @@ def test_the_defaults_are_the_usual_targets() -> None:
         (CPA, {"clicks": 100}, True),
         (CONVERSION_RATE, {"clicks": 99}, False),
         (CONVERSION_RATE, {"clicks": 100}, True),
-        (CPA, {"impressions": 0}, True),  # clicks are what it is made of
+        (CPA, {"impressions": 0}, True),  # the campaign has only clicks
     ],
 )
 def test_a_campaign_below_the_floor_is_not_judged(kpi: Kpi, floor: dict[str, Any], judged: bool) -> None:
@@ -113,13 +113,13 @@ def test_a_floor_of_zero_never_divides_by_zero(kpi: Kpi) -> None:
 # ---- cost per conversion ---------------------------------------------------------------------------------------------
 
 
-def test_money_spent_for_nothing_is_as_bad_as_can_be() -> None:
+def test_spend_without_conversions_is_the_worst_miss() -> None:
     found = verdict(CPA, campaign(campaign_id="dear", spend=1e9), campaign(campaign_id="void", conversions=0.0))
     assert [judged.totals.campaign_id for judged in found.missed] == ["void", "dear"]
     assert math.isinf(found.missed[0].value)
 
 
-def test_neither_money_nor_conversions_say_nothing() -> None:
+def test_without_spend_and_conversions_a_campaign_is_not_judged() -> None:
     assert meets(CPA, campaign(conversions=0.0, spend=0.0)) is None
 
 
@@ -152,7 +152,7 @@ def test_without_an_exchange_rate_the_cost_is_not_judged_but_the_rates_are() -> 
     assert [meets(kpi, unknown) for kpi in KPIS] == [True, None, False]
 
 
-# ---- whose targets ---------------------------------------------------------------------------------------------------
+# ---- choice of targets -----------------------------------------------------------------------------------------------
 
 
 def target_for(kpi: Kpi, client_id: str, platform: str) -> float:
@@ -162,13 +162,13 @@ def target_for(kpi: Kpi, client_id: str, platform: str) -> float:
 def test_a_campaign_is_measured_by_its_clients_target_on_its_platform() -> None:
     assert target_for(CPA, "acme", "google_ads") == 7
     assert target_for(CPA, "acme", "meta_ads") == 9
-    assert target_for(CTR, "acme", "meta_ads") == 0.03, "what the platform doesn't set comes from the client"
+    assert target_for(CTR, "acme", "meta_ads") == 0.03, "targets that the platform doesn't set come from the client"
     assert target_for(CPA, "zenith", "meta_ads") == 5
     assert target_for(CPA, "acme", "a new platform") == 7
 
 
 @pytest.mark.parametrize("client_id", ["unassigned", "left", "", None])
-def test_a_campaign_of_nobody_is_measured_by_the_defaults(client_id: Any) -> None:
+def test_a_campaign_without_a_client_is_measured_by_the_defaults(client_id: Any) -> None:
     assert [target_for(kpi, client_id, "google_ads") for kpi in KPIS] == [0.02, 5.0, 0.05]
 
 
@@ -181,7 +181,7 @@ def test_a_floor_can_differ_on_a_platform() -> None:
 # ---- the verdict -----------------------------------------------------------------------------------------------------
 
 
-def test_the_share_is_of_the_judged_ones() -> None:
+def test_the_share_is_that_of_the_judged_campaigns() -> None:
     good, bad, small = campaign(clicks=3_000), campaign(clicks=100), campaign(impressions=10)
     found = verdict(CTR, good, bad, good, good, small)
     assert (found.share, len(found.judged), found.not_judged) == (0.75, 4, 1)
@@ -189,13 +189,13 @@ def test_the_share_is_of_the_judged_ones() -> None:
 
 
 @pytest.mark.parametrize("campaigns", [[], [campaign(impressions=10, clicks=0)]])
-def test_nothing_to_judge_is_no_share_and_no_miss(campaigns: list[CampaignTotals]) -> None:
+def test_without_judged_campaigns_there_is_neither_a_share_nor_a_miss(campaigns: list[CampaignTotals]) -> None:
     for kpi in KPIS:
         found = verdict(kpi, *campaigns)
         assert (found.share, found.missed, found.judged) == (None, [], [])
 
 
-def test_the_worst_come_first_relative_to_their_own_targets() -> None:
+def test_campaigns_are_ordered_by_their_distance_from_their_own_target() -> None:
     """9.90 against 9 is a smaller miss than 7.90 against 7, though both are 0.90 above."""
     found = verdict(
         CPA,
@@ -233,7 +233,7 @@ campaigns = st.builds(
 
 
 @pytest.mark.parametrize("kpi", KPIS, ids=lambda kpi: kpi.name)
-def test_every_campaign_is_counted_once_and_the_missed_are_in_order(kpi: Kpi) -> None:
+def test_every_campaign_is_counted_once_and_the_misses_are_in_order(kpi: Kpi) -> None:
     @given(st.lists(campaigns, max_size=12))
     def check(some: list[CampaignTotals]) -> None:
         found = judge(kpi, some, CLIENTS)
@@ -272,7 +272,7 @@ def test_no_campaign_meets_a_target_without_something_to_divide_by(totals: Campa
 # ---- from the mart ---------------------------------------------------------------------------------------------------
 
 
-def test_sums_of_any_numeric_type_are_taken() -> None:
+def test_sums_can_have_any_numeric_type() -> None:
     row = {
         "client_id": "acme",
         "platform": "google_ads",

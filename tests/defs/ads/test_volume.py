@@ -1,4 +1,4 @@
-"""When an account's row count is odd: far from the same weekday before, once there is enough of a before."""
+"""An account's row count is odd if it is far from earlier counts of the weekday, once the history is long enough."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def test_less_than_half_or_more_than_twice_the_usual_is_odd(there: int, odd: boo
     assert found(rows) == ([("1", MONDAY, there, 10)] if odd else [])
 
 
-def test_an_oddity_says_which_account_of_which_platform() -> None:
+def test_an_oddity_names_the_account_and_the_platform() -> None:
     rows = counts(10, account="7", platform="meta_ads") | counts(10) | counts(9, DAY)
     assert odd_days(rows, DAY) == [Oddity("meta_ads", "7", MONDAY, 0, 10)]
 
 
 def test_each_weekday_is_compared_with_itself() -> None:
-    """An agency that pauses everything at weekends, and starts ten times as much on Mondays."""
+    """An agency pauses everything at weekends, and starts ten times as many campaigns on Mondays."""
 
     def usual(day: date) -> int:
         return 0 if day.weekday() >= 5 else 100 if day.weekday() == 0 else 10
@@ -51,13 +51,13 @@ def test_each_weekday_is_compared_with_itself() -> None:
     assert found(rows | {("google_ads", "1", saturday): 10}, WEEK) == [("1", saturday, 10, 0)]
 
 
-def test_one_outlier_in_the_history_changes_nothing() -> None:
+def test_one_outlier_in_the_history_has_no_effect() -> None:
     rows = counts(10) | {("google_ads", "1", MONDAY - timedelta(weeks=2)): 10_000} | counts(10, DAY)
     assert found(rows) == []
 
 
-def test_an_account_that_stops_delivering_is_reported_until_that_is_usual() -> None:
-    """Half of the eight weeks: then nothing is what it delivers."""
+def test_an_account_that_stops_delivering_is_reported_until_zero_is_usual() -> None:
+    """After half of the eight weeks, zero is the usual count."""
     rows = counts(10)
     later = DateWindow(MONDAY, MONDAY + timedelta(weeks=WEEKS))
     reported = [day for _, day, _, _ in found(rows, later)]
@@ -65,7 +65,7 @@ def test_an_account_that_stops_delivering_is_reported_until_that_is_usual() -> N
     assert found(rows, DateWindow(later.end, later.end + timedelta(days=7))) == []
 
 
-def test_an_account_that_comes_back_is_reported() -> None:
+def test_an_account_that_delivers_again_is_reported() -> None:
     rows = counts(10, DateWindow(HISTORY.start, HISTORY.start + timedelta(days=1))) | counts(10, DAY)
     assert found(rows) == [("1", MONDAY, 10, 0)]
 
@@ -80,13 +80,13 @@ def test_an_account_with_its_first_day_inside_the_window_is_new() -> None:
     assert found(counts(10, WEEK), WEEK) == []
 
 
-def test_days_without_rows_after_the_first_count_as_days_without_rows() -> None:
+def test_days_without_rows_after_the_first_day_count_as_zero() -> None:
     first_only = {("google_ads", "1", HISTORY.start): 10}
     assert found(first_only) == []
     assert found(first_only | counts(2, DAY)) == [("1", MONDAY, 2, 0)]
 
 
-def test_a_single_row_where_none_is_usual_is_no_matter() -> None:
+def test_a_single_row_where_zero_is_usual_is_not_odd() -> None:
     first_only = {("google_ads", "1", HISTORY.start): 10}
     assert found(first_only | counts(1, DAY)) == []
 
@@ -98,7 +98,7 @@ def test_small_counts_follow_the_same_rule(usual: int, there: int, odd: bool) ->
     assert bool(found(counts(usual) | counts(there, DAY))) is odd
 
 
-def test_no_rows_at_all_are_no_oddity() -> None:
+def test_an_empty_history_has_no_oddity() -> None:
     assert odd_days({}, WEEK) == []
 
 
@@ -117,7 +117,7 @@ histories = st.dictionaries(
 
 @given(histories)
 def test_a_day_is_reported_exactly_when_it_is_far_from_the_median_before(rows: Counts) -> None:
-    """The definition, spelled out again."""
+    """This repeats the definition."""
     expected = []
     for platform, account in sorted({key[:2] for key in rows}):
         first = min(day for p, a, day in rows if (p, a) == (platform, account))
@@ -143,14 +143,14 @@ def test_accounts_do_not_influence_each_other(rows: Counts, factor: int) -> None
 
 
 @given(st.integers(1, 1_000), st.integers(1, 30))
-def test_an_account_that_always_delivers_the_same_is_never_odd(per_day: int, days: int) -> None:
+def test_an_account_with_constant_counts_is_never_odd(per_day: int, days: int) -> None:
     window = DateWindow(MONDAY, MONDAY + timedelta(days=days))
     assert odd_days(counts(per_day) | counts(per_day, window), window) == []
 
 
 @given(histories)
-def test_what_came_before_the_eight_weeks_changes_nothing(rows: Counts) -> None:
-    """Once an account has them all: its first day is then not younger."""
+def test_counts_older_than_eight_weeks_have_no_effect(rows: Counts) -> None:
+    """This holds once an account's first day is older than that."""
     full = rows | {(p, a, HISTORY.start): rows.get((p, a, HISTORY.start), 1) for p, a, _ in rows}
     older = {(p, a, HISTORY.start - timedelta(weeks=3)): 99 for p, a, _ in rows}
     assert list(odd_days(full, DAY)) == list(odd_days(full | older, DAY))
