@@ -9,7 +9,8 @@ import signal
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from multiprocessing.connection import Connection
@@ -44,6 +45,7 @@ class ProcessSettings:
         clock: The time that it starts with. None for the real time.
         file_bytes: The maximum size of its files. None for no limit.
         report_runs: Whether Meta's reports are requested asynchronously, as for large accounts.
+        commit_pause_seconds: How long it waits after each commit to the warehouse, before it closes the file.
         extra: More environment variables.
     """
 
@@ -53,6 +55,7 @@ class ProcessSettings:
     clock: float | None = None
     file_bytes: int | None = None
     report_runs: bool = False
+    commit_pause_seconds: float = 0
     extra: dict[str, str] = field(default_factory=dict)
 
 
@@ -151,6 +154,8 @@ def _apply_settings(setting: ProcessSettings, jumps: Connection) -> None:
     # Prints the stacks of a process that hangs. To the log's own descriptor, because Dagster redirects a step's output.
     faulthandler.register(signal.SIGUSR1, log, all_threads=True)
     _shorten_waits(setting.report_runs)
+    if setting.commit_pause_seconds:
+        _lengthen_commits(setting.commit_pause_seconds)
     if sabotage:
         SABOTAGES[sabotage]()
     if setting.file_bytes is not None:
@@ -159,6 +164,21 @@ def _apply_settings(setting: ProcessSettings, jumps: Connection) -> None:
         from chaos.clock import set_clock
 
         set_clock(setting.clock, jumps)
+
+
+def _lengthen_commits(pause_seconds: float) -> None:
+    """Wait after each commit. A commit lasts for milliseconds, so on a busy machine a kill would often miss it."""
+    from mdp_dagster.warehouse import duckdb
+
+    transaction = duckdb._transaction
+
+    @contextmanager
+    def with_pause(connection: Any) -> Iterator[None]:
+        with transaction(connection):
+            yield
+        time.sleep(pause_seconds)
+
+    duckdb._transaction = with_pause
 
 
 def _shorten_waits(report_runs: bool) -> None:

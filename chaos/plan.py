@@ -62,7 +62,7 @@ def short_plan(seed: int) -> RoundPlan:
     chance = random.Random(f"{seed} short")
     window = (DAYS_BEFORE, 0)
     passing = [recipe for recipe in RECIPES if recipe.kind in ("internal", "transient")]
-    killed = Act("kill", window, stage="commit", times=chance.randint(1, _MOST_TIMES["commit"]))
+    killed = Act("kill", window, stage="commit", times=chance.randint(1, 3), commit_pause_seconds=0.5)
     restated = replace(_act("restated", chance), faults=tuple(replace(draw(r, chance), after=0) for r in passing))
     return RoundPlan(0, "Europe/Berlin", None, (killed, restated), "runs")
 

@@ -61,6 +61,7 @@ class Act:
         stage: Where the fault happens.
         times: The fault happens when the stage occurs for this time.
         seconds: How long after that the fault happens.
+        commit_pause_seconds: How long the run waits after each commit, so that a kill surely finds it there.
         left_kib: The free space on a full disk.
         faults: Faults of the platforms.
         edits: Changes to the platforms' data.
@@ -73,6 +74,7 @@ class Act:
     stage: str = ""
     times: int = 1
     seconds: float = 0
+    commit_pause_seconds: float = 0
     left_kib: int = 0
     faults: tuple[ApiFault, ...] = ()
     edits: tuple[Edit, ...] = ()

@@ -28,6 +28,7 @@ def start(round_state: RoundState, act: Act) -> list[Running]:
         file = round_state.workspace.warehouse_file
         special["file_bytes"] = (file.stat().st_size if file.exists() else 0) + 1024 * (64 + act.left_kib)
     special["report_runs"] = any(fault.recipe.report_runs for fault in act.faults)
+    special["commit_pause_seconds"] = act.commit_pause_seconds
     if round_state.clock is not None:
         special["clock"] = round_state.clock + (act.clock.skew_seconds if act.clock else 0)
     return [run_window(round_state, round_state.window(act.window), act.kind, **special)]

@@ -26,9 +26,7 @@ def test_a_short_round_is_survived() -> None:
     chaos = _short_round()
     assert chaos.returncode == 0, chaos.stdout[-6000:] + chaos.stderr[-2000:]
     hits = {name.strip(): int(hit) for name, hit in re.findall(r"^(\w+: .+?)\s+\d+\s+(\d+)$", chaos.stdout, re.M)}
-    # On a busy machine the kill may come after the commit it aims at.
-    assert any(hit for fault, hit in hits.items() if fault.startswith("kill: ")), chaos.stdout
-    for fault in ("api: google_ads internal", "api: meta_ads transient", "restated: empty"):
+    for fault in ("kill: commit", "api: google_ads internal", "api: meta_ads transient", "restated: empty"):
         assert hits.get(fault, 0) >= 1, chaos.stdout
     assert re.search(r"[1-9]\d* rows compared", chaos.stdout)
 
