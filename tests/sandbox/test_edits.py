@@ -11,8 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox import Metrics, Sandbox
-
-from .conftest import META_LEADS, META_PURCHASE, META_SALES, NORDLICHT, NOW, Ads
+from tests.support.sandbox_clients import META_LEADS, META_PURCHASE, META_SALES, NORDLICHT, NOW, Ads
 
 FIRST, LAST = date(2026, 11, 10), date(2026, 11, 16)
 EVERY_STATUS = [

@@ -15,8 +15,7 @@ from google.api_core.exceptions import MethodNotImplemented
 
 from sandbox import Sandbox
 from sandbox.google_ads.protos import installed_versions
-
-from .conftest import CLOSED, EAST, MANAGER, NEW_ZEALAND, NORDLICHT, WEST, Ads
+from tests.support.sandbox_clients import CLOSED, EAST, MANAGER, NEW_ZEALAND, NORDLICHT, WEST, Ads
 
 DAILY = (
     "SELECT campaign.id, campaign.name, campaign.status, segments.date, metrics.impressions, metrics.clicks, "

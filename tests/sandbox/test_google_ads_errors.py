@@ -19,8 +19,7 @@ from google.api_core.exceptions import (
 
 from sandbox import Sandbox
 from tests.support.limits import HANG_SECONDS
-
-from .conftest import CLOSED, EAST, MANAGER, NEW_ZEALAND, NORDLICHT, WEST, Ads
+from tests.support.sandbox_clients import CLOSED, EAST, MANAGER, NEW_ZEALAND, NORDLICHT, WEST, Ads
 
 CUSTOMER = "SELECT customer.id FROM customer"
 DAILY = (

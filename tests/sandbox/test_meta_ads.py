@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 
 from sandbox import Sandbox, World
 from tests.support.limits import HANG_SECONDS
-
-from .conftest import META_LEADS, META_PURCHASE, META_SALES, Graph
+from tests.support.sandbox_clients import META_LEADS, META_PURCHASE, META_SALES, Graph
 
 PURCHASE = ("omni_purchase", "purchase", "offsite_conversion.fb_pixel_purchase")
 FIELDS = (

@@ -17,8 +17,7 @@ from facebook_business.session import FacebookSession
 
 from sandbox import Sandbox
 from tests.support.limits import HANG_SECONDS
-
-from .conftest import META_LEADS, META_SALES, Graph
+from tests.support.sandbox_clients import META_LEADS, META_SALES, Graph
 
 ACT = f"act_{META_SALES}"
 WEEK: dict[str, Any] = {

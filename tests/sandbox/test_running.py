@@ -26,8 +26,7 @@ from sandbox.platforms import platforms
 from sandbox.world import normal_id
 from tests.support.clock import python_path
 from tests.support.limits import HANG_SECONDS
-
-from .conftest import META_SALES, NORDLICHT, NOW, Ads, Graph
+from tests.support.sandbox_clients import META_SALES, NORDLICHT, NOW, Ads, Graph
 
 ROOT = Path(__file__).parents[2]
 PURE_QUERY = "SELECT segments.date, metrics.clicks FROM customer WHERE segments.date = '2026-11-01'"

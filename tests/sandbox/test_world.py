@@ -15,8 +15,7 @@ from sandbox import Metrics, World
 from sandbox.behaviour import arrived_share, settling_days
 from sandbox.model import Account
 from sandbox.platforms import platforms
-
-from .conftest import META_SALES, NORDLICHT, NOW
+from tests.support.sandbox_clients import META_SALES, NORDLICHT, NOW
 
 SERVING = [account for platform in platforms() for account in World(now=NOW).accounts(platform) if account.serves_ads]
 accounts = st.sampled_from(SERVING)
