@@ -28,6 +28,8 @@ TESTS = Path(__file__).parent
 SLOW_PATHS = (
     "bigquery/",
     "chaos/",
+    "cli/test_demo_and_dev.py",
+    "cli/test_event_storage.py",
     "dbt/",
     "deploy/test_compose_on_postgres.py",
     "end_to_end/",

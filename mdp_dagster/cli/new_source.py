@@ -68,7 +68,7 @@ def _run(options: argparse.Namespace) -> int:
   the vendor's SDK, if there is one: pyproject.toml (dependencies), then make lock
   .venv/bin/pytest tests/connectors/{name}
   make docs-tables
-  .venv/bin/pytest tests/end_to_end/test_definitions.py --update-snapshots
+  .venv/bin/pytest tests/test_definitions.py --update-snapshots
   CONTRIBUTING.md, "Add an ad platform": what to replace in the skeleton"""
     )
     return 0

@@ -2,7 +2,7 @@
 
 A change of the graph shows in the diff of this file. To write it again:
 
-    .venv/bin/python -m pytest tests/end_to_end/test_definitions.py --update-snapshots
+    .venv/bin/python -m pytest tests/test_definitions.py --update-snapshots
 """
 
 from __future__ import annotations

@@ -18,14 +18,17 @@ from mdp_dagster.defs.ads.platforms import PLATFORM_NAMES, REPORTS
 from mdp_dagster.ingest.tables import SHARED_TABLES
 from mdp_dagster.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG, daily_partitions, today
 from mdp_dagster.settings import PROJECT_ROOT, Settings, SettingsError
+from tests.end_to_end.conftest import environment, servers  # noqa: F401
 from tests.support import snapshot
+
+pytestmark = pytest.mark.usefixtures("environment")
 
 # No tables, and not cut by day: what the probe found.
 LATE_DAYS = {dg.AssetKey(f"{source}__late_days") for source in PLATFORM_NAMES}
 
 
 @pytest.fixture
-def settings(environment: Path) -> Settings:
+def settings() -> Settings:
     return Settings()
 
 
@@ -76,7 +79,8 @@ def test_every_asset_explains_itself(definitions: dg.Definitions) -> None:
             assert "rain" in (graph.get(key).description or ""), f"{key} doesn't say its grain"
 
 
-def test_dg_lists_every_asset_and_check(environment: Path) -> None:
+@pytest.mark.slow
+def test_dg_lists_every_asset_and_check() -> None:
     command = [str(Path(sys.executable).with_name("dg")), "list", "defs", "--json"]
     done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
     listed = json.loads(done.stdout)
@@ -132,7 +136,7 @@ def test_today_is_a_partition_and_tomorrow_is_not(settings: Settings) -> None:
     assert keys[-1] == today(settings).isoformat()
 
 
-def test_a_start_date_in_the_future_is_refused(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_start_date_in_the_future_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MDP_START_DATE", "2999-01-01")
     with pytest.raises(SettingsError, match="MDP_START_DATE=2999-01-01 is in the future.*→"):
         build_definitions(Settings())
