@@ -21,6 +21,10 @@ class TransientError(ConnectorError):
     """
 
 
+class DeadlineError(TransientError):
+    """The whole answer did not arrive within the time limit of a request. The connector repeats the request once."""
+
+
 class QuotaError(ConnectorError):
     """Another try may succeed later: the source named a delay that is too long to wait for. At most a day."""
 

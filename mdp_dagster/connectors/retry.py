@@ -8,13 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+from tenacity import RetryCallState, Retrying, stop_after_attempt
 
-from mdp_dagster.connectors.errors import ConnectorError, QuotaError, TransientError
+from mdp_dagster.connectors.errors import ConnectorError, DeadlineError, QuotaError, TransientError
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+_TRIES_OF_SLOW_ANSWERS = 2  # each try lasts as long as the time limit of a request
 
 
 @dataclass(frozen=True)
@@ -30,13 +32,19 @@ class RetryPolicy:
     longest_wait_seconds: float = 30.0
     longest_quota_wait_seconds: float = 60.0
 
-    def run(self, call: Callable[[], T], retry_on: type[TransientError] = TransientError) -> T:
+    def run(
+        self,
+        call: Callable[[], T],
+        retry_on: type[TransientError] = TransientError,
+        never_after: tuple[type[TransientError], ...] = (),
+    ) -> T:
         """The result of ``call``, with retries after a ``retry_on`` or a short quota. Raises the last error.
 
-        ``call`` must begin from the start each time, so that nothing of an earlier try is in its result.
+        ``call`` must begin from the start each time, so that nothing of an earlier try is in its result. There is no
+        retry after the errors in ``never_after``.
         """
         retrying = Retrying(
-            retry=retry_if_exception(lambda error: self._worth_another_try(error, retry_on)),
+            retry=lambda state: self._worth_another_try(state, retry_on, never_after),
             stop=stop_after_attempt(self.attempts),
             wait=self._wait,
             before_sleep=_log_wait,
@@ -48,10 +56,15 @@ class RetryPolicy:
         """True for a delay that is short enough to wait for."""
         return seconds <= self.longest_quota_wait_seconds
 
-    def _worth_another_try(self, error: BaseException, retry_on: type[TransientError]) -> bool:
+    def _worth_another_try(
+        self, state: RetryCallState, retry_on: type[TransientError], never_after: tuple[type[TransientError], ...]
+    ) -> bool:
+        error = _error_of(state)
         if isinstance(error, QuotaError):
             return retry_on is TransientError and self.sleeps_through(error.retry_after_seconds)
-        return isinstance(error, retry_on)
+        if isinstance(error, DeadlineError) and state.attempt_number >= _TRIES_OF_SLOW_ANSWERS:
+            return False
+        return isinstance(error, retry_on) and not isinstance(error, never_after)
 
     def _wait(self, state: RetryCallState) -> float:
         error = _error_of(state)

@@ -16,8 +16,9 @@ def error_text(error: Exception, response: Any = None) -> str:
         try:
             message = response.json()["error"]["message"]
         except (ValueError, KeyError, TypeError):
-            message = response.text  # the answer to a download is plain text
-        return f"{response.status_code} {message.strip()[:_MAX_CHARACTERS]}"
+            message = None
+        text = message if isinstance(message, str) else response.text  # the answer to a download is plain text
+        return f"{response.status_code} {text.strip()[:_MAX_CHARACTERS]}"
     if isinstance(error, GoogleAuthError):
         error = Exception(error.args[0] if error.args else type(error).__name__)  # args[1] is the whole answer
     return re.sub(r"https?://\S+|\burl: \S+", "…", str(error))[:_MAX_CHARACTERS]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from mdp_dagster.connectors.errors import (
     AccountError,
     ConnectorError,
+    DeadlineError,
     HistoryError,
     PlatformError,
     QuotaError,
@@ -37,6 +38,12 @@ _TRANSIENT = {
 _HISTORY = {
     "date_range_error.REQUESTED_DATE_GRANULARITY_NOT_SUPPORTED",
     "date_error.EARLIER_THAN_MINIMUM_DATE",
+}
+
+# Google throttles queries for their cost. It asks for these pauses in its documentation, not in the answer.
+_COST_PAUSES_SECONDS = {
+    "quota_error.EXCESSIVE_SHORT_TERM_QUERY_RESOURCE_CONSUMPTION": 5 * 60.0,
+    "quota_error.EXCESSIVE_LONG_TERM_QUERY_RESOURCE_CONSUMPTION": 30 * 60.0,
 }
 
 _REACTIVATE = "reactivate the account in Google Ads, or take it out of the clients file (config/clients.yaml)"
@@ -116,23 +123,24 @@ def classify(refusal: Refusal, account_id: str, api_version: str) -> ConnectorEr
         if code.startswith("authentication_error."):
             return PlatformError(words, _CREDENTIALS)
     if status == "RESOURCE_EXHAUSTED" or any(code.startswith("quota_error.") for code in codes):
-        if refusal.retry_delay_seconds > 0:
-            return QuotaError(words, refusal.retry_delay_seconds)
+        delay = refusal.retry_delay_seconds or max(_COST_PAUSES_SECONDS.get(code, 0.0) for code in codes or ("",))
+        if delay > 0:
+            return QuotaError(words, delay)
         return TransientError(words, "the platform named no delay; if this goes on, lower MDP_PARALLEL_ACCOUNTS")
     if status == "UNAUTHENTICATED":
         return PlatformError(words, _CREDENTIALS)
     if status in _TRANSIENT_STATUS or any(code in _TRANSIENT for code in codes):
-        return _broken_off(words)
+        return _broken_off(status, words)
     if status == "PERMISSION_DENIED" and "has not been used in project" in refusal.message:
         return PlatformError(words, "enable the Google Ads API in the credentials' Google Cloud project")
     return AccountError(words, _GIVE_ACCESS if status == "PERMISSION_DENIED" else "")
 
 
-def _broken_off(words: str) -> ConnectorError:
+def _broken_off(status: str, words: str) -> ConnectorError:
     """A call that never reached the platform or broke off; some of these no other try can mend."""
     if "CERTIFICATE_VERIFY_FAILED" in words or "certificate signature failure" in words:
         return PlatformError(words, "check GOOGLE_ADS_ENDPOINT and GRPC_DEFAULT_SSL_ROOTS_FILE_PATH")
     # gRPC reports a failed token refresh as UNAVAILABLE.
     if "metadata from plugin failed" in words and ("RefreshError" in words or "invalid_grant" in words):
         return PlatformError(words, _CREDENTIALS)
-    return TransientError(words)
+    return DeadlineError(words) if status == "DEADLINE_EXCEEDED" else TransientError(words)

@@ -24,7 +24,11 @@ _FAILED = ("Job Failed", "Job Skipped")
 
 
 class AsyncRunError(ConnectorError):
-    """No report run gave the report."""
+    """No report run gave the report. ``started`` is true if the platform accepted the request for one."""
+
+    def __init__(self, message: str, started: bool) -> None:
+        self.started = started
+        super().__init__(message)
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ def start_and_wait(
         )
         if status not in _FAILED:
             break
-    raise AsyncRunError(f"{subject}: report run {run_id or 'not started'}: {status}")
+    raise AsyncRunError(f"{subject}: report run {run_id or 'not started'}: {status}", started=bool(run_id))
 
 
 def _start(client: MetaAdsClient, path: tuple[str, ...], params: dict[str, Any], subject: str) -> str:
@@ -81,9 +85,9 @@ def _wait(client: MetaAdsClient, policy: AsyncPolicy, run_id: str, subject: str)
     while True:
         body = client.get((run_id,), {"fields": "async_status,async_percent_completion"}, subject).body
         status = str(body.get("async_status"))
-        percent = str(body.get("async_percent_completion", "100"))
-        if status in _FAILED or (status == _COMPLETED and percent == "100"):
+        if status == _COMPLETED or status in _FAILED:  # the percentage of a completed run can be null or 99
             return status
+        percent = body.get("async_percent_completion") or "unknown"
         if time.monotonic() + pause > deadline:
             return f"still {status} ({percent} %) after {policy.longest_run_seconds:.0f} s"
         time.sleep(pause)

@@ -15,8 +15,21 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from mdp_dagster.connectors.errors import AccountError, ConnectorError, PlatformError, QuotaError, TransientError
-from mdp_dagster.connectors.meta_ads.errors import BrokenPagingError, parse_object, refusal
+from mdp_dagster.connectors.errors import (
+    AccountError,
+    ConnectorError,
+    DeadlineError,
+    PlatformError,
+    QuotaError,
+    TransientError,
+)
+from mdp_dagster.connectors.meta_ads.errors import (
+    BrokenPagingError,
+    InvalidCursorError,
+    TimedOutError,
+    parse_object,
+    refusal,
+)
 from mdp_dagster.connectors.meta_ads.settings import MetaAdsSettings
 from mdp_dagster.connectors.meta_ads.usage import Usage, usage_of
 from mdp_dagster.connectors.redaction import redact, redact_logger
@@ -27,6 +40,7 @@ logger = logging.getLogger(__name__)
 
 FULL_PERCENT = 95.0
 _CONNECT_TIMEOUT_SECONDS = 10.0
+_SILENCE_SECONDS = 180.0  # how long Meta may prepare an answer before it sends the first byte, or pause within one
 _OK = 200
 _EMPTY_PAGES_IN_A_ROW = 1_000
 _MOST_PAGES = 50_000
@@ -53,7 +67,9 @@ class MetaAdsClient:
     ) -> None:
         self._settings = settings
         self._retry = retry
-        self._timeout = (min(_CONNECT_TIMEOUT_SECONDS, timeout_seconds), timeout_seconds)
+        self._deadline_seconds = timeout_seconds
+        silence = min(_SILENCE_SECONDS, 0.9 * timeout_seconds)  # before the deadline: it asks for a smaller request
+        self._timeout = (min(_CONNECT_TIMEOUT_SECONDS, timeout_seconds), silence)
         self._pause_seconds = pause_seconds
         self._thread = threading.local()
 
@@ -64,17 +80,25 @@ class MetaAdsClient:
     def post(self, path: tuple[str, ...], params: dict[str, Any], subject: str) -> Answer:
         return self._retry.run(lambda: self._call("POST", path, params, subject))
 
-    def pages(self, path: tuple[str, ...], params: dict[str, Any], subject: str) -> Iterator[list[Any]]:
+    def pages(
+        self, path: tuple[str, ...], params: dict[str, Any], subject: str, *, repeat_timeouts: bool = True
+    ) -> Iterator[list[Any]]:
         """The ``data`` of each page of an edge, to the last one. A page that fails is requested again.
 
+        Args:
+            path: The edge.
+            params: The parameters of the first page.
+            subject: The account, for the message of an error.
+            repeat_timeouts: Whether a page is requested again after a ``TimedOutError``.
+
         Raises:
-            BrokenPagingError: The pages don't come to an end. The rows so far are void.
+            BrokenPagingError: The pages don't come to an end, or a cursor is not valid. The rows so far are void.
         """
         step: dict[str, str] | None = {}
         seen: set[str] = set()
         empty, paused = 0, 0.0
         while step is not None:
-            answer, following = self._page(path, params, step, subject)
+            answer, following = self._page(path, params, step, subject, repeat_timeouts)
             data = answer.body["data"]
             yield data
             step = following
@@ -89,7 +113,7 @@ class MetaAdsClient:
                 paused += self._pause(answer.usage, subject)
 
     def _page(
-        self, path: tuple[str, ...], params: dict[str, Any], step: dict[str, str], subject: str
+        self, path: tuple[str, ...], params: dict[str, Any], step: dict[str, str], subject: str, repeat_timeouts: bool
     ) -> tuple[Answer, dict[str, str] | None]:
         """A page, and the step to the next one."""
 
@@ -103,24 +127,36 @@ class MetaAdsClient:
                 raise TransientError(f"{subject}: an empty page that names itself as the next one")
             return answer, following
 
-        return self._retry.run(call)
+        try:
+            return self._retry.run(call, never_after=() if repeat_timeouts else (TimedOutError,))
+        except InvalidCursorError as error:
+            if not step:
+                raise
+            words = error.message
+        raise BrokenPagingError(words)
 
     def _call(self, method: str, path: tuple[str, ...], params: dict[str, Any], subject: str) -> Answer:
         """One request. Raises a ``ConnectorError`` of any kind, without secrets and without the SDK's exception."""
         import requests
 
+        from mdp_dagster.connectors.http_deadline import Deadline
+
         api = self._api()
         self._thread.response = None
         failure: ConnectorError | None = None
-        try:
-            api.call(method, path, dict(params))
-        except requests.RequestException as error:
-            failure = _unreachable(error, f"{subject}: {self._redact(error)}")
-        except Exception as error:
-            # The SDK fails with any type of exception on unexpected bodies. An answer that arrived is judged below.
-            if self._thread.response is None:
-                words = f"{subject}: the request can't be made: {self._redact(error)}"
-                failure = PlatformError(words, "check META_GRAPH_URL and META_API_VERSION")
+        with Deadline(self._deadline_seconds) as deadline:
+            try:
+                api.call(method, path, dict(params))
+            except requests.RequestException as error:
+                failure = _unreachable(error, f"{subject}: {self._redact(error)}")
+            except Exception as error:
+                # The SDK fails with any type of exception on unexpected bodies. An answer that arrived is judged below.
+                if self._thread.response is None:
+                    words = f"{subject}: the request can't be made: {self._redact(error)}"
+                    failure = PlatformError(words, "check META_GRAPH_URL and META_API_VERSION")
+        if deadline.expired and not isinstance(failure, TimedOutError):
+            words = f"{subject}: the whole answer did not arrive within {deadline.seconds:g} s"
+            failure = DeadlineError(words, "check the connection to Meta, a proxy for example")
         # Outside the handlers: the SDK's exception holds the token, and must not be chained to this one.
         response, self._thread.response = self._thread.response, None
         if failure is not None or response is None:
@@ -142,11 +178,14 @@ class MetaAdsClient:
         from facebook_business.api import FacebookAdsApi
         from facebook_business.session import FacebookSession
 
+        from mdp_dagster.connectors.http_deadline import limit_session
+
         redact_logger("urllib3.connectionpool")
         secret = self._settings.app_secret.get_secret_value().strip() if self._settings.app_secret else None
         session = FacebookSession(self._settings.app_id, secret, token, timeout=self._timeout)
         session.GRAPH = graph_url
         session.requests.hooks["response"].append(self._keep)
+        limit_session(session.requests)
         session.requests.max_redirects = 0  # a redirected POST would send the token to another address
         version = self._settings.api_version
         return FacebookAdsApi(session, api_version=f"v{version.lstrip('v')}" if version else None)
@@ -230,4 +269,6 @@ def _unreachable(error: Exception, words: str) -> ConnectorError:
         return AccountError(f"{words} The answer leads to another address", "check META_GRAPH_URL")
     if name in ("InvalidURL", "InvalidSchema", "MissingSchema", "InvalidProxyURL"):
         return PlatformError(words, "check META_GRAPH_URL")
+    if name == "ReadTimeout" or "Read timed out" in words:
+        return TimedOutError(f"{words} ({name})")
     return TransientError(f"{words} ({name})")

@@ -35,8 +35,9 @@ class MetaAdsConnector(DataSourceConnector):
     """Meta Ads. Days are days in the account's time zone; money is in its currency, as text.
 
     Insights are read page by page; very large windows through an asynchronous report run first
-    (``asynchronous``). Where the platform asks for less data, the window is halved, down to a day, and then
-    the page. Keep one instance per run: it keeps its sessions, the accounts that it has looked up, and each
+    (``asynchronous``). Where the platform asks for less data or takes too long, the window is halved, down to a
+    day, and then the page or the list of campaigns. ``timeout_seconds`` limits a whole request, to the last byte
+    of its answer. Keep one instance per run: it keeps its sessions, the accounts that it has looked up, and each
     account's campaign statuses.
     """
 
@@ -49,7 +50,7 @@ class MetaAdsConnector(DataSourceConnector):
         *,
         retry: RetryPolicy | None = None,
         asynchronous: AsyncPolicy | None = None,
-        timeout_seconds: float = 180.0,
+        timeout_seconds: float = 600.0,
         pause_seconds: float = 5.0,
         max_parallel_accounts: int = 4,
     ) -> None:
@@ -96,8 +97,9 @@ class MetaAdsConnector(DataSourceConnector):
     def _account(self, listed_id: str) -> PlatformAccount:
         check_account_id(SOURCE.account_id, "Meta ad account", listed_id)
         body = self._client.get((f"act_{listed_id}",), {"fields": _ACCOUNT_FIELDS}, subject(listed_id)).body
-        if body.get("account_status", _ACTIVE) != _ACTIVE:
-            logger.info("%s has account_status %s", subject(listed_id), body["account_status"])
+        status = body.get("account_status")
+        if status not in (None, _ACTIVE):
+            logger.info("%s has account_status %s", subject(listed_id), status)
         return PlatformAccount(
             source=SOURCE.name,
             account_id=listed_id,

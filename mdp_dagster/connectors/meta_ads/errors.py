@@ -27,6 +27,9 @@ _TOKEN = {102, 104, 190, 463, 467}
 _APP = {101, 2635}
 _HISTORY = 3018
 _TOO_MUCH_DATA_SUBCODES = {1487534}
+_TIMED_OUT = {1504018, 1504022}
+_UNKNOWN_ERROR, _TIMED_OUT_SUBCODE = 1, 99
+_INVALID_CURSOR = 2642
 
 _CODES = {"type": "type", "code": "code", "error_subcode": "subcode", "fbtrace_id": "fbtrace_id"}
 
@@ -43,6 +46,14 @@ _CHECK_ID = "check the account id in the clients file (config/clients.yaml), and
 
 class TooMuchDataError(AccountError):
     """The platform can't answer so much at once. A smaller request may succeed."""
+
+
+class TimedOutError(TransientError):
+    """The platform took too long to answer. A smaller request takes less time."""
+
+
+class InvalidCursorError(AccountError):
+    """The platform no longer accepts the cursor of a page."""
 
 
 class BrokenPagingError(TransientError):
@@ -138,6 +149,10 @@ def classify(
         return HistoryError(words)
     if code in THROTTLED or status == 429:
         return _throttled(words, usage)
+    if code == _INVALID_CURSOR:
+        return InvalidCursorError(words)
+    if {code, subcode} & _TIMED_OUT or (code, subcode) == (_UNKNOWN_ERROR, _TIMED_OUT_SUBCODE):
+        return TimedOutError(words)
     if code in _TRANSIENT or error.get("is_transient") in (True, "true") or status >= 500:
         return TransientError(words)
     if code == 100 and subcode == 33:
@@ -151,6 +166,8 @@ def _without_error(status: int, usage: Usage, words: str) -> ConnectorError:
     """HTTP errors of proxies and gateways, without Meta's error object."""
     if status == 429:
         return _throttled(words, usage)
+    if status == 504:
+        return TimedOutError(words)
     if status >= 500 or status in (408, 425):
         return TransientError(words)
     if status == 401:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ from mdp_dagster.connectors.base import DayReport, PlatformAccount
 from mdp_dagster.connectors.errors import AccountError, TransientError
 from mdp_dagster.connectors.meta_ads.async_run import AsyncPolicy, AsyncRunError, start_and_wait
 from mdp_dagster.connectors.meta_ads.client import MetaAdsClient
-from mdp_dagster.connectors.meta_ads.errors import BrokenPagingError, TooMuchDataError
+from mdp_dagster.connectors.meta_ads.errors import BrokenPagingError, TimedOutError, TooMuchDataError
 from mdp_dagster.connectors.meta_ads.reports import ACCOUNT_DAILY, CAMPAIGN_STATUSES, insights_params
 from mdp_dagster.connectors.meta_ads.rows import Campaigns, RowGatherer
 from mdp_dagster.connectors.retry import RetryPolicy
@@ -22,6 +23,23 @@ logger = logging.getLogger(__name__)
 PAGE_ROWS = 500
 _SMALLEST_PAGE_ROWS = 25
 DAYS_PER_REQUEST = 31
+_MOST_CAMPAIGN_IDS = 200  # they are in the address of the request
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The days and campaigns of one request. ``campaign_ids``: None for all campaigns."""
+
+    window: DateWindow
+    page_rows: int
+    campaign_ids: tuple[str, ...] | None = None
+
+    def __str__(self) -> str:
+        campaigns = f", {len(self.campaign_ids)} campaigns" if self.campaign_ids else ""
+        return f"{self.window} in pages of {self.page_rows}{campaigns}"
+
+    def with_smaller_pages(self) -> _Part:
+        return replace(self, page_rows=max(self.page_rows // 4, _SMALLEST_PAGE_ROWS))
 
 
 class InsightsReader:
@@ -45,36 +63,61 @@ class InsightsReader:
 
     def read(self, window: DateWindow, asynchronous: AsyncPolicy) -> list[pa.RecordBatch]:
         """All rows of the window."""
+        days = len(window) if self._report.name == ACCOUNT_DAILY.name else DAYS_PER_REQUEST
         if len(window) * len(self._campaigns) > asynchronous.above_rows:
             try:
                 return self._through_a_run(window, asynchronous)
             except (AsyncRunError, AccountError, TransientError) as error:
                 logger.warning("%s; reading %s page by page instead", error.message, window)
-        days = len(window) if self._report.name == ACCOUNT_DAILY.name else DAYS_PER_REQUEST
-        return [batch for chunk in window.chunks(days) for batch in self._in_chunks(chunk, PAGE_ROWS)]
+                # A request that was too large is not repeated.
+                if not isinstance(error, AsyncRunError) or error.started:
+                    days = min(days, (len(window) + 1) // 2)
+        return [batch for chunk in window.chunks(days) for batch in self._in_parts(_Part(chunk, PAGE_ROWS))]
 
     def _through_a_run(self, window: DateWindow, policy: AsyncPolicy) -> list[pa.RecordBatch]:
         params = insights_params(self._report, window)
         run_id = start_and_wait(self._client, policy, self._path, params, self._subject)
-        return self._pages((run_id, "insights"), {"limit": PAGE_ROWS})
+        return self._pages((run_id, "insights"), {"limit": PAGE_ROWS}, repeat_timeouts=False)
 
-    def _in_chunks(self, window: DateWindow, page_rows: int) -> list[pa.RecordBatch]:
-        """The window's rows. Halves the window, then the page, if the platform requires a smaller request."""
+    def _in_parts(self, part: _Part) -> list[pa.RecordBatch]:
+        """The part's rows. Divides the part if the platform requires a smaller request or takes too long.
+
+        The smallest part is requested again after a timeout, as after any other failure that can pass.
+        """
+        params = insights_params(self._report, part.window, part.campaign_ids)
         try:
-            return self._pages(self._path, {**insights_params(self._report, window), "limit": page_rows})
-        except TooMuchDataError as error:
-            if len(window) == 1 and page_rows <= _SMALLEST_PAGE_ROWS:
+            return self._pages(
+                self._path, {**params, "limit": part.page_rows}, repeat_timeouts=not self._smaller(part, timed_out=True)
+            )
+        except (TooMuchDataError, TimedOutError) as error:
+            parts = self._smaller(part, isinstance(error, TimedOutError))
+            if not parts:
                 raise
-            logger.info("%s: requesting less than %s in pages of %d", error.message, window, page_rows)
-        if len(window) == 1:
-            return self._in_chunks(window, max(page_rows // 4, _SMALLEST_PAGE_ROWS))
-        halves = window.chunks((len(window) + 1) // 2)
-        return [batch for half in halves for batch in self._in_chunks(half, page_rows)]
+            logger.info("%s: requesting less than %s", error.message, part)
+        return [batch for smaller in parts for batch in self._in_parts(smaller)]
 
-    def _pages(self, path: tuple[str, ...], params: dict[str, Any]) -> list[pa.RecordBatch]:
+    def _smaller(self, part: _Part, timed_out: bool) -> list[_Part]:
+        """The parts to request instead of this one: fewer days, then smaller pages or fewer campaigns.
+
+        Empty for the smallest part. A timeout comes from the number of campaigns rather than from the page.
+        """
+        if len(part.window) > 1:
+            return [replace(part, window=half) for half in part.window.chunks((len(part.window) + 1) // 2)]
+        by_page = [] if timed_out or part.page_rows <= _SMALLEST_PAGE_ROWS else [part.with_smaller_pages()]
+        return by_page or self._by_campaigns(part)
+
+    def _by_campaigns(self, part: _Part) -> list[_Part]:
+        """Halves of the campaigns. They are all campaigns that the account's list had at the start of the extract."""
+        ids = part.campaign_ids or (() if self._report.name == ACCOUNT_DAILY.name else tuple(sorted(self._campaigns)))
+        if len(ids) < 2:
+            return []
+        size = min((len(ids) + 1) // 2, _MOST_CAMPAIGN_IDS)
+        return [replace(part, campaign_ids=ids[i : i + size]) for i in range(0, len(ids), size)]
+
+    def _pages(self, path: tuple[str, ...], params: dict[str, Any], repeat_timeouts: bool) -> list[pa.RecordBatch]:
         def gather() -> list[pa.RecordBatch]:
             gathered = RowGatherer(self._report, self._account, self._campaigns)
-            for rows in self._client.pages(path, params, self._subject):
+            for rows in self._client.pages(path, params, self._subject, repeat_timeouts=repeat_timeouts):
                 gathered.add(rows)
             return gathered.batches()
 
@@ -94,7 +137,8 @@ def read_campaigns(client: MetaAdsClient, retry: RetryPolicy, account_id: str) -
 
     def gather(page_rows: int) -> Campaigns:
         pages = client.pages(path, {**params, "limit": page_rows}, subject(account_id))
-        return {str(row["id"]): row for page in pages for row in page if isinstance(row, dict) and "id" in row}
+        rows = [row for page in pages for row in page if isinstance(row, dict)]
+        return {str(row["id"]): row for row in rows if row.get("id") is not None}
 
     page_rows = PAGE_ROWS
     while True:

@@ -8,7 +8,7 @@ them as text.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mdp_dagster.connectors.base import AccountOptions, Amount, Column, ColumnType, DayReport
@@ -121,10 +121,15 @@ REPORTS = (ACCOUNT_DAILY, CAMPAIGN_DAILY)
 _LEVEL = {ACCOUNT_DAILY.name: "account", CAMPAIGN_DAILY.name: "campaign"}
 
 
-def insights_params(report: DayReport, window: DateWindow) -> dict[str, Any]:
+def insights_params(report: DayReport, window: DateWindow, campaign_ids: Sequence[str] | None = None) -> dict[str, Any]:
     """Returns the parameters of the insights request for a window.
 
     ``time_range`` includes both ends. ``time_increment`` 1 returns one row per day.
+
+    Args:
+        report: The report.
+        window: The days.
+        campaign_ids: The only campaigns to request. Default: all.
     """
     level = _LEVEL[report.name]
     elsewhere = {TIME_ZONE, *CAMPAIGN_STATUS}
@@ -141,4 +146,6 @@ def insights_params(report: DayReport, window: DateWindow) -> dict[str, Any]:
             "value": list(CAMPAIGN_STATUSES),
         }
         params["filtering"] = [every_status]
+        if campaign_ids:
+            params["filtering"].append({"field": "campaign.id", "operator": "IN", "value": list(campaign_ids)})
     return params

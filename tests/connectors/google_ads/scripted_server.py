@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,11 +37,11 @@ class End:
 class Script:
     """The messages of every stream, and how it ends; ``asked`` holds the requests as bytes."""
 
-    messages: Sequence[bytes] = ()
+    messages: Iterable[bytes] = ()
     end: End | None = None
     asked: list[bytes] = field(default_factory=list)
 
-    def begin(self, messages: Sequence[bytes] = (), end: End | None = None) -> None:
+    def begin(self, messages: Iterable[bytes] = (), end: End | None = None) -> None:
         self.messages, self.end, self.asked = messages, end, []
 
     def stream(self, body: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
@@ -67,13 +67,13 @@ class ScriptedAds(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         return grpc.unary_stream_rpc_method_handler(self._script.stream)
 
-    def connector(self, **more: Any) -> GoogleAdsConnector:
+    def connector(self, timeout_seconds: float = HANG_SECONDS, **more: Any) -> GoogleAdsConnector:
         """The production connector, with a token that does not need a token server."""
         given = {"developer_token": DEVELOPER_TOKEN, "endpoint": self.endpoint} | more
         connector = GoogleAdsConnector(
             GoogleAdsSettings(_env_file=None, **given),  # type: ignore[call-arg]
             retry=IMPATIENT,
-            timeout_seconds=HANG_SECONDS,
+            timeout_seconds=timeout_seconds,
         )
         connector._clients._new_credentials = lambda: Credentials(ACCESS_TOKEN)  # type: ignore[method-assign]
         return connector

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mdp_dagster.connectors.errors import (
     AccountError,
     ConnectorError,
+    DeadlineError,
     HistoryError,
     PlatformError,
     QuotaError,
@@ -21,7 +22,14 @@ from mdp_dagster.connectors.google_ads.errors import Refusal, classify
 
 
 @pytest.mark.parametrize(
-    "code", sorted(errors._ACCOUNT.keys() | errors._PLATFORM.keys() | errors._TRANSIENT | errors._HISTORY)
+    "code",
+    sorted(
+        errors._ACCOUNT.keys()
+        | errors._PLATFORM.keys()
+        | errors._TRANSIENT
+        | errors._HISTORY
+        | errors._COST_PAUSES_SECONDS.keys()
+    ),
 )
 def test_every_code_is_one_of_the_sdks(code: str) -> None:
     kind, _, name = code.partition(".")
@@ -38,7 +46,7 @@ def test_every_code_is_one_of_the_sdks(code: str) -> None:
         ("INVALID_ARGUMENT", ("quota_error.EXCESSIVE_SHORT_TERM_QUERY_RESOURCE_CONSUMPTION",), 30, QuotaError),
         ("INTERNAL", (), 0, TransientError),
         ("UNAVAILABLE", (), 0, TransientError),
-        ("DEADLINE_EXCEEDED", (), 0, TransientError),
+        ("DEADLINE_EXCEEDED", (), 0, DeadlineError),
         ("ABORTED", (), 0, TransientError),
         ("UNKNOWN", (), 0, TransientError),
         ("CANCELLED", (), 0, TransientError),
@@ -70,6 +78,23 @@ def test_what_a_refusal_means(status: str, codes: tuple[str, ...], delay: float,
     assert "request id req-1" in error.message
     for code in codes:
         assert code in error.message
+
+
+@pytest.mark.parametrize("status", ["RESOURCE_EXHAUSTED", "INVALID_ARGUMENT"])
+@pytest.mark.parametrize(
+    ("code", "named_delay", "pause"),
+    [
+        ("EXCESSIVE_SHORT_TERM_QUERY_RESOURCE_CONSUMPTION", 0, 5 * 60),
+        ("EXCESSIVE_LONG_TERM_QUERY_RESOURCE_CONSUMPTION", 0, 30 * 60),
+        ("EXCESSIVE_LONG_TERM_QUERY_RESOURCE_CONSUMPTION", 40, 40),
+    ],
+)
+def test_a_query_that_is_throttled_for_its_cost_waits_as_long_as_google_asks(
+    status: str, code: str, named_delay: float, pause: float
+) -> None:
+    error = classify(Refusal(status, "Excessive.", (f"quota_error.{code}",), "", named_delay), "1", "v26")
+    assert isinstance(error, QuotaError)
+    assert error.retry_after_seconds == pause
 
 
 @pytest.mark.parametrize(

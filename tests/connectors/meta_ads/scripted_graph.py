@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +21,8 @@ class Reply:
     status: int = 200
     headers: dict[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
     promised: int | None = None  # the content-length that the header claims
+    seconds_per_byte: float = 0.0
+    silent_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class ScriptedGraph:
 
             def _send(self, reply: Reply) -> None:
                 body = reply.body
+                time.sleep(reply.silent_seconds)
                 if not isinstance(body, (bytes, str)):
                     body = json.dumps(body)
                 raw = body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass")
@@ -61,7 +65,12 @@ class ScriptedGraph:
                 self.send_header("content-length", str(len(raw) if reply.promised is None else reply.promised))
                 self.send_header("connection", "close")
                 self.end_headers()
-                self.wfile.write(raw)
+                if reply.seconds_per_byte:
+                    for byte in raw:
+                        self.wfile.write(bytes([byte]))
+                        time.sleep(reply.seconds_per_byte)
+                else:
+                    self.wfile.write(raw)
                 self.close_connection = True
 
             def log_message(self, *args: object) -> None:

@@ -14,6 +14,7 @@ from mdp_dagster.connectors.meta_ads import MetaAdsConnector, client
 from mdp_dagster.connectors.meta_ads.errors import TooMuchDataError
 from mdp_dagster.connectors.meta_ads.settings import MetaAdsSettings
 from mdp_dagster.connectors.retry import RetryPolicy
+from mdp_dagster.window import DateWindow
 from sandbox import Sandbox
 from sandbox.meta_ads.faults import FAULTS
 from tests.connectors.conftest import FAST, LAST_MONTH, META, account_of, causes, rows_of
@@ -169,7 +170,7 @@ def test_a_slow_answer_ends_with_the_timeout(meta: MetaAdsConnector, meta_settin
     account = account_of(meta)
     sandbox.faults.add("meta_ads", "slow", delay_s=HANG_SECONDS)
     with pytest.raises(TransientError, match="ReadTimeout"):
-        rows_of(impatient, "account_daily", account)
+        rows_of(impatient, "account_daily", account, DateWindow.of_days(LAST_MONTH.start, LAST_MONTH.start))
 
 
 def test_near_its_limit_the_connector_pauses_before_the_next_page(

@@ -91,6 +91,32 @@ def test_after_a_circle_the_pages_are_read_again_from_the_first() -> None:
     assert len(asked) == 4
 
 
+def test_after_an_invalid_cursor_the_pages_are_read_again_from_the_first() -> None:
+    def answer(asked: Asked, number: int) -> Any:
+        if asked.params.get("after") is None:
+            return page(["a"], cursors={"after": "1"}, next="yes")
+        return invalid if number == 2 else page(["b"])
+
+    invalid = Reply({"error": {"code": 2642, "message": "Invalid cursors values"}}, 400)
+    days, asked = days_of(answer)
+    assert days == ["a", "b"]
+    assert [a.params.get("after") for a in asked] == [None, "1", None, "1"]
+
+
+def test_a_cursor_that_stays_invalid_is_an_error_after_a_few_readings() -> None:
+    asked: list[Asked] = []
+
+    def answer(one: Asked, number: int) -> Any:
+        asked.append(one)
+        if one.params.get("after") is None:
+            return page(["a"], cursors={"after": "1"}, next="yes")
+        return Reply({"error": {"code": 2642, "message": "Invalid cursors values"}}, 400)
+
+    with pytest.raises(TransientError, match="Invalid cursors values"):
+        days_of(answer)
+    assert len(asked) == 2 * FAST.attempts
+
+
 def test_a_next_without_parameters_is_an_error() -> None:
     with pytest.raises(TransientError, match="no parameters to request it"):
         days_of(lambda asked, number: page(["a"], next="https://graph.facebook.com/"))
@@ -200,7 +226,15 @@ def test_statuses_are_joined_by_an_id_of_any_type() -> None:
                 asked.params["effective_status"]
                 == '["ACTIVE","ARCHIVED","DELETED","IN_PROCESS","PAUSED","WITH_ISSUES"]'
             )
-            return {"data": [{"id": 7, "status": "PAUSED"}, {"id": "8", "effective_status": "DELETED"}, {}, None]}
+            return {
+                "data": [
+                    {"id": 7, "status": "PAUSED"},
+                    {"id": "8", "effective_status": "DELETED"},
+                    {},
+                    None,
+                    {"id": None},
+                ]
+            }
         return {"data": [{"campaign_id": "7"}, {"campaign_id": 8}, {"campaign_id": "9"}, {}]}
 
     with ScriptedGraph(answer) as graph:
@@ -231,14 +265,16 @@ def test_a_server_without_report_runs_is_read_page_by_page(start: Any) -> None:
     assert {a.method for a in asked} == {"GET", "POST"}
 
 
-def test_a_report_run_can_have_a_numeric_id_and_no_percentage() -> None:
+@pytest.mark.parametrize("percent", [{}, {"async_percent_completion": None}, {"async_percent_completion": 99}])
+def test_a_completed_run_is_read_for_any_id_and_any_percentage(percent: dict[str, Any]) -> None:
     def answer(asked: Asked, number: int) -> Any:
         if asked.path.endswith("campaigns"):
             return {"data": [{"id": "7"}]}
         if asked.method == "POST":
             return {"report_run_id": 6080000000000001}
-        return page(["a"]) if asked.path == "/v26.0/6080000000000001/insights" else {"async_status": "Job Completed"}
+        return page(["a"]) if asked.path.endswith("1/insights") else {"async_status": "Job Completed"} | percent
 
     days, asked = days_of(answer, "campaign_daily", asynchronous=AsyncPolicy(above_rows=0))
     assert days == ["a"]
+    assert [a.path for a in asked].count("/v26.0/6080000000000001") == 1
     assert not [a for a in asked if a.path.endswith("act_1/insights") and a.method == "GET"]
