@@ -34,14 +34,14 @@ EVER = "date >= date '1970-01-01'"
 
 @dataclass(frozen=True)
 class Table:
-    """What a model has become. Rows in an order of their own, instants in UTC without saying so."""
+    """The table of a model. Rows are sorted, and instants are in UTC without a time zone."""
 
     types: dict[str, str]
     rows: list[Row]
 
 
 class BigQuery:
-    """A project of its own in the emulator, with raw's tables, and dbt for it."""
+    """A project in the emulator with the raw tables, and dbt for it."""
 
     def __init__(self, cloud: GoogleCloud, state: Path, **environment: str) -> None:
         self._cloud = cloud
@@ -54,13 +54,13 @@ class BigQuery:
         return self._cloud.statements(self.project)
 
     def clear(self) -> None:
-        """Without models."""
+        """Delete the models' tables."""
         for dataset in ("mdp_staging", "mdp_marts"):
             for table in self.client.list_tables(dataset):
                 self.client.delete_table(table)
 
     def fill(self, warehouse: Warehouse) -> None:
-        """Raw as it is in DuckDB."""
+        """Copy the raw rows from DuckDB."""
         for table in RAW_TABLES:
             with duckdb.connect(str(warehouse.path)) as connection:
                 rows = connection.sql(f"select * from {table.id}").to_arrow_table()
@@ -86,7 +86,7 @@ def duckdb_table(warehouse: Warehouse, model: str) -> Table:
 
 
 def differences(warehouse: Warehouse, other: BigQuery) -> dict[str, Any]:
-    """By model, what isn't the same on both engines: types, or the rows that only one has."""
+    """The differences between both engines by model: types, or the rows that only one has."""
     found: dict[str, Any] = {}
     for model in MODELS:
         here, there = duckdb_table(warehouse, model), other.table(model)

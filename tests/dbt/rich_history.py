@@ -1,4 +1,4 @@
-"""Raw rows of many kinds: what platforms send, what they might, and what nobody should."""
+"""Raw rows of many kinds: usual values, possible values, and invalid values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .support import Row, Warehouse
 
 WINDOW = ("2026-02-20", "2026-04-01")
 LATER_WINDOW = ("2026-03-01", "2026-03-30")
-"""What is pulled again later lies in it."""
+"""Contains the days that are extracted again later."""
 
 EMPTIED_DAY = "2026-03-01"
 
@@ -94,7 +94,7 @@ ACTION_LISTS = [
 
 @dataclass(frozen=True)
 class Pools:
-    """Values that rows are made of. The ones above, and more of their kinds."""
+    """The values of the rows: those above, and more of the same kinds."""
 
     numbers_as_text: Sequence[str | None] = ()
     whole_numbers: Sequence[int | None] = ()
@@ -104,7 +104,7 @@ class Pools:
 
 
 def history(warehouse: Warehouse, more: Pools) -> None:
-    """Accounts of both platforms, pulled at several ages, restated, emptied, unchanged, rejected."""
+    """Accounts of both platforms: extracted at several ages, restated, emptied, unchanged, rejected."""
     with warehouse.at_once():
         registered(warehouse)
         odd_rows(warehouse, more)
@@ -114,7 +114,7 @@ def history(warehouse: Warehouse, more: Pools) -> None:
 
 
 def later(warehouse: Warehouse) -> None:
-    """Further pulls of the accounts with odd rows: a day taken back, a day restated, a day as before."""
+    """Later extracts of the accounts with odd rows: one day is emptied, one is restated, one is unchanged."""
     at = ("later", "2026-05-02 07:00:00.000001")
     ledger = "select * from mdp_raw.raw__extracts where date = '2026-03-29' and extract_run_id = 'odd'"
     counts = {(entry["source"], entry["report"]): entry["row_count"] for entry in warehouse.query(ledger)}
@@ -158,7 +158,7 @@ def registered(warehouse: Warehouse) -> None:
 
 
 def odd_rows(warehouse: Warehouse, more: Pools) -> None:
-    """A campaign for each odd value, and totals that are their sum in no case."""
+    """A campaign for each odd value, and totals that never equal the sum of the campaigns."""
     values = {
         "texts": [*NUMBERS_AS_TEXT, *more.numbers_as_text],
         "whole": [*WHOLE_NUMBERS, *more.whole_numbers],
@@ -181,7 +181,7 @@ _CAMPAIGN = {"campaign_id", "campaign_name", "campaign_status", "campaign_advert
 
 
 def _picked(values: Sequence[Any], number: int, stride: int = 1) -> Any:
-    """By different strides, so that each value meets many others."""
+    """Picks values with different strides, so that each value is combined with many others."""
     return values[(number * stride) % len(values)]
 
 
@@ -223,7 +223,7 @@ def _odd_meta_row(number: int, values: dict[str, list[Any]]) -> Row:
 
 
 def ages(warehouse: Warehouse) -> None:
-    """Accounts whose days are pulled at the ages that maturity is measured at, each time with more in them."""
+    """Accounts with days that are extracted at each age of the maturity curve, with higher numbers each time."""
     for platform in ("google_ads", "meta_ads"):
         for number in range(4):
             account = f"{platform}-{number}"
@@ -252,9 +252,11 @@ def _growing(platform: str, account: str, step: int, report: str) -> Iterator[Ro
 
 
 def moments(warehouse: Warehouse) -> None:
-    """Campaigns and totals that differ, pulled an hour apart, or on the day itself ten minutes, or a little more: what
-    explains them depends on the whole minutes."""
-    pulls = [
+    """Campaigns and totals that differ, extracted an hour apart, or about ten minutes apart on the day itself.
+
+    The explanation depends on the whole minutes.
+    """
+    times = [
         ("2026-03-25", "2026-03-30 10:00:59", "2026-03-30 11:01:00"),
         ("2026-03-25", "2026-03-30 10:00:00", "2026-03-30 11:00:00"),
         ("2026-03-25", "2026-03-30 10:00:00.999999", "2026-03-30 11:01:00.999998"),
@@ -262,12 +264,12 @@ def moments(warehouse: Warehouse) -> None:
         ("2026-03-29", "2026-03-29 23:50:00.5", "2026-03-30 00:00:59.4"),
         ("2026-03-29", "2026-03-29 23:50:00.5", "2026-03-30 00:01:00.5"),
     ]
-    for position, (day, first, second) in enumerate(pulls):
+    for position, (day, first, second) in enumerate(times):
         account, total = f"moment-{position}", google_row(None)
         total["metrics_cost_micros"] = 99_000_000
         warehouse.extract("google_ads", "m1", first, account, day, [google_row(7000 + position)])
         warehouse.extract("google_ads", "m2", second, account, day, [total], report="account_daily")
-    # totals without campaigns, campaigns without totals, a pull that was never committed
+    # totals without campaigns, campaigns without totals, an extract that was never committed
     warehouse.extract(
         "google_ads", "m1", "2026-03-30 10:00:00", "12", "2026-03-28", [google_row(None)], report="account_daily"
     )

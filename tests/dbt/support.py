@@ -27,7 +27,7 @@ MACRO_FILES = sorted(DBT_PROJECT.glob("macros/**/*.sql"))
 TEST_FILES = sorted(DBT_PROJECT.glob("tests/generic/*.sql"))
 WAREHOUSE_FILE = "warehouse.duckdb"
 
-# As the ingest layer makes them, from what the connectors declare.
+# As the ingest layer makes them from the connectors' reports.
 RAW_TABLES = [*map(report_table, REPORTS), *SHARED_TABLES]
 
 Row = dict[str, Any]
@@ -50,12 +50,12 @@ RECONCILES = "campaigns_add_up_int_account__reconciliation"
 
 
 def code(path: Path) -> str:
-    """A file's text without its comments."""
+    """The text of a file without its comments."""
     return re.sub(r"\{#.*?#\}|-- [^\n]*", "", path.read_text(), flags=re.DOTALL)
 
 
 class Warehouse:
-    """A DuckDB file with the raw tables, empty at first. Opened for each use: dbt opens the same file."""
+    """A DuckDB file with empty raw tables. It is opened for each use, because dbt opens the same file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -70,7 +70,7 @@ class Warehouse:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """What is inserted meanwhile is one transaction: for hundreds of rows."""
+        """Makes one transaction of all inserts in the block, which is faster for hundreds of rows."""
         with duckdb.connect(str(self.path)) as self._open:
             self._open.begin()
             yield
@@ -100,7 +100,7 @@ class Warehouse:
         unchanged_since: str | None = None,
         commit: bool = True,
     ) -> None:
-        """Do what the ingest layer does for one account and day: append the rows, then the ledger row."""
+        """Do the same as the ingest layer for one account and day: append the rows, then the ledger row."""
         key = {"source": platform, "account_id": account, "date": day, "extract_run_id": run}
         if unchanged_since is None:
             self.insert(f"raw_{platform}__{report}", [{**key, "ingested_at": at, **row} for row in rows])
@@ -162,7 +162,7 @@ class Dbt:
         self.parse_warnings: list[str] = json.loads((parsed / "warnings.json").read_text())
         self.manifest: dict[str, Any] = json.loads((parsed / "manifest.json").read_text())
         self._manifest = Manifest.from_msgpack((parsed / "partial_parse.msgpack").read_bytes())
-        # results are read from dbt's answer, and not from its files
+        # results are read from dbt's return value, and not from its files
         self._options = [*dbt_options(state / "target"), "--no-write-json"]
 
     def __call__(self, *command: str, window: tuple[str, str] | None = None, **more: str) -> dbtRunnerResult:
@@ -174,17 +174,17 @@ class Dbt:
         return invoke(runner, command, self._environment)
 
     def build(self, window: tuple[str, str]) -> dbtRunnerResult:
-        """What a scheduled run does: models and data tests, no unit tests."""
+        """Build like a scheduled run: models and data tests, without unit tests."""
         return self("build", "--exclude-resource-type", "unit_test", window=window)
 
     def build_as_of(self, window: tuple[str, str], instant: str, schema: str) -> dbtRunnerResult:
-        """The same as of an instant, into schemas of its own."""
+        """Build as of an instant, into separate schemas."""
         return self.as_of(
             "build", "--exclude-resource-type", "unit_test", window=window, instant=instant, schema=schema
         )
 
     def as_of(self, *command: str, window: tuple[str, str], instant: str, schema: str) -> dbtRunnerResult:
-        """The project is parsed anew, with the variables."""
+        """Parse the project again, with these variables."""
         variables = {"window_start": window[0], "window_end": window[1], "as_of": instant, "as_of_schema": schema}
         options = [*self._options, "--vars", json.dumps(variables), "--target-path", str(self._state / schema)]
         return self._invoke([*command, *options], dbtRunner())
@@ -197,7 +197,7 @@ class Dbt:
 
 @dataclass(frozen=True)
 class Built:
-    """A warehouse that was filled and built over the month, for copies: a build costs seconds."""
+    """A warehouse that was filled and built for the month. Tests copy it, because a build takes seconds."""
 
     path: Path
     result: dbtRunnerResult
@@ -210,7 +210,7 @@ class Built:
             warehouse = Warehouse(path)
             fill(warehouse)
             built = cls(path, dbt.build(MONTH))
-            warehouse.query("checkpoint")  # all of it is in the one file that is copied
+            warehouse.query("checkpoint")  # so that the one file that is copied is complete
         return built
 
     def copy_to(self, warehouse: Warehouse) -> Warehouse:
@@ -224,7 +224,7 @@ def point_dbt_at(warehouse: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 def node_results(result: dbtRunnerResult) -> list[Any]:
-    """dbt's result for each node that was to run."""
+    """dbt's result for each selected node."""
     assert isinstance(result.result, RunExecutionResult), result.exception
     return list(result.result)
 

@@ -1,8 +1,7 @@
-"""dbt on the emulated BigQuery: the same rows make the same tables there, row for row and type for type; what is sent
-for it; and what a write does.
+"""dbt on the emulated BigQuery: the same raw rows give the same tables as in DuckDB, and a write changes its days only.
 
-The emulator has DuckDB inside: where the real service calculates otherwise, this shows nothing. The SQL is written so
-that it doesn't matter (dbt/macros/engine/types.sql), and test_dbt_types.py holds what that rests on.
+The emulator calculates with DuckDB, so these tests can't find a value that the real service calculates differently.
+The SQL avoids such differences (dbt/macros/engine/types.sql), and test_dbt_types.py tests its assumptions.
 """
 
 from __future__ import annotations
@@ -39,13 +38,13 @@ pools = st.builds(
 
 @pytest.fixture
 def more() -> Pools:
-    """Of the values that hypothesis thinks of: others each time, shown where the test fails."""
+    """Random values from hypothesis. They differ in each run, and a failing test shows them."""
     thought_of: list[Pools] = []
 
     @settings(max_examples=1, phases=[Phase.generate], database=None, suppress_health_check=list(HealthCheck))
     @given(pools)
     def think(one: Pools) -> None:
-        assume(len(set(one.doubles)) > 20)  # the first one is the simplest there is
+        assume(len(set(one.doubles)) > 20)  # the first one is the simplest possible
         thought_of.append(one)
 
     think()
@@ -59,7 +58,7 @@ MAX_BYTES = "123456789000"
 
 @pytest.fixture(scope="module")
 def other(google_cloud: GoogleCloud, tmp_path_factory: pytest.TempPathFactory) -> BigQuery:
-    """Its project is parsed once: the parsed models name the project of Google's."""
+    """The BigQuery project is parsed by dbt once, because the parsed models contain the name of the Google project."""
     return BigQuery(
         google_cloud,
         tmp_path_factory.mktemp("dbt-bigquery"),
@@ -70,7 +69,7 @@ def other(google_cloud: GoogleCloud, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def test_the_same_rows_make_the_same_tables(dbt: Dbt, warehouse: Warehouse, other: BigQuery, more: Pools) -> None:
-    """After a first build, and after another over a part of the days, in which some have changed."""
+    """Holds after a first build, and after a second build of a part of the days, some of which have changed."""
     other.clear()
     history(warehouse, more)
     other.fill(warehouse)
@@ -111,13 +110,13 @@ LAST = ("2026-02-01", "2026-02-02")
 
 
 class One:
-    """One small model, and what is sent for it."""
+    """One small model, and the statements that are sent to build it."""
 
     def __init__(self, other: BigQuery) -> None:
         self.other = other
 
     def run(self, window: tuple[str, str]) -> tuple[dict[str, str], list[Job]]:
-        """What went wrong, and the statements."""
+        """The errors and the statements."""
         sent = len(self.other.statements())
         wrong = went_wrong(self.other.dbt("run", "--select", MODEL, window=window))
         return wrong, self.other.statements()[sent:]
@@ -128,14 +127,14 @@ class One:
 
 @pytest.fixture
 def one(other: BigQuery, warehouse: Warehouse) -> One:
-    """Pulled once, over three days, and not built."""
-    pull(warehouse, "r1", 10)
+    """Three days, extracted once, and not built."""
+    extract(warehouse, "r1", 10)
     other.clear()
     other.fill(warehouse)
     return One(other)
 
 
-def pull(warehouse: Warehouse, run: str, clicks: int, days: list[str] = DAYS) -> None:
+def extract(warehouse: Warehouse, run: str, clicks: int, days: list[str] = DAYS) -> None:
     rows = [{**google_row(None), "metrics_clicks": clicks}] if clicks else []
     for day in days:
         warehouse.extract("google_ads", run, f"2026-02-0{run[1]} 06:00:00", "11", day, rows, report="account_daily")
@@ -151,7 +150,7 @@ def matches(pattern: str, job: Job) -> bool:
 
 
 def test_a_write_replaces_its_days_and_no_others(one: One, warehouse: Warehouse) -> None:
-    """The table is made empty, where it is missing, and never again; a day without rows becomes empty."""
+    """The table is created once, if it is missing. A day without rows becomes empty."""
     wrong, sent = one.run(ALL)
     assert not wrong
     make, fill = [job for job in sent if MODEL in (job.sql or "")]
@@ -164,8 +163,8 @@ def test_a_write_replaces_its_days_and_no_others(one: One, warehouse: Warehouse)
     assert made.description.startswith("Grain: date ") and all(column.description for column in made.schema)
     assert one.clicks() == dict.fromkeys(DAYS, 10)
 
-    pull(warehouse, "r2", 20)
-    pull(warehouse, "r3", 0, ["2026-02-01"])
+    extract(warehouse, "r2", 20)
+    extract(warehouse, "r3", 0, ["2026-02-01"])
     one.other.fill(warehouse)
     wrong, sent = one.run(LAST)
     assert not wrong
@@ -185,10 +184,10 @@ def tables(one: One) -> list[tuple[str, str]]:
     return [(table.dataset_id, table.table_id) for of_dataset in listed for table in of_dataset]
 
 
-def test_a_write_is_whole_or_not_at_all(one: One, warehouse: Warehouse, google_cloud: GoogleCloud) -> None:
-    """One that fails leaves what was there, and one that fails in passing is tried again."""
+def test_a_write_is_complete_or_has_no_effect(one: One, warehouse: Warehouse, google_cloud: GoogleCloud) -> None:
+    """A failed write keeps the old rows, and a transient failure is retried."""
     assert not one.run(ALL)[0]
-    pull(warehouse, "r2", 20)
+    extract(warehouse, "r2", 20)
     one.other.fill(warehouse)
     google_cloud.fail(reason="invalidQuery", message="no", project=one.other.project, contains="merge into")
     wrong, _ = one.run(ALL)
@@ -202,11 +201,13 @@ def test_a_write_is_whole_or_not_at_all(one: One, warehouse: Warehouse, google_c
     assert one.clicks() == dict.fromkeys(DAYS, 20)
 
 
-def test_a_lost_answer_is_no_failure(one: One, warehouse: Warehouse, google_cloud: GoogleCloud) -> None:
-    """The client asks again, and the job is there already: its result counts, and it isn't done twice."""
+def test_a_write_succeeds_although_its_answer_is_lost(
+    one: One, warehouse: Warehouse, google_cloud: GoogleCloud
+) -> None:
+    """The client sends the job again, finds that it exists, and uses its result. The job does not run twice."""
     find_jobs_of_lost_answers()
     assert not one.run(ALL)[0]
-    pull(warehouse, "r2", 20)
+    extract(warehouse, "r2", 20)
     one.other.fill(warehouse)
     google_cloud.lose_answer(project=one.other.project, contains="merge into")
     wrong, sent = one.run(ALL)
@@ -217,7 +218,7 @@ def test_a_lost_answer_is_no_failure(one: One, warehouse: Warehouse, google_clou
 
 
 def test_a_new_column_is_added(one: One) -> None:
-    """Old rows have null in it; the days that are built have its value."""
+    """It is null in old rows, and has a value on the days of the build."""
     assert not one.run(ALL)[0]
     one.other.client.query(f"alter table {TABLE} drop column clicks").result()
     assert not one.run(LAST)[0]
@@ -227,14 +228,14 @@ def test_a_new_column_is_added(one: One) -> None:
     assert clicks.field_type in ("INTEGER", "INT64") and clicks.description
 
 
-def test_the_past_is_built_beside_and_expires(one: One) -> None:
-    """In a dataset that dbt makes where it is missing: in the place of the settings, with their labels."""
+def test_a_build_as_of_an_instant_has_its_own_dataset_and_expires(one: One) -> None:
+    """dbt creates the dataset if it is missing, in the location and with the labels of the settings."""
     assert not one.run(ALL)[0]
     select = ("run", "--select", MODEL)
     result = one.other.dbt.as_of(*select, window=ALL, instant="2026-02-01 05:00:00", schema="then")
     assert not went_wrong(result)
     made = one.other.client.get_table(f"{one.other.project}.mdp_staging_then.{MODEL}")
-    assert made.num_rows == 0  # the pull began later
+    assert made.num_rows == 0  # the extract began later
     assert one.clicks() == dict.fromkeys(DAYS, 10)
     [dataset] = [job for job in one.other.statements() if matches("create schema .*mdp_staging_then", job)]
     assert matches(rf"options \( location = '{LOCATION}', labels = \[\('team', 'marketing'\)\] \)$", dataset)

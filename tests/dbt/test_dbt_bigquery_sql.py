@@ -1,6 +1,6 @@
-"""The same SQL for BigQuery, as dbt compiles it: in its dialect, and filtered so that it reads its window and no more.
+"""The SQL that dbt compiles for BigQuery is valid in its dialect, and reads the days of the window only.
 
-Nothing is sent here. What is sent, and what comes of it: test_dbt_bigquery.py.
+No statement is sent here: see test_dbt_bigquery.py for the execution.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .support import MACRO_FILES, MODEL_FILES, TEST_FILES, Dbt, code, compiled, 
 SHARED_FUNCTIONS = {"abs", "cast", "coalesce", "count", "lag", "lead", "max", "min", "nullif", "sum"}
 KEYWORDS = {"as", "in", "and", "or", "with", "from", "join", "then", "else", "when", "where", "on"}
 DBTS_OWN = {"create_schema"}
-"""What dbt dispatches: ours stands in for its own."""
+"""dbt's own macro that the project replaces."""
 
 WINDOW = ("2026-01-01", "2026-01-08")
 MORNING = ("2026-03-01", "2026-03-09")
@@ -31,7 +31,7 @@ INSTANT = "CAST('2026-01-06 06:00:00' AS TIMESTAMP)"
 
 @pytest.mark.parametrize("path", [*MODEL_FILES, *TEST_FILES], ids=lambda path: path.stem)
 def test_models_call_functions_that_both_engines_have(path: Path) -> None:
-    """Anything else is a macro with a version for each engine."""
+    """Any other function is called through a macro with a version for each engine."""
     sql = re.sub(r"\{\{.*?\}\}|\{%.*?%\}", " jinja ", code(path), flags=re.DOTALL)
     assert set(re.findall(r"(\w+)\s*\(", sql)) - SHARED_FUNCTIONS - KEYWORDS == set()
 
@@ -46,7 +46,7 @@ def test_every_dispatched_macro_has_both_versions() -> None:
 
 @pytest.fixture(scope="module")
 def bigquery(tmp_path_factory: pytest.TempPathFactory) -> Dbt:
-    """dbt with BigQuery's adapter, which has nobody to talk to."""
+    """dbt with BigQuery's adapter, without a server."""
     environment = {
         "MDP_TARGET": "bigquery",
         "GOOGLE_CLOUD_PROJECT": "some-project",
@@ -77,8 +77,10 @@ def tables_and_filters(query: exp.Expr) -> Iterator[tuple[str, exp.Expr | None]]
 
 
 def days_read(condition: exp.Expr | None) -> list[tuple[str, str]]:
-    """The ranges of days, between literals, outside of which the condition is false whatever else it says. Empty: it
-    may be true on any day."""
+    """The ranges of days, as literals, outside of which the condition is always false.
+
+    Empty if the condition can be true on any day.
+    """
     condition = condition.unnest() if condition else exp.true()
     if isinstance(condition, exp.Or):
         left, right = days_read(condition.left), days_read(condition.right)
@@ -95,8 +97,10 @@ def days_read(condition: exp.Expr | None) -> list[tuple[str, str]]:
 
 
 def test_bigquery_can_parse_and_prune(bigquery: Dbt, statements: dict[str, str]) -> None:
-    """Models and tests: nothing in them is unknown to BigQuery, and of every daily table they read the window's days,
-    and the morning's where the test is a verdict on what is."""
+    """BigQuery can parse all models and tests. From daily tables they read the days of the window only.
+
+    Tests of the current state also read the days of the morning's run.
+    """
     models_and_tests = {*bigquery.nodes("model"), *bigquery.nodes("test")}
     assert models_and_tests == set(statements) - set(bigquery.nodes("unit_test"))
     days: dict[str, set[tuple[str, str]]] = {}
@@ -127,8 +131,8 @@ def test_bigquery_can_parse_and_prune(bigquery: Dbt, statements: dict[str, str])
         ("clicks > 1 and (date >= date '2026-01-01' and date < date '2026-01-02')", [("2026-01-01", "2026-01-02")]),
     ],
 )
-def test_what_a_condition_reads(condition: str, ranges: list[tuple[str, str]]) -> None:
-    """Of the helper above: it finds what doesn't limit the days."""
+def test_the_helper_finds_conditions_that_do_not_limit_the_days(condition: str, ranges: list[tuple[str, str]]) -> None:
+    """Tests `days_read`."""
     assert days_read(sqlglot.parse_one(condition, read="bigquery")) == ranges
 
 
@@ -138,8 +142,8 @@ def past(bigquery: Dbt) -> list[Any]:
     return node_results(bigquery.as_of("compile", "--no-populate-cache", window=WINDOW, **AS_OF))
 
 
-def test_as_of_an_instant_nothing_later_is_read(past: list[Any]) -> None:
-    """Of the tables that tell of a moment: the ledger and the registry."""
+def test_a_build_as_of_an_instant_does_not_read_later_rows(past: list[Any]) -> None:
+    """Applies to the tables with a time in each row: the ledger and the registry."""
     moments = {"raw__extracts": "extracted_at", "raw__accounts": "ingested_at"}
     read = [
         (each.node.name, table, where and f"{moments[table]} <= {INSTANT}" in where.sql("bigquery"))
@@ -151,7 +155,7 @@ def test_as_of_an_instant_nothing_later_is_read(past: list[Any]) -> None:
     assert [(name, table) for name, table, is_filtered in read if not is_filtered] == []
 
 
-def test_the_past_expires(past: list[Any]) -> None:
+def test_tables_as_of_an_instant_expire(past: list[Any]) -> None:
     models = [each.node for each in past if each.node.resource_type == "model"]
     assert len(models) == len(MODEL_FILES)
     assert all(model.config.get("hours_to_expiration") == 24 * 7 for model in models)
@@ -180,7 +184,7 @@ def test_tables_are_partitioned_and_clustered(bigquery: Dbt) -> None:
     }
     for name, node in bigquery.nodes("model").items():
         assert set(node["config"]["cluster_by"]) <= set(node["columns"]), name
-        # people may read a whole mart; what lies below is protected
+        # people may read a whole mart, and the layers below require a filter
         assert bool(node["config"].get("require_partition_filter")) is not name.startswith("mart_"), name
 
 
@@ -193,7 +197,7 @@ def test_labels_and_descriptions_reach_bigquery(bigquery: Dbt) -> None:
 
 
 def test_the_days_of_the_window_are_literals(bigquery: Dbt) -> None:
-    """Of the run's window, though the project was parsed before there was one; over the ends of months and years."""
+    """They are the days of the run, although the project was parsed before. Holds at ends of months and years too."""
     inline = "{{ overwrite_days(ref('mart_client__daily'), 'select 1', [{'name': 'date'}, {'name': 'clicks'}]) }}"
     for window, days in (
         (("2026-01-01", "2026-01-02"), ["2026-01-01"]),

@@ -1,4 +1,4 @@
-"""dbt runs on a small history with restated, unchanged and emptied days, and what the marts hold then."""
+"""dbt builds the right marts from a small history with restated, unchanged and emptied days."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from .support import (
 )
 
 
-def pull_three_times(warehouse: Warehouse) -> None:
-    """Three pulls of two accounts. Day by day: the 1st is unchanged, the 2nd restated, the 3rd emptied."""
+def extract_three_times(warehouse: Warehouse) -> None:
+    """Three extracts of two accounts. The 1st is unchanged, the 2nd is restated, and the 3rd is emptied."""
     warehouse.insert(
         "raw__accounts",
         [account("google_ads", "11", "USD", 0.5), account("meta_ads", "22", "EUR", 1.0)],
@@ -51,24 +51,24 @@ def pull_three_times(warehouse: Warehouse) -> None:
     for report, name in (("campaign_daily", "9"), ("account_daily", None)):
         warehouse.extract("meta_ads", *second, "22", "2026-01-03", [meta(name, spend="8.25")], report=report)
 
-    # broken off before its commit
+    # aborted before its commit
     warehouse.extract("google_ads", *third, "11", "2026-01-02", [google(1, clicks=999)], commit=False)
 
 
 @pytest.fixture(scope="module")
 def first_build(dbt: Dbt, tmp_path_factory: pytest.TempPathFactory) -> Built:
-    return Built.once(dbt, tmp_path_factory.mktemp("built"), pull_three_times)
+    return Built.once(dbt, tmp_path_factory.mktemp("built"), extract_three_times)
 
 
 @pytest.fixture
 def built(first_build: Built, warehouse: Warehouse) -> Warehouse:
-    """Pulled three times, and built."""
+    """A warehouse with three extracts, built."""
     assert not went_wrong(first_build.result)
     return first_build.copy_to(warehouse)
 
 
 def test_unit_tests_pass(dbt: Dbt, warehouse: Warehouse) -> None:
-    """With empty raw tables, too: so is every table on the first day."""
+    """The raw tables are empty, as on the first day."""
     result = dbt("build", window=MONTH)
     assert not went_wrong(result)
     unit_tests = [r for r in node_results(result) if r.node.resource_type == "unit_test"]
@@ -76,7 +76,7 @@ def test_unit_tests_pass(dbt: Dbt, warehouse: Warehouse) -> None:
     assert not any(tables(warehouse).values())
 
 
-def test_marts_hold_the_current_rows(first_build: Built, built: Warehouse) -> None:
+def test_marts_have_the_current_rows(first_build: Built, built: Warehouse) -> None:
     assert not outcomes(first_build.result, "warn")
 
     def campaign(day: int, campaign_id: str, clicks: int, spend: str, spend_reporting: str, run: str) -> Row:
@@ -147,14 +147,14 @@ def test_marts_hold_the_current_rows(first_build: Built, built: Warehouse) -> No
     assert built.query(f"select {columns} from mdp_marts.mart_client__daily order by date, platform") == expected
 
 
-def test_twice_equals_once(dbt: Dbt, built: Warehouse) -> None:
+def test_a_second_build_changes_nothing(dbt: Dbt, built: Warehouse) -> None:
     once = tables(built)
     assert not went_wrong(dbt.build(MONTH))
     assert tables(built) == once
 
 
-def test_a_window_rewrites_its_own_days_only(dbt: Dbt, built: Warehouse) -> None:
-    """Every day changes in raw, the 2nd is rebuilt: with --full-refresh, which must not drop the others."""
+def test_a_build_rewrites_the_days_of_its_window_only(dbt: Dbt, built: Warehouse) -> None:
+    """Every day changes in raw, and the 2nd is rebuilt with --full-refresh, which must not drop the other days."""
     before = tables(built)
 
     later = ("r9", "2026-01-09 06:00:00")
@@ -183,8 +183,8 @@ def test_a_window_rewrites_its_own_days_only(dbt: Dbt, built: Warehouse) -> None
     assert inside["mdp_staging.stg_meta_ads__account_daily"] == []
 
 
-def test_a_failed_write_leaves_the_window_as_it_was(dbt: Dbt, built: Warehouse) -> None:
-    """The insert fails after the delete: both are undone."""
+def test_a_failed_write_keeps_the_old_rows_of_the_window(dbt: Dbt, built: Warehouse) -> None:
+    """The insert fails after the delete, and both are rolled back."""
     mart = "mdp_marts.mart_client__daily"
     before = table(built, mart)
     built.query(f"alter table {mart} add column mandatory boolean default true")
@@ -198,7 +198,7 @@ def test_a_failed_write_leaves_the_window_as_it_was(dbt: Dbt, built: Warehouse) 
     assert table(built, mart) == before
 
 
-def test_data_tests_see_the_window_and_nothing_else(dbt: Dbt, built: Warehouse) -> None:
+def test_data_tests_read_the_window_only(dbt: Dbt, built: Warehouse) -> None:
     staged, mart = "mdp_staging.stg_google_ads__campaign_daily", "mdp_marts.mart_campaign__daily"
     built.query(f"insert into {staged} select * from {staged} where date = '2026-01-01' and campaign_id = '1'")
     built.query(f"delete from {mart} where date = '2026-01-01' and platform = 'meta_ads'")
@@ -222,7 +222,7 @@ def test_data_tests_see_the_window_and_nothing_else(dbt: Dbt, built: Warehouse) 
 
 
 def differences(dbt: Dbt, warehouse: Warehouse) -> list[tuple[str, str, Any, Any]]:
-    """What `reconciles` finds in the month, by day and metric: the campaigns' sum, the account's total."""
+    """The findings of `reconciles` in the month, by day and metric: the sum of the campaigns, the account's total."""
     assert not went_wrong(dbt("run", "--select", "+int_account__reconciliation", window=MONTH))
     (result,) = node_results(dbt("test", "--select", RECONCILES, window=MONTH))
     rows = warehouse.query(f"select * from ({result.node.compiled_code}) order by date, metric")
@@ -232,8 +232,8 @@ def differences(dbt: Dbt, warehouse: Warehouse) -> list[tuple[str, str, Any, Any
 
 
 def test_campaigns_that_do_not_add_up_to_the_account_warn(dbt: Dbt, warehouse: Warehouse) -> None:
-    """A campaign that the report left out, or the report left out whole, or the totals say there was nothing."""
-    pull = ("r1", "2026-01-09 06:00:00")
+    """A campaign or the whole report is missing, or the totals are zero."""
+    run_and_time = ("r1", "2026-01-09 06:00:00")
     google_total = google(None, micros=20_000_000, clicks=20, impressions=2000, conversions=5)
     campaigns_and_totals = {
         "2026-01-01": ([google(1), google(2)], [google_total]),
@@ -244,13 +244,13 @@ def test_campaigns_that_do_not_add_up_to_the_account_warn(dbt: Dbt, warehouse: W
         "2026-01-06": ([google(1)], []),
     }
     for day, (campaigns, totals) in campaigns_and_totals.items():
-        warehouse.extract("google_ads", *pull, "11", day, campaigns)
-        warehouse.extract("google_ads", *pull, "11", day, totals, report="account_daily")
-    # another account's rows are no help
-    warehouse.extract("google_ads", *pull, "12", "2026-01-03", [google(9)])
-    # there, but outside the window that is tested
-    warehouse.extract("google_ads", *pull, "11", "2026-02-01", [], report="campaign_daily")
-    warehouse.extract("google_ads", *pull, "11", "2026-02-01", [google(None)], report="account_daily")
+        warehouse.extract("google_ads", *run_and_time, "11", day, campaigns)
+        warehouse.extract("google_ads", *run_and_time, "11", day, totals, report="account_daily")
+    # rows of another account don't count
+    warehouse.extract("google_ads", *run_and_time, "12", "2026-01-03", [google(9)])
+    # exists, but outside the tested window
+    warehouse.extract("google_ads", *run_and_time, "11", "2026-02-01", [], report="campaign_daily")
+    warehouse.extract("google_ads", *run_and_time, "11", "2026-02-01", [google(None)], report="account_daily")
     assert not went_wrong(dbt("run", "--select", "+int_account__reconciliation", window=("2026-02-01", "2026-03-01")))
 
     assert differences(dbt, warehouse) == [
@@ -270,9 +270,9 @@ def test_campaigns_that_do_not_add_up_to_the_account_warn(dbt: Dbt, warehouse: W
     ]
 
 
-def test_a_difference_of_moments_does_not_warn(dbt: Dbt, warehouse: Warehouse) -> None:
-    """One hundredth of the total, or a little: either is enough. In both directions."""
-    pull = ("r1", "2026-01-09 06:00:00")
+def test_a_small_difference_between_extracts_at_different_times_does_not_warn(dbt: Dbt, warehouse: Warehouse) -> None:
+    """A difference of up to one hundredth of the total, or of a small amount, passes. This holds in both directions."""
+    run_and_time = ("r1", "2026-01-09 06:00:00")
     small = {"impressions": 100, "clicks": 10, "micros": 10_000_000, "conversions": 3}
     large = {"impressions": 100_000, "clicks": 1000, "micros": 1_000_000_000, "conversions": 300}
     campaigns_and_totals: dict[str, tuple[Row, Row]] = {
@@ -282,8 +282,8 @@ def test_a_difference_of_moments_does_not_warn(dbt: Dbt, warehouse: Warehouse) -
         "2026-01-04": ({"impressions": 101_001, "clicks": 1011, "micros": 1_010_000_001, "conversions": 303.1}, large),
     }
     for day, (campaign, total) in campaigns_and_totals.items():
-        warehouse.extract("google_ads", *pull, "11", day, [google(1, **campaign)])
-        warehouse.extract("google_ads", *pull, "11", day, [google(None, **total)], report="account_daily")
+        warehouse.extract("google_ads", *run_and_time, "11", day, [google(1, **campaign)])
+        warehouse.extract("google_ads", *run_and_time, "11", day, [google(None, **total)], report="account_daily")
 
     assert differences(dbt, warehouse) == [
         ("02", "clicks", 7, 10),
@@ -298,19 +298,19 @@ def test_a_difference_of_moments_does_not_warn(dbt: Dbt, warehouse: Warehouse) -
 
 
 def test_meta_conversions_and_reach_need_not_add_up(dbt: Dbt, warehouse: Warehouse) -> None:
-    pull = ("r1", "2026-01-09 06:00:00")
+    run_and_time = ("r1", "2026-01-09 06:00:00")
     other = {"reach": "1", "actions": '[{"action_type":"purchase","value":"70"}]', "action_values": "[]"}
     for day, spend in (("2026-01-01", "7.50"), ("2026-01-02", "9.50")):
-        warehouse.extract("meta_ads", *pull, "22", day, [meta("9")])
+        warehouse.extract("meta_ads", *run_and_time, "22", day, [meta("9")])
         total = meta(None, spend=spend) | other
-        warehouse.extract("meta_ads", *pull, "22", day, [total], report="account_daily")
+        warehouse.extract("meta_ads", *run_and_time, "22", day, [total], report="account_daily")
 
     assert differences(dbt, warehouse) == [("02", "spend", Decimal("7.5"), Decimal("9.5"))]
 
 
 def test_a_model_built_alone_is_not_compared_with_others(dbt: Dbt, warehouse: Warehouse) -> None:
-    """In a new warehouse the others aren't there; later they may be stale."""
-    pull_three_times(warehouse)
+    """In a new warehouse the other models don't exist, and later they may be stale."""
+    extract_three_times(warehouse)
     for model in ("stg_google_ads__account_daily", "stg_google_ads__campaign_daily"):
         result = dbt("build", "--exclude-resource-type", "unit_test", "--select", model, window=MONTH)
         ran = {r.node.name for r in node_results(result)}
@@ -318,15 +318,15 @@ def test_a_model_built_alone_is_not_compared_with_others(dbt: Dbt, warehouse: Wa
         assert not went_wrong(result)
 
 
-def test_unknown_rates_warn_and_leave_no_total(dbt: Dbt, warehouse: Warehouse) -> None:
-    """One account of the client has no rate, one has no client: counted, but no money is added up."""
+def test_unknown_rates_warn_and_the_total_is_null(dbt: Dbt, warehouse: Warehouse) -> None:
+    """One account has no rate, and one has no client. Rows are counted, and money is not added up."""
     warehouse.insert(
         "raw__accounts",
         [account("google_ads", "11", "USD", 0.5), account("google_ads", "12", "SEK", None)],
     )
-    pull = ("r1", "2026-01-04 06:00:00")
+    run_and_time = ("r1", "2026-01-04 06:00:00")
     for account_id, campaign, currency in (("11", 1, "USD"), ("12", 2, "SEK"), ("13", 3, "EUR")):
-        warehouse.extract("google_ads", *pull, account_id, "2026-01-01", [google(campaign, currency=currency)])
+        warehouse.extract("google_ads", *run_and_time, account_id, "2026-01-01", [google(campaign, currency=currency)])
 
     result = dbt.build(MONTH)
     assert not went_wrong(result)
@@ -351,7 +351,9 @@ def test_unknown_rates_warn_and_leave_no_total(dbt: Dbt, warehouse: Warehouse) -
         (("2026-01-02", "2026-01-02"), "window_start 2026-01-02 must be before window_end 2026-01-02"),
     ],
 )
-def test_a_run_without_its_window_says_so(dbt: Dbt, warehouse: Warehouse, window: Any, complaint: str) -> None:
+def test_the_error_for_a_run_without_a_valid_window_has_the_remedy(
+    dbt: Dbt, warehouse: Warehouse, window: Any, complaint: str
+) -> None:
     result = dbt("run", "--select", "stg_google_ads__account_daily", window=window)
     message = went_wrong(result)["stg_google_ads__account_daily"]
     assert complaint in message

@@ -1,4 +1,4 @@
-"""The conventions of the dbt project: what is described, what is configured, who knows what."""
+"""The conventions of the dbt project: descriptions, configuration, and dependencies between files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .support import (
 )
 
 
-def test_parsing_warns_of_nothing(dbt: Dbt) -> None:
+def test_parsing_gives_no_warning(dbt: Dbt) -> None:
     assert dbt.parse_warnings == []
 
 
@@ -38,7 +38,7 @@ def test_every_model_and_column_is_described(dbt: Dbt) -> None:
 
 
 def test_every_table_has_the_described_columns_and_types(dbt: Dbt, warehouse: Warehouse) -> None:
-    """In the described order. For marts the contract requires it anyway."""
+    """The columns are in the described order. For marts, the contract requires this too."""
     assert not went_wrong(dbt("run", window=("2026-01-01", "2026-01-02")))
     for name, node in dbt.nodes("model").items():
         table = warehouse.query(f"describe {node['schema']}.{name}")
@@ -63,7 +63,7 @@ def test_marts_have_a_contract_and_types(dbt: Dbt) -> None:
 
 
 def test_sources_are_the_raw_tables(dbt: Dbt) -> None:
-    """Without columns: the reports and ingest/tables.py declare and describe those."""
+    """The sources have no columns in YAML: the reports and ingest/tables.py declare and describe them."""
     sources = dbt.nodes("source")
     assert set(sources) == {table.name for table in RAW_TABLES}
     for table in RAW_TABLES:
@@ -85,14 +85,14 @@ def test_every_model_replaces_its_window(dbt: Dbt) -> None:
 
 
 def test_every_data_test_reads_the_window(dbt: Dbt) -> None:
-    """What stops a run looks at what the run wrote; what only warns, at the morning's days as well."""
+    """Tests that stop a run read the days of the run. Tests that only warn also read the days of the morning's run."""
     tests = dbt.nodes("test")
     assert 20 < len(tests) < 40
     for name, test in tests.items():
         where = test["config"]["where"]
         if test["config"]["severity"].lower() == "warn":
             assert where == "__in_recent_window__", name
-        elif name.startswith("campaigns_add_up_"):  # it does both
+        elif name.startswith("campaigns_add_up_"):  # it stops and warns
             assert re.findall(r"__\w+__", where) == ["__in_recent_window__", "__in_window__"]
         else:
             assert where == "__in_window__", name
@@ -101,7 +101,7 @@ def test_every_data_test_reads_the_window(dbt: Dbt) -> None:
 
 
 def test_a_platform_is_a_folder_and_an_entry() -> None:
-    """The platforms listed are the staging folders, and those that have a connector; nothing else names one."""
+    """The listed platforms equal the staging folders and the connectors. No other file names a platform."""
     variables = yaml.safe_load((DBT_PROJECT / "dbt_project.yml").read_text())["vars"]
     folders = [path for path in (DBT_PROJECT / "models" / "staging").iterdir() if path.is_dir()]
     platforms = sorted(folder.name for folder in folders)
@@ -117,7 +117,7 @@ def test_a_platform_is_a_folder_and_an_entry() -> None:
     assert [p.name for p in elsewhere if any(platform in code(p) for platform in platforms)] == []
 
 
-def test_one_file_knows_the_ledger() -> None:
+def test_one_file_reads_the_ledger() -> None:
     knowing = [
         p.name
         for p in [*MODEL_FILES, *MACRO_FILES, *TEST_FILES]

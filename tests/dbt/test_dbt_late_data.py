@@ -1,4 +1,4 @@
-"""What changed of the past, and how much is still to come; the past as it was; what was lost stops the marts."""
+"""Restatements, maturity, builds as of an instant, and lost rows, which stop the marts."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ UNIFIED = "mdp_staging.int_campaign__daily_unified"
 RECONCILIATION = "mdp_staging.int_account__reconciliation"
 
 
-def pull(warehouse: Warehouse, at: str, day: str, campaigns: list[Row]) -> None:
-    """Campaigns of the account, and totals that are their sum."""
-    run = f"pull of {at}"
+def extract(warehouse: Warehouse, at: str, day: str, campaigns: list[Row]) -> None:
+    """Extract campaigns of the account, and totals that are their sum."""
+    run = f"run at {at}"
     total = google(
         None,
         micros=sum(row["metrics_cost_micros"] for row in campaigns),
@@ -48,9 +48,11 @@ def pull(warehouse: Warehouse, at: str, day: str, campaigns: list[Row]) -> None:
     warehouse.extract("google_ads", run, at, "11", day, [total] if campaigns else [], report="account_daily")
 
 
-def pull_five_days(warehouse: Warehouse) -> None:
-    """Five days, each pulled at the ages of 1, 2 and 3 days as far as time has come. Conversions arrive late: of 4
-    there are 2, then 3. After 3 days a day is final."""
+def extract_five_days(warehouse: Warehouse) -> None:
+    """Five days, each extracted at the ages of 1, 2 and 3 days that it has reached.
+
+    Conversions arrive late: first 2 of 4, then 3. After 3 days a day is final.
+    """
     warehouse.insert(
         "raw__accounts",
         [account("google_ads", "11", "USD", 0.5) | {"lookback_days": 3}, account("meta_ads", "22", "EUR", 1.0)],
@@ -60,34 +62,36 @@ def pull_five_days(warehouse: Warehouse) -> None:
             at = datetime(2026, 1, day, 6) + timedelta(days=age)
             if str(at) <= THEN:
                 campaigns = [google(1, conversions=1.0 + age), google(2, conversions=0.0)]
-                pull(warehouse, str(at), f"2026-01-0{day}", campaigns)
+                extract(warehouse, str(at), f"2026-01-0{day}", campaigns)
     for report, name in (("campaign_daily", "9"), ("account_daily", None)):
         warehouse.extract("meta_ads", "m", THEN, "22", "2026-01-05", [meta(name)], report=report)
 
 
 @pytest.fixture(scope="module")
 def first_build(dbt: Dbt, tmp_path_factory: pytest.TempPathFactory) -> Built:
-    return Built.once(dbt, tmp_path_factory.mktemp("built"), pull_five_days)
+    return Built.once(dbt, tmp_path_factory.mktemp("built"), extract_five_days)
 
 
 @pytest.fixture
 def built(first_build: Built, warehouse: Warehouse) -> Warehouse:
-    """Five days, built."""
+    """A warehouse with five days, built."""
     assert not went_wrong(first_build.result)
     return first_build.copy_to(warehouse)
 
 
 def later(warehouse: Warehouse) -> None:
-    """The 2nd is emptied, the 3rd loses a campaign and gets one, the 5th goes on. And the account changes hands."""
+    """The 2nd is emptied, the 3rd loses a campaign and gets one, the 5th grows. The account moves to another client."""
     at = "2026-01-09 06:00:00"
-    pull(warehouse, at, "2026-01-02", [])
-    pull(warehouse, at, "2026-01-03", [google(1, conversions=4.0), google(3, conversions=0.0)])
-    pull(warehouse, at, "2026-01-05", [google(1, conversions=4.0, micros=9_999_999), google(2, conversions=0.0)])
+    extract(warehouse, at, "2026-01-02", [])
+    extract(warehouse, at, "2026-01-03", [google(1, conversions=4.0), google(3, conversions=0.0)])
+    extract(warehouse, at, "2026-01-05", [google(1, conversions=4.0, micros=9_999_999), google(2, conversions=0.0)])
     moved = account("google_ads", "11", "USD", 0.5, client="zenith") | {"ingested_at": at, "extract_run_id": "later"}
     warehouse.insert("raw__accounts", [moved | {"lookback_days": 3}])
 
 
-def test_restatements_and_the_past_as_it_was(dbt: Dbt, first_build: Built, built: Warehouse) -> None:
+def test_restatements_are_listed_and_a_build_as_of_an_instant_has_the_past_rows(
+    dbt: Dbt, first_build: Built, built: Warehouse
+) -> None:
     assert not outcomes(first_build.result, "warn")
     then = tables(built)
 
@@ -135,7 +139,7 @@ def test_restatements_and_the_past_as_it_was(dbt: Dbt, first_build: Built, built
         (5, "1", 2, 2, 4, 4),
     ]
     assert {row["client_id"] for row in now[RESTATEMENTS]} == {"zenith"}
-    # the first version's value and all differences since: what the mart has
+    # the first version's value plus all later differences is the mart's value
     added_up = f"""
         select date, campaign_id, coalesce(arg_min(old_value, version), 0) + sum(difference) as spend
         from {RESTATEMENTS} where metric = 'spend' group by all
@@ -154,15 +158,15 @@ def test_restatements_and_the_past_as_it_was(dbt: Dbt, first_build: Built, built
     assert tables(built) == now
 
 
-def test_what_was_lost_stops_the_marts_and_differences_of_the_platform_do_not(dbt: Dbt, warehouse: Warehouse) -> None:
-    pull_five_days(warehouse)
+def test_lost_rows_stop_the_marts_and_differences_of_the_platform_do_not(dbt: Dbt, warehouse: Warehouse) -> None:
+    extract_five_days(warehouse)
     at = "2026-01-09 06:00:00"
     total = google(None, micros=30_000_000, clicks=20, impressions=2000, conversions=4.0)
     warehouse.extract("google_ads", "more", at, "11", "2026-01-02", [total], report="account_daily")
     warehouse.extract("google_ads", "more", at, "11", "2026-01-01", [total], report="account_daily")
     campaigns = [google(1, conversions=4.0), google(2, conversions=0.0)]
     warehouse.extract(
-        "google_ads", "more", at, "11", "2026-01-02", campaigns, unchanged_since="pull of 2026-01-05 06:00:00"
+        "google_ads", "more", at, "11", "2026-01-02", campaigns, unchanged_since="run at 2026-01-05 06:00:00"
     )
     result = dbt.build(MONTH)
     assert not went_wrong(result)
@@ -180,7 +184,7 @@ def test_what_was_lost_stops_the_marts_and_differences_of_the_platform_do_not(db
     assert set(outcomes(result, "fail")) == {"rows_match_ledger_stg_google_ads__campaign_daily"}
     assert {"mart_campaign__daily", "mart_campaign__restatements"} <= set(outcomes(result, "skipped"))
 
-    # without the test that saw it first
+    # without the test that found it first
     result = dbt("build", "--exclude", "test_name:rows_match_ledger", "resource_type:unit_test", window=MONTH)
     assert outcomes(result, "fail") == {RECONCILES: "Got 4000005 results, configured to fail if >= 1000000"}
     assert {"mart_campaign__daily", "mart_campaign__restatements"} <= set(outcomes(result, "skipped"))
@@ -200,7 +204,7 @@ def test_what_was_lost_stops_the_marts_and_differences_of_the_platform_do_not(db
 
 
 def test_every_step_counts_rows_and_keys(dbt: Dbt, built: Warehouse) -> None:
-    """Two rows that become one with the same sums, and one that becomes two: on another day in each step."""
+    """Two rows become one with the same sums, and one row becomes two, on another day in each step."""
     staged, client = "mdp_staging.stg_google_ads__campaign_daily", "mdp_marts.mart_client__daily"
     steps = [(staged, 1), (UNIFIED, 2), (MART, 3)]
 
@@ -237,7 +241,7 @@ def test_every_step_counts_rows_and_keys(dbt: Dbt, built: Warehouse) -> None:
 
 
 def failing_days(dbt: Dbt, warehouse: Warehouse) -> set[tuple[str, int]]:
-    """The failing tests, with the days that they give."""
+    """The failing tests with their days."""
     results = node_results(dbt("test", "--exclude-resource-type", "unit_test", window=MONTH))
     return {
         (result.node.name, row["date"].day)
@@ -248,7 +252,7 @@ def failing_days(dbt: Dbt, warehouse: Warehouse) -> set[tuple[str, int]]:
     }
 
 
-def test_restatements_that_do_not_lead_to_what_counts_fail(dbt: Dbt, built: Warehouse) -> None:
+def test_restatements_that_do_not_add_up_to_the_current_value_fail(dbt: Dbt, built: Warehouse) -> None:
     built.query(f"delete from {RESTATEMENTS} where day(date) = 1 and version = 2")
     built.query(f"update {RESTATEMENTS} set old_value = 99 where day(date) = 2 and version = 3")
     built.query(f"delete from {RESTATEMENTS} where day(date) = 3 and version = 3")
@@ -257,12 +261,12 @@ def test_restatements_that_do_not_lead_to_what_counts_fail(dbt: Dbt, built: Ware
     (result,) = node_results(dbt("test", "--select", name, window=MONTH))
     assert result.status == "fail"
     days = {row["date"].day for row in built.query(str(result.node.compiled_code))}
-    # the first of a day has none before it that it could contradict: the 1st lost that one, and ends as it should
+    # the first version of a day can't contradict an earlier one: the 1st lost it, and ends with the right value
     assert days == {2, 3, 4}
 
 
-def test_a_warehouse_from_before_gets_what_is_new(dbt: Dbt, built: Warehouse) -> None:
-    """Without the columns and tables of late data; one day is built. The other days keep their rows."""
+def test_a_warehouse_without_late_data_gets_the_new_columns_and_tables(dbt: Dbt, built: Warehouse) -> None:
+    """One day is built in a warehouse of an earlier version. The other days keep their rows."""
     before = {model: table(built, model) for model in MODELS}
     new_columns = {
         "mdp_staging.stg_google_ads__campaign_daily": ["pulled_at"],
@@ -283,7 +287,7 @@ def test_a_warehouse_from_before_gets_what_is_new(dbt: Dbt, built: Warehouse) ->
     for model, columns in new_columns.items():
         for row, was in zip(table(built, model), before[model], strict=True):
             empty = {} if row["date"].day == 4 else dict.fromkeys(columns)
-            # what the curve is made of was not built: nothing is known
+            # the curve's input was not built, so the values are null
             empty |= {"expected_completeness": None} if "expected_completeness" in columns else {}
             assert row == was | empty
     assert {row["date"].day for row in table(built, RESTATEMENTS)} == {4}
@@ -301,7 +305,7 @@ def test_a_warehouse_from_before_gets_what_is_new(dbt: Dbt, built: Warehouse) ->
         ({"as_of": THEN, "as_of_schema": THEN_SCHEMA}, "would write to mdp_staging, which holds the present"),
     ],
 )
-def test_the_past_is_never_written_over_the_present(
+def test_a_build_as_of_an_instant_never_overwrites_the_current_tables(
     dbt: Dbt, warehouse: Warehouse, variables: dict[str, Any], complaint: str
 ) -> None:
     result = dbt("run", "--select", "stg_google_ads__account_daily", window=MONTH, **variables)

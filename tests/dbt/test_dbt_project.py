@@ -1,4 +1,4 @@
-"""The parsed project: what dbt is told of its surroundings, when it is parsed anew, and what a build would read."""
+"""The environment of dbt, when the project is parsed again, and which days a build reads."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LEFT_BY_ANOTHER = {
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What is set here is as before after the test."""
+    """An environment that is restored after the test."""
     for name, value in {**CLOUD, **LEFT_BY_ANOTHER}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)  # where there is no .env
@@ -47,7 +47,7 @@ def bigquery(**settings: Any) -> Settings:
     return Settings(target="bigquery", lake_uri="gs://lake", **settings)
 
 
-def test_dbt_is_told_what_the_settings_say() -> None:
+def test_the_settings_reach_dbt_as_environment_variables() -> None:
     use_environment(bigquery(bigquery_labels={"team": "marketing"}, bigquery_max_bytes_per_query=10**9))
     assert {name: os.environ.get(name) for name in {**CLOUD, **LEFT_BY_ANOTHER}} == {
         **CLOUD,
@@ -64,14 +64,14 @@ def test_dbt_is_told_what_the_settings_say() -> None:
     assert "MDP_DBT_LABELS" not in os.environ
 
 
-def test_without_a_project_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_a_missing_google_project_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GOOGLE_CLOUD_PROJECT")
     with pytest.raises(SettingsError, match="GOOGLE_CLOUD_PROJECT is not set"):
         use_environment(bigquery())
 
 
-def test_what_is_parsed_into_the_project_parses_it_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And what isn't, doesn't."""
+def test_the_project_is_parsed_again_if_a_setting_in_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other settings do not."""
     parsed = _fingerprint(bigquery())
     assert parsed != _fingerprint(Settings())
     assert parsed == _fingerprint(bigquery(bigquery_max_bytes_per_query=1, bigquery_as_of_expiration_days=2))
@@ -82,8 +82,8 @@ def test_what_is_parsed_into_the_project_parses_it_anew(monkeypatch: pytest.Monk
     assert parsed != _fingerprint(bigquery())
 
 
-def test_what_a_build_would_read(warehouse: Warehouse) -> None:
-    """Every model and test, and of each model the days that it replaces. Nothing is sent."""
+def test_the_estimate_of_a_build_has_every_model_and_test(warehouse: Warehouse) -> None:
+    """For each model, it has the days that the build replaces. No statement is sent."""
     project = parsed_project(Settings(duckdb_path=warehouse.path))
     window = DateWindow(date(2026, 1, 1), date(2026, 1, 8))
     variables = {"window_start": "2026-01-01", "window_end": "2026-01-08"}

@@ -1,7 +1,7 @@
 """How values are converted (dbt/macros/engine/types.sql), against rules written a second time in Python.
 
-They are GoogleSQL's, from its documentation and its open source (github.com/google/googlesql): the emulator, which has
-DuckDB inside, can't show what the service does with a value. What DuckDB does by these rules, both engines do.
+The rules are GoogleSQL's, from its documentation and its open source (github.com/google/googlesql). The emulator
+calculates with DuckDB, so it can't show the results of the real service. If DuckDB follows the rules, both engines do.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Macros:
         self._expressions: dict[str, str] = {}
 
     def __call__(self, expression: str, type_: str, values: Sequence[Any]) -> list[Any]:
-        """Of `x`, which is of the type."""
+        """The results of the expression for `x`, which has the type."""
         if expression not in self._expressions:
             [sql] = compiled(
                 self._dbt("compile", "--no-populate-cache", "--inline", f"{{{{ {expression} }}}}")
@@ -52,8 +52,10 @@ def duckdbs(dbt: Dbt, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Macr
 
 
 def googles_numeric(text: str | None) -> Decimal | None:
-    """`safe_cast(text as numeric)`: white space around it, an exponent; nine decimals, halves away from zero; null with
-    more than 29 digits before the point."""
+    """`safe_cast(text as numeric)` with white space around it, or with an exponent.
+
+    It has nine decimals, and halves are rounded away from zero. With more than 29 digits before the point it is null.
+    """
     if text is None or not re.fullmatch(
         r"[ \t\n\f\r]*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[ \t\n\f\r]*", text, re.ASCII
     ):
@@ -68,7 +70,7 @@ def googles_numeric(text: str | None) -> Decimal | None:
     return rounded if abs(rounded) < Decimal(10) ** 29 else None
 
 
-# Up to 29 digits before the point: with more, and an exponent that brings them back, DuckDB says null (types.sql).
+# Up to 29 digits before the point: with more, and an exponent that brings them back, DuckDB returns null (types.sql).
 numbers = st.from_regex(r"\s?[+-]?[0-9]{0,24}(\.[0-9]{0,20})?([eE][+-]?[0-5])?\s?", fullmatch=True)
 texts = st.one_of(numbers, st.text("0159.+-eE_ x", max_size=6), st.none())
 
@@ -76,13 +78,13 @@ texts = st.one_of(numbers, st.text("0159.+-eE_ x", max_size=6), st.none())
 @settings(max_examples=50, deadline=None)
 @given(st.lists(texts, min_size=1, max_size=100))
 @example(NUMBERS_AS_TEXT)
-def test_text_becomes_the_number_that_it_is_for_bigquery(duckdbs: Macros, values: list[str | None]) -> None:
+def test_text_becomes_the_same_number_as_in_bigquery(duckdbs: Macros, values: list[str | None]) -> None:
     plain = [value.replace("\v", " ") if value else value for value in values]
     assert duckdbs("text_to_numeric('x')", "varchar", plain) == [googles_numeric(value) for value in plain]
 
 
 def googles_text(value: float) -> str:
-    """What BigQuery's version of double_to_text gives: the first of 15, 16 and 17 digits that reads back the same."""
+    """The text of BigQuery's double_to_text: 15, 16 or 17 digits, the first that is read back as the same number."""
     return next(text for text in (f"{value:.{digits}g}" for digits in (15, 16, 17)) if float(text) == value)
 
 
@@ -91,7 +93,7 @@ def googles_text(value: float) -> str:
 @example([value for value in DOUBLES if value is not None and math.isfinite(value)])
 @example([12345678.12345679, 93000000.3, 9.3, 2.0**-44, 1e22, 123456789.123])
 def test_a_double_becomes_the_number_that_it_was_printed_from(duckdbs: Macros, values: list[float]) -> None:
-    """Its shortest text. The text that BigQuery's cast gives has 15 digits or 17, which isn't always that."""
+    """It becomes the shortest text. BigQuery's cast gives 15 or 17 digits, which is not always the shortest."""
     small = [value for value in values if abs(value) < 1e27]
     found = duckdbs("double_to_numeric('x')", "double", small)
     assert found == [googles_numeric(googles_text(value)) for value in small]
@@ -108,8 +110,8 @@ def test_a_number_becomes_the_nearest_double(duckdbs: Macros, values: list[Decim
 @given(st.lists(st.tuples(MOMENTS, MOMENTS), min_size=1, max_size=20))
 @example([(datetime(2026, 1, 1, 10, 0, 59), datetime(2026, 1, 1, 11, 1))])
 @example([(datetime(2026, 1, 1, 11, 1, 0, 1), datetime(2026, 1, 1, 10, 0, 0, 2))])
-def test_minutes_are_whole_ones(duckdbs: Macros, values: list[tuple[datetime, datetime]]) -> None:
-    """As BigQuery's timestamp_diff counts: not how often the clock's minute changed."""
+def test_minutes_are_whole_minutes(duckdbs: Macros, values: list[tuple[datetime, datetime]]) -> None:
+    """They are counted like BigQuery's timestamp_diff, and not by changes of the clock's minute."""
     pairs = [{"a": one, "b": other} for one, other in values]
     found = duckdbs("minutes_between('x.a', 'x.b')", "struct(a timestamp, b timestamp)", pairs)
     assert found == [abs(one - other) // timedelta(minutes=1) for one, other in values]

@@ -1,6 +1,6 @@
-"""The ledger's rule stands twice, in dbt's `current_extracts` and in Python's `current_days`: the two must agree.
+"""The ledger's rule is written twice, in dbt's `current_extracts` and in Python's `current_days`. The two must agree.
 
-The versions of a day stand in dbt only, and are held against the same rule said plainly.
+The versions of a day are in dbt only, and are compared with a plain form of the rule in this file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mdp_dagster.window import DateWindow
 from .support import Dbt, Row, Warehouse, node_results
 
 WINDOW = DateWindow(date(2026, 1, 2), date(2026, 1, 4))
-DAYS = [WINDOW.start - timedelta(days=1), *WINDOW.days(), WINDOW.end]  # one more at either end
+DAYS = [WINDOW.start - timedelta(days=1), *WINDOW.days(), WINDOW.end]  # one more day at each end
 ACCOUNTS = ["1", "2"]
 NOON = datetime(2026, 1, 5, 12)
 RUNS = ["a", "b", "c", "Z", "10", "9"]
@@ -32,14 +32,14 @@ extracts: st.SearchStrategy[Row] = st.fixed_dictionaries(
         "account_id": st.sampled_from(ACCOUNTS),
         "date": st.sampled_from(DAYS),
         "extract_run_id": st.sampled_from(RUNS),
-        # few moments for many runs: ties; and a microsecond is a difference
+        # few instants for many runs, so that there are ties, and one that differs by a microsecond
         "extracted_at": st.sampled_from([NOON, NOON, NOON + timedelta(microseconds=1), NOON - timedelta(days=1)]),
         "row_count": st.integers(0, 3),
         "unchanged_since": st.sampled_from([None, *RUNS]),
         "content_digest": st.sampled_from(["x", "y", None]),
     }
 )
-# A pull stands in the ledger once for each report, account and day.
+# An extract is in the ledger once for each report, account and day.
 ledgers = st.lists(
     extracts,
     max_size=60,
@@ -49,7 +49,7 @@ Current = dict[tuple[str, date], str]
 
 
 def store(warehouse: Warehouse, ledger: list[Row]) -> None:
-    """The ledger, instead of the one before."""
+    """Replace the ledger."""
     columns = (
         "source, report, account_id, date, extract_run_id, extracted_at, row_count, status, effective_run_id, "
         "content_digest, contract_version"
@@ -76,30 +76,30 @@ def effective_run(extract: Row) -> str:
 
 
 def by_the_rule(ledger: list[Row], report: DayReport) -> Current:
-    """The rule a third time, as plainly as can be: later extracts overwrite earlier ones."""
+    """The rule in its plainest form: later extracts overwrite earlier ones."""
     of_report = [e for e in ledger if e["report"] is report and e["date"] in WINDOW]
     in_order = sorted(of_report, key=lambda e: (e["extracted_at"], e["extract_run_id"]))
     return {(e["account_id"], e["date"]): effective_run(e) for e in in_order}
 
 
 def versions_by_the_rule(ledger: list[Row], report: DayReport) -> list[tuple[str, date, int, str]]:
-    """A pull begins a version unless it found what the one before had found: by its effective run or by its digest."""
+    """An extract begins a version unless its effective run or its digest equals that of the extract before."""
     versions = []
     of_report = [e for e in ledger if e["report"] is report and e["date"] in WINDOW]
     for account in ACCOUNTS:
         for day in WINDOW.days():
-            pulls = [e for e in of_report if e["account_id"] == account and e["date"] == day]
-            pulls.sort(key=lambda e: (e["extracted_at"], e["extract_run_id"]))
+            of_day = [e for e in of_report if e["account_id"] == account and e["date"] == day]
+            of_day.sort(key=lambda e: (e["extracted_at"], e["extract_run_id"]))
             starts = [
-                pull
-                for before, pull in zip([None, *pulls], pulls, strict=False)
+                extract
+                for before, extract in zip([None, *of_day], of_day, strict=False)
                 if before is None
                 or (
-                    effective_run(before) != effective_run(pull)
-                    and (pull["content_digest"] is None or before["content_digest"] != pull["content_digest"])
+                    effective_run(before) != effective_run(extract)
+                    and (extract["content_digest"] is None or before["content_digest"] != extract["content_digest"])
                 )
             ]
-            versions += [(account, day, n, effective_run(pull)) for n, pull in enumerate(starts, 1)]
+            versions += [(account, day, n, effective_run(extract)) for n, extract in enumerate(starts, 1)]
     return versions
 
 
@@ -113,7 +113,7 @@ def compiled_macro(dbt: Dbt, macro: str, report: DayReport, **variables: str) ->
 def by_dbt(warehouse: Warehouse, macro: str) -> Current:
     rows: list[dict[str, Any]] = warehouse.query(f"select account_id, date, effective_run_id from ({macro})")
     found = {(row["account_id"], row["date"]): row["effective_run_id"] for row in rows}
-    assert len(found) == len(rows), "a day stands twice"
+    assert len(found) == len(rows), "a day has two rows"
     return found
 
 
@@ -139,8 +139,8 @@ def test_dbt_and_ingest_read_the_ledger_alike(dbt: Dbt, warehouse: Warehouse) ->
     check()
 
 
-def test_the_versions_of_a_day(dbt: Dbt, warehouse: Warehouse) -> None:
-    """Also as of an instant, which knows what had been pulled by then."""
+def test_the_versions_of_a_day_follow_the_rule(dbt: Dbt, warehouse: Warehouse) -> None:
+    """This holds also as of an instant, for the extracts until then."""
     report = REPORTS[0]
     macro = compiled_macro(dbt, "day_versions", report)
     macro_as_of = compiled_macro(dbt, "day_versions", report, as_of=NOON.strftime("%Y-%m-%d %H:%M:%S"))

@@ -1,4 +1,4 @@
-"""What listens to dbt may fail: dbt ends all the same, and the failure is told."""
+"""dbt ends although one of its listeners fails, and the failure is reported."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.limits import HANG_SECONDS
 def test_a_listener_that_raises_does_not_leave_dbt_waiting_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As Dagster's log does when its disk is full."""
+    """Dagster's log raises like this if its disk is full."""
     monkeypatch.setenv("MDP_DUCKDB_PATH", str(tmp_path / "warehouse.duckdb"))
     monkeypatch.setenv("MDP_LAKE_URI", str(tmp_path / "lake"))
     settings = load_settings()

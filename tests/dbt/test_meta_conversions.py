@@ -33,7 +33,7 @@ Case = tuple[str | None, str | None, str | None]
 
 
 def parsed(text: str | None) -> list[Row] | None:
-    """The entries of a list; None for what is no list."""
+    """The entries of a list, or None for any other value."""
     if text is None:
         return []
     try:
@@ -72,7 +72,7 @@ def expected(configured: str | None, actions: str | None, values: str | None) ->
 
 
 def store(connection: duckdb.DuckDBPyConnection, cases: list[Case]) -> None:
-    """Each case is a row of an account of its own."""
+    """Each case is a row of a separate account."""
     accounts = [str(number) for number in range(len(cases))]
     connection.executemany(
         "insert into mdp_raw.raw__accounts (source, account_id, conversion_action_type) values ('meta_ads', ?, ?)",
@@ -91,7 +91,7 @@ def store(connection: duckdb.DuckDBPyConnection, cases: list[Case]) -> None:
 
 
 def test_one_action_type_is_chosen_per_row(dbt: Dbt, warehouse: Warehouse) -> None:
-    """The compiled query of the staging model, run on many lists at once."""
+    """The compiled query of the staging model runs on many lists at once."""
     results = node_results(dbt("compile", "--select", MODEL, window=WINDOW))
     compiled = next(r for r in results if r.node.name == MODEL)
     columns = list(expected(None, None, None))
