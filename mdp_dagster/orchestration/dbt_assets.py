@@ -17,7 +17,7 @@ from mdp_dagster.orchestration.domain import Domain
 from mdp_dagster.orchestration.failing_rows import failing_rows, with_failing_rows
 from mdp_dagster.orchestration.partitions import SINGLE_RUN, daily_window, run_window
 from mdp_dagster.orchestration.services import Services
-from mdp_dagster.transform import in_process_dbt
+from mdp_dagster.transform.in_process_dbt import DbtBuild, run_build, run_models, statements
 from mdp_dagster.transform.project import DBT_DIR, DbtError, ParsedProject
 from mdp_dagster.warehouse.base import WarehouseError, in_window
 from mdp_dagster.window import DateWindow
@@ -42,35 +42,29 @@ def dbt_models(project: ParsedProject, domain: Domain, partitions: dg.DailyParti
     def models(context: dg.AssetExecutionContext) -> Iterator[Any]:
         services: Services = context.resources.services
         recent = daily_window(services.settings)
-        window = run_window(context.run.tags, recent)
+        build = DbtBuild(context, project, translator, run_window(context.run.tags, services.settings), recent)
         with services.warehouse.session():
             services.prepare_raw()
             follow_clients_file(services.warehouse, services.clients, context.run.run_id, utc_now())
-        variables = {
-            "window_start": window.start.isoformat(),
-            "window_end": window.end.isoformat(),
-            "recent_start": recent.start.isoformat(),
-            "recent_end": recent.end.isoformat(),
-        }
         with services.warehouse.exclusive():
-            first = project.to_make_first(_selected(context), services.warehouse.tables())
-            estimated = _estimate(context, services, project, translator, variables, first)
+            first = project.models_to_build_first(_selected(context), services.warehouse.tables())
+            estimate = _estimate(context, services, build, first)
             if first:
                 # The selection reads these models. They have no table yet, or an old one.
                 context.log.info(f"building {', '.join(first)} first, because the selection reads them")
-                in_process_dbt.make(project, first, variables)
+                run_models(project, first, build.variables)
             if services.settings.dbt_execution == "cli":
-                yield from _stock_dbt(context, variables)
+                yield from _stock_dbt(context, build.variables)
                 return
-            built = in_process_dbt.build(context, project, translator, variables)
-            shown = _totals(context, services, project, built.events, window)
-            for model, metadata in costs(project, estimated, built.responses).items():
-                shown.setdefault(model, {}).update(metadata)
-            found = {test: failing_rows(services.warehouse, sql) for test, sql in built.missed_tests.items()}
-        for event in built.events:
-            yield with_failing_rows(_with_metadata(event, shown), found)
-        if built.errors:
-            raise DbtError(built.errors)
+            result = run_build(build)
+            metadata = _totals(context, services, build, result.events)
+            for model, of_model in costs(project, estimate, result.responses).items():
+                metadata.setdefault(model, {}).update(of_model)
+            failing = {test: failing_rows(services.warehouse, sql) for test, sql in result.failing_tests.items()}
+        for event in result.events:
+            yield with_failing_rows(_with_metadata(event, metadata), failing)
+        if result.errors:
+            raise DbtError(result.errors)
 
     return models
 
@@ -80,12 +74,7 @@ def _selected(context: dg.AssetExecutionContext) -> set[str]:
 
 
 def _estimate(
-    context: dg.AssetExecutionContext,
-    services: Services,
-    project: ParsedProject,
-    translator: DomainDbtTranslator,
-    variables: dict[str, str],
-    first: list[str],
+    context: dg.AssetExecutionContext, services: Services, build: DbtBuild, first: list[str]
 ) -> Estimate | None:
     """Returns the estimate of what the build is billed; None if reading is free.
 
@@ -94,12 +83,10 @@ def _estimate(
     """
     if not services.warehouse.charges_for_reading:
         return None
-    statements = in_process_dbt.statements(context, project, translator, variables, first)
-    window = run_window(context.run.tags, daily_window(services.settings))
-    estimated = Estimate(services.warehouse.estimated_bytes(statements, window))
-    context.log.info(f"to be billed: {estimated}")
-    estimated.require_within(services.settings.bigquery_max_bytes_per_run, window)
-    return estimated
+    estimate = Estimate(services.warehouse.estimated_bytes(statements(build, first), build.window))
+    context.log.info(f"to be billed: {estimate}")
+    estimate.require_within(services.settings.bigquery_max_bytes_per_run, build.window)
+    return estimate
 
 
 def _stock_dbt(context: dg.AssetExecutionContext, variables: dict[str, str]) -> Iterator[Any]:
@@ -111,11 +98,12 @@ def _stock_dbt(context: dg.AssetExecutionContext, variables: dict[str, str]) -> 
 
 
 def _totals(
-    context: dg.AssetExecutionContext, services: Services, project: ParsedProject, events: list[Any], window: DateWindow
+    context: dg.AssetExecutionContext, services: Services, build: DbtBuild, events: list[Any]
 ) -> dict[str, dict[str, dg.MetadataValue]]:
-    """Returns the rows in the window, and the spend by currency, of each model that was built."""
+    """Returns the rows in the window, and the spend by currency, of each model that was built, as metadata."""
+    window = build.window
     built = {event.output_name for event in events if isinstance(event, dg.Output)}
-    nodes = [node for node in project.manifest["nodes"].values() if node["name"] in built]
+    nodes = [node for node in build.project.manifest["nodes"].values() if node["name"] in built]
     if not nodes:
         return {}
     try:
@@ -146,7 +134,7 @@ def _totals_query(node: Mapping[str, Any], window: DateWindow) -> str:
     )
 
 
-def _with_metadata(event: Any, shown: dict[str, dict[str, dg.MetadataValue]]) -> Any:
+def _with_metadata(event: Any, by_model: dict[str, dict[str, dg.MetadataValue]]) -> Any:
     if not isinstance(event, dg.Output):
         return event
-    return dg.Output(None, event.output_name, metadata={**event.metadata, **shown.get(event.output_name, {})})
+    return dg.Output(None, event.output_name, metadata={**event.metadata, **by_model.get(event.output_name, {})})

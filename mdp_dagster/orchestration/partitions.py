@@ -49,14 +49,14 @@ def daily_window(settings: Settings) -> DateWindow:
     return DateWindow.of_days(max(last - timedelta(days=DAYS_BEFORE), settings.start_date), last)
 
 
-def run_window(tags: Mapping[str, str], default: DateWindow) -> DateWindow:
+def run_window(tags: Mapping[str, str], settings: Settings) -> DateWindow:
     """Returns the days that a run is about. Assets and checks have no other way to determine them.
 
     Args:
-        tags: The run's tags.
-        default: The window of a run without partitions.
+        tags: The run's tags. A run without partitions has the daily run's window.
+        settings: MDP's settings.
     """
-    return partition_window(tags) or default
+    return partition_window(tags) or daily_window(settings)
 
 
 def partition_window(tags: Mapping[str, str]) -> DateWindow | None:

@@ -9,7 +9,7 @@ from mdp_dagster.ingest.tables import report_table
 from mdp_dagster.orchestration import run_tags
 from mdp_dagster.orchestration.carried_failures import others_failures
 from mdp_dagster.orchestration.domain import OWNERS, RAW, Domain
-from mdp_dagster.orchestration.partitions import SINGLE_RUN, daily_window, run_window
+from mdp_dagster.orchestration.partitions import SINGLE_RUN, run_window
 from mdp_dagster.orchestration.raw_checks import check_results, check_specs
 from mdp_dagster.orchestration.run_chain import unfinished_before
 from mdp_dagster.orchestration.services import Services
@@ -42,7 +42,7 @@ def raw_asset(report: DayReport, domain: Domain, partitions: dg.DailyPartitionsD
     def raw(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         services: Services = context.resources.services
         connector = services.connector(report.source)
-        window = run_window(context.run.tags, daily_window(services.settings))
+        window = run_window(context.run.tags, services.settings)
         earlier = services.unfinished.pop(report.table, None)
         only = run_tags.accounts_of(context.run.tags)
         run = IngestRun(context.run.run_id, only, unfinished_before(context.instance, context.run), earlier)

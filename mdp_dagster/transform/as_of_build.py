@@ -11,8 +11,8 @@ from typing import Any
 
 from mdp_dagster.settings import Settings
 from mdp_dagster.transform.bigquery_conflicts import find_jobs_of_lost_answers
-from mdp_dagster.transform.dbt_connections import let_go
-from mdp_dagster.transform.project import DbtError, common_flags, use_environment
+from mdp_dagster.transform.dbt_connections import close_connections
+from mdp_dagster.transform.project import DbtError, common_flags, use_environment, window_variables
 from mdp_dagster.warehouse.base import MARTS, STAGING
 from mdp_dagster.window import DateWindow
 
@@ -59,12 +59,7 @@ def build_as_of(settings: Settings, as_of: AsOf, window: DateWindow) -> None:
         if message.info.level == "error":
             messages.append(message.info.msg)
 
-    variables = {
-        "as_of": as_of.moment,
-        "as_of_schema": as_of.suffix,
-        "window_start": window.start.isoformat(),
-        "window_end": window.end.isoformat(),
-    }
+    variables = {"as_of": as_of.moment, "as_of_schema": as_of.suffix, **window_variables(window)}
     use_environment(settings)
     if settings.target == "bigquery":
         find_jobs_of_lost_answers()
@@ -73,6 +68,6 @@ def build_as_of(settings: Settings, as_of: AsOf, window: DateWindow) -> None:
         try:
             result = dbtRunner(callbacks=[listen]).invoke(command)
         finally:
-            let_go()
+            close_connections()
     if not result.success:
         raise DbtError("\n".join(messages) or f"dbt could not build as of {as_of.moment}: {result.exception}")

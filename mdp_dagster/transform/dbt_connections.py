@@ -3,7 +3,7 @@
 import sys
 
 
-def let_go() -> None:
+def close_connections() -> None:
     """Closes DuckDB's connections, so that other processes can write. Other adapters close their own."""
     duckdb = sys.modules.get("dbt.adapters.duckdb.connections")
     if duckdb is not None:

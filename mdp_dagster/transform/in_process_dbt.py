@@ -15,7 +15,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,8 +26,8 @@ from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 from google.protobuf.json_format import MessageToDict
 
 from mdp_dagster.transform.bigquery_conflicts import find_jobs_of_lost_answers
-from mdp_dagster.transform.dbt_connections import let_go
-from mdp_dagster.transform.project import DbtError, ParsedProject, common_flags
+from mdp_dagster.transform.dbt_connections import close_connections
+from mdp_dagster.transform.project import DbtError, ParsedProject, common_flags, window_variables
 from mdp_dagster.warehouse.base import Statement, in_window
 from mdp_dagster.window import DateWindow
 
@@ -37,106 +36,116 @@ _RESULTS = {"LogModelResult", "LogTestResult"}
 
 
 @dataclass(frozen=True)
-class Built:
+class DbtBuild:
+    """A build of models and their tests over one window.
+
+    Args:
+        context: The Dagster run that selects the models; None for all models and tests.
+        project: The parsed project.
+        translator: The translator of the run's domain.
+        window: The days that each model replaces.
+        recent: The daily run's days. Tests that only warn read them too.
+    """
+
+    context: dg.AssetExecutionContext | None
+    project: ParsedProject
+    translator: DagsterDbtTranslator
+    window: DateWindow
+    recent: DateWindow
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Dbt's variables."""
+        recent = {"recent_start": self.recent.start.isoformat(), "recent_end": self.recent.end.isoformat()}
+        return {**window_variables(self.window), **recent}
+
+
+@dataclass(frozen=True)
+class BuildResult:
     """The result of a build.
 
     Args:
         events: Dagster's events.
         errors: dbt's error text; empty on success.
-        missed_tests: The SQL of the tests that found rows, by unique id.
+        failing_tests: The SQL of the tests that found rows, by unique id.
         responses: The engine's answer for each model and test, by unique id. On BigQuery: ``job_id``,
             ``bytes_processed``, ``bytes_billed``, ``slot_ms``, ``rows_affected``.
     """
 
     events: list[Any]
     errors: str
-    missed_tests: dict[str, str]
+    failing_tests: dict[str, str]
     responses: dict[str, dict[str, Any]]
 
 
-def build(
-    context: dg.AssetExecutionContext,
-    project: ParsedProject,
-    translator: DagsterDbtTranslator,
-    variables: Mapping[str, Any],
-) -> Built:
+def run_build(build: DbtBuild) -> BuildResult:
     """Runs ``dbt build`` of the run's selection.
 
     Raises:
         DbtError: dbt could not start.
     """
+    assert build.context is not None
+    log = build.context.log
     raw_events: list[dict[str, Any]] = []
 
     def listen(message: Any) -> None:
         name = message.info.name
         if name in _RESULTS:
-            context.log.info(message.info.msg)
+            log.info(message.info.msg)
         elif message.info.level == "error":
-            context.log.error(message.info.msg)
+            log.error(message.info.msg)
         if name in _RESULTS or message.info.level == "error":
             raw_events.append(MessageToDict(message, preserving_proto_field_name=True))
 
-    command = ["build", "--exclude-resource-type", "unit_test", *_selection(context, project, translator)]
-    result = _invoke(project, command, variables, [listen])
-    return Built(
-        events=list(_dagster_events(raw_events, project, translator, context)),
+    command = ["build", "--exclude-resource-type", "unit_test", *_selection(build)]
+    result = _invoke(build.project, command, build.variables, [listen])
+    return BuildResult(
+        events=list(_dagster_events(raw_events, build)),
         errors="" if result.success else _errors(raw_events),
-        missed_tests=dict(_missed_tests(result)),
+        failing_tests=dict(_failing_tests(result)),
         responses={each.node.unique_id: each.adapter_response for each in _results(result) if each.adapter_response},
     )
 
 
-def statements(
-    context: dg.AssetExecutionContext | None,
-    project: ParsedProject,
-    translator: DagsterDbtTranslator,
-    variables: Mapping[str, Any],
-    first: Sequence[str] = (),
-) -> dict[str, Statement]:
+def statements(build: DbtBuild, first: Sequence[str] = ()) -> dict[str, Statement]:
     """Returns the statements of a build, by unique id, without running them.
 
     A model has a second statement, ``<unique id> (replaced)``: it reads all columns of the days to replace.
 
     Args:
-        context: The run; None for all models and tests.
-        project: The parsed project.
-        translator: The translator of the run's domain.
-        variables: dbt's variables.
+        build: The build.
         first: Models to build first, in addition to the selection.
 
     Raises:
         DbtError: dbt could not start.
     """
-    selections = [_selection(context, project, translator), *([["--select", *first]] if first else [])]
+    selections = [_selection(build), *([["--select", *first]] if first else [])]
     found: dict[str, Statement] = {}
     for selection in selections:
-        result = _invoke(project, ["compile", "--no-populate-cache", *selection], variables, [])
+        result = _invoke(build.project, ["compile", "--no-populate-cache", *selection], build.variables, [])
         for each in _results(result):
             if each.node.resource_type in ("model", "test"):
-                found.update(_statements_of(each.node, project, variables))
+                found.update(_statements_of(each.node, build))
     return found
 
 
-def _statements_of(node: Any, project: ParsedProject, variables: Mapping[str, Any]) -> Iterator[tuple[str, Statement]]:
-    known = {**project.manifest["nodes"], **project.manifest["sources"]}
+def _statements_of(node: Any, build: DbtBuild) -> Iterator[tuple[str, Statement]]:
+    known = {**build.project.manifest["nodes"], **build.project.manifest["sources"]}
     parents = [known[unique_id] for unique_id in node.depends_on.nodes]
     yield node.unique_id, Statement(node.compiled_code, [(parent["schema"], parent["name"]) for parent in parents])
     if node.resource_type == "model":
-        window = DateWindow(*(date.fromisoformat(variables[name]) for name in ("window_start", "window_end")))
-        replaced = f"select * from {node.schema}.{node.name} where {in_window(window)}"
+        replaced = f"select * from {node.schema}.{node.name} where {in_window(build.window)}"
         yield f"{node.unique_id} (replaced)", Statement(replaced, [(node.schema, node.name)])
 
 
-def _selection(
-    context: dg.AssetExecutionContext | None, project: ParsedProject, translator: DagsterDbtTranslator
-) -> list[str]:
+def _selection(build: DbtBuild) -> list[str]:
     """Returns dbt's arguments for the run's selection."""
-    given = get_updated_cli_invocation_params_for_context(context, project.manifest, translator)
+    given = get_updated_cli_invocation_params_for_context(build.context, build.project.manifest, build.translator)
     indirect = ["--indirect-selection", given.indirect_selection] if given.indirect_selection else []
     return [*indirect, *given.selection_args]
 
 
-def make(project: ParsedProject, models: Sequence[str], variables: Mapping[str, Any]) -> None:
+def run_models(project: ParsedProject, models: Sequence[str], variables: Mapping[str, Any]) -> None:
     """Runs ``dbt run`` of some models, without events for Dagster.
 
     Raises:
@@ -173,7 +182,7 @@ def _invoke(
                 ["--quiet", command[0], *flags, *command[1:]]
             )
         finally:
-            let_go()
+            close_connections()
     if result.exception is not None:
         raise DbtError(f"dbt could not {command[0]}: {result.exception}") from result.exception
     if callback_errors:
@@ -197,7 +206,7 @@ def _keeping_errors(callback: Callable[[Any], None], callback_errors: list[Excep
     return listen
 
 
-def _missed_tests(result: Any) -> Iterator[tuple[str, str]]:
+def _failing_tests(result: Any) -> Iterator[tuple[str, str]]:
     for node_result in _results(result):
         if node_result.node.resource_type == "test" and node_result.status in ("fail", "warn"):
             yield node_result.node.unique_id, node_result.node.compiled_code
@@ -216,16 +225,11 @@ def _manifest(project: ParsedProject) -> Any:
     return Manifest.from_msgpack(project.partial_parse_path.read_bytes())
 
 
-def _dagster_events(
-    raw_events: list[dict[str, Any]],
-    project: ParsedProject,
-    translator: DagsterDbtTranslator,
-    context: dg.AssetExecutionContext,
-) -> Iterator[Any]:
+def _dagster_events(raw_events: list[dict[str, Any]], build: DbtBuild) -> Iterator[Any]:
     for raw in raw_events:
         message = DbtCoreCliEventMessage(raw_event=raw, event_history_metadata={})
         if message.is_result_event:
-            yield from message.to_default_asset_events(project.manifest, translator, context)
+            yield from message.to_default_asset_events(build.project.manifest, build.translator, build.context)
 
 
 def _errors(raw_events: list[dict[str, Any]]) -> str:

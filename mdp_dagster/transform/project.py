@@ -18,6 +18,7 @@ from typing import Any
 
 from mdp_dagster.google_cloud.settings import load_google_cloud_settings
 from mdp_dagster.settings import PROJECT_ROOT, Settings
+from mdp_dagster.window import DateWindow
 
 DBT_DIR = PROJECT_ROOT / "dbt"
 _TARGET = DBT_DIR / "target"
@@ -72,7 +73,7 @@ class ParsedProject:
                 "`+tags: [<domain>]` for the model's folder in dbt/dbt_project.yml"
             )
 
-    def to_make_first(self, selected: set[str], tables: set[tuple[str, str]]) -> list[str]:
+    def models_to_build_first(self, selected: set[str], tables: set[tuple[str, str]]) -> list[str]:
         """Returns the models to build before the selected ones, sorted.
 
         These are unselected models that the selected ones read, and that have no table yet or read a selected model,
@@ -221,6 +222,11 @@ def _parse_into(folder: Path) -> None:
                 raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def window_variables(window: DateWindow) -> dict[str, str]:
+    """Returns dbt's variables for a window. Without them, no model can be built (dbt/macros/engine/window.sql)."""
+    return {"window_start": window.start.isoformat(), "window_end": window.end.isoformat()}
 
 
 def common_flags(target: Path) -> list[str]:

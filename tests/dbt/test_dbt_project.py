@@ -12,7 +12,7 @@ import pytest
 from mdp_dagster.defs.ads.platforms import ADS
 from mdp_dagster.orchestration.dbt_translator import DomainDbtTranslator
 from mdp_dagster.settings import Settings, SettingsError
-from mdp_dagster.transform import in_process_dbt
+from mdp_dagster.transform.in_process_dbt import DbtBuild, run_models, statements
 from mdp_dagster.transform.project import _fingerprint, parsed_project, use_environment
 from mdp_dagster.warehouse.base import in_window
 from mdp_dagster.window import DateWindow
@@ -86,8 +86,8 @@ def test_the_estimate_of_a_build_has_every_model_and_test(warehouse: Warehouse) 
     """For each model, it has the days that the build replaces. No statement is sent."""
     project = parsed_project(Settings(duckdb_path=warehouse.path))
     window = DateWindow(date(2026, 1, 1), date(2026, 1, 8))
-    variables = {"window_start": "2026-01-01", "window_end": "2026-01-08"}
-    found = in_process_dbt.statements(None, project, DomainDbtTranslator(ADS), variables)
+    build = DbtBuild(None, project, DomainDbtTranslator(ADS), window, window)
+    found = statements(build)
 
     nodes = project.manifest["nodes"]
     models = {unique_id for unique_id, node in nodes.items() if node["resource_type"] == "model"}
@@ -102,6 +102,6 @@ def test_the_estimate_of_a_build_has_every_model_and_test(warehouse: Warehouse) 
     made = warehouse.query("select table_name from information_schema.tables where table_schema <> 'mdp_raw'")
     assert made == []
 
-    in_process_dbt.make(project, [nodes[model]["name"] for model in sorted(models)], variables)
+    run_models(project, [nodes[model]["name"] for model in sorted(models)], build.variables)
     for one in found.values():
         warehouse.query(f"explain {one.sql}")

@@ -32,7 +32,7 @@ from mdp_dagster.lake import Lake
 from mdp_dagster.orchestration.late_data.payload import LateDays
 from mdp_dagster.orchestration.late_data.plan import Memory, ProbeEvent, plan
 from mdp_dagster.settings import load_settings
-from mdp_dagster.transform import in_process_dbt
+from mdp_dagster.transform.in_process_dbt import run_models
 from mdp_dagster.transform.project import parsed_project
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from mdp_dagster.window import DateWindow
@@ -233,7 +233,7 @@ def test_histories_end_with_the_platforms_last_word(seed: int, environment: Path
     assert world.settle() == 0, "late days that stay late although they were pulled"
     world.kept_open.close()
     variables = {"window_start": str(DAYS.start), "window_end": str(DAYS.end)}
-    in_process_dbt.make(parsed_project(load_settings()), ["+int_campaign__daily_unified"], variables)
+    run_models(parsed_project(load_settings()), ["+int_campaign__daily_unified"], variables)
     mart, truth = world.mart(), world.truth()
     for name, history in world.histories.items():
         assert mart[name] == truth[name], f"seed {seed}, account {name}: {history}"

@@ -9,7 +9,7 @@ import dagster as dg
 
 from mdp_dagster.defs.ads.kpis import KPIS, Kpi, Verdict, judge, totals_of
 from mdp_dagster.defs.ads.volume import WEEKS, odd_days
-from mdp_dagster.orchestration.partitions import daily_window, run_window, today
+from mdp_dagster.orchestration.partitions import run_window, today
 from mdp_dagster.orchestration.services import Services
 from mdp_dagster.warehouse.base import MARTS, in_window
 from mdp_dagster.window import DateWindow
@@ -43,7 +43,7 @@ def campaign_checks() -> dg.AssetChecksDefinition:
     @dg.multi_asset_check(name="campaign_checks", specs=specs, required_resource_keys={"services"})
     def checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         services: Services = context.resources.services
-        window = _settled(services, run_window(context.run.tags, daily_window(services.settings)))
+        window = _settled(services, run_window(context.run.tags, services.settings))
         totals = [totals_of(row) for row in _campaign_sums(services, window)] if window else []
         for kpi in KPIS:
             yield _kpi_result(kpi, judge(kpi, totals, services.clients), window)

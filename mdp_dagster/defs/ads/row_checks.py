@@ -3,7 +3,7 @@
 import dagster as dg
 
 from mdp_dagster.defs.ads.campaign_checks import MART
-from mdp_dagster.orchestration.partitions import daily_window, run_window
+from mdp_dagster.orchestration.partitions import run_window
 from mdp_dagster.orchestration.services import Services
 from mdp_dagster.warehouse.base import MARTS, STAGING, in_window
 from mdp_dagster.window import DateWindow
@@ -28,7 +28,7 @@ def rows_check() -> dg.AssetChecksDefinition:
     )
     def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
         services: Services = context.resources.services
-        window = run_window(context.run.tags, daily_window(services.settings))
+        window = run_window(context.run.tags, services.settings)
         counts = _counts(services, window)
         collapsed = [platform for platform, steps in counts.items() if len(set(steps)) > 1]
         records = [
