@@ -28,8 +28,8 @@ def raw_contents(warehouse: Warehouse) -> dict[ExtractKey, Content]:
         if (table.dataset, table.name) in there:
             rows = warehouse.query(
                 f"""
-                select extract_run_id, account_id, count(*) as row_count, cast(sum(hash(pulled)) as varchar) as digest
-                from {table.id} as pulled group by all
+                select extract_run_id, account_id, count(*) as row_count, cast(sum(hash(raw_rows)) as varchar) as digest
+                from {table.id} as raw_rows group by all
                 """
             ).to_pylist()
             for row in rows:
@@ -41,9 +41,9 @@ def changed_rows(
     before: Mapping[ExtractKey, Content], after: Mapping[ExtractKey, Content], where: str
 ) -> Iterator[str]:
     """The extracts that are missing or different now."""
-    for pull, content in before.items():
-        if after.get(pull) != content:
-            yield f"{where}: {pull} had {content}, but now has {after.get(pull)}"
+    for extract, content in before.items():
+        if after.get(extract) != content:
+            yield f"{where}: {extract} had {content}, but now has {after.get(extract)}"
 
 
 def rebuild_problems(warehouse: Warehouse, lake: Path, unsettled: set[date]) -> list[str]:
@@ -59,7 +59,7 @@ def rebuild_problems(warehouse: Warehouse, lake: Path, unsettled: set[date]) -> 
         except (LakeError, WarehouseError) as error:
             return [f"raw can't be rebuilt from the lake: {error}"]
         # A rebuild restores accounts only from the landed extracts.
-        had = {pull: content for pull, content in raw_contents(warehouse).items() if pull[0] != ACCOUNTS.id}
+        had = {extract: content for extract, content in raw_contents(warehouse).items() if extract[0] != ACCOUNTS.id}
         counts, counts_again = _current_digests(warehouse), _current_digests(rebuilt)
         differing = [key for key in counts if counts_again.get(key) != counts[key] and key[3] not in unsettled]
         return [

@@ -14,7 +14,7 @@ def lose_a_row_after_a_retry() -> None:
     from mdp_dagster.connectors.retry import RetryPolicy
 
     tries = 0
-    run, pull = RetryPolicy.run, GoogleAdsConnector._pull
+    run, gather = RetryPolicy.run, GoogleAdsConnector._gather
 
     def counted(self: RetryPolicy, call: Callable[[], Any], *arguments: Any, **named: Any) -> Any:
         tried = 0
@@ -28,13 +28,13 @@ def lose_a_row_after_a_retry() -> None:
         return run(self, counting, *arguments, **named)
 
     def short(self: GoogleAdsConnector, report: Any, *arguments: Any) -> Any:
-        gathered = pull(self, report, *arguments)
+        gathered = gather(self, report, *arguments)
         if tries > 1 and report.name == "campaign_daily" and gathered._batches:
             gathered._batches[-1] = gathered._batches[-1].slice(1)
         return gathered
 
     RetryPolicy.run = counted  # type: ignore
-    GoogleAdsConnector._pull = short  # type: ignore
+    GoogleAdsConnector._gather = short  # type: ignore
 
 
 def lock_nothing() -> None:

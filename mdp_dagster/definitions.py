@@ -10,7 +10,7 @@ import dagster as dg
 from mdp_dagster.defs.ads import definitions as ads
 from mdp_dagster.google_cloud.settings import load_google_cloud_settings
 from mdp_dagster.orchestration.services import Services, services_resource
-from mdp_dagster.orchestration.shared_table_assets import ledger_assets
+from mdp_dagster.orchestration.shared_table_assets import shared_table_assets
 from mdp_dagster.settings import Settings, load_settings
 from mdp_dagster.transform.project import ParsedProject, parsed_project
 
@@ -29,7 +29,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     """
     project = dbt_project(settings)
     shared = dg.Definitions(
-        assets=ledger_assets(),
+        assets=shared_table_assets(),
         resources={"services": services_resource(SOURCES), **_google_cloud(settings)},
         # One process per run: all steps share the connectors, the parsed project and DuckDB's only writer.
         executor=dg.in_process_executor,

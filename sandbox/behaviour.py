@@ -88,7 +88,7 @@ def traits(seed: int, platform: str, campaign: Campaign) -> Traits:
     )
 
 
-def season(day: date) -> float:
+def demand(day: date) -> float:
     """Demand relative to an ordinary day: the week, the year, and the weeks before Christmas."""
     of_year = day.timetuple().tm_yday
     yearly = 1 + 0.14 * math.cos(2 * math.pi * (of_year - 340) / 365.25)
@@ -111,7 +111,7 @@ def mature(seed: int, account: Account, campaign: Campaign, day: date) -> Mature
     """The settled numbers of a campaign's day in the account's time zone."""
     own = traits(seed, account.platform, campaign)
     rng = Random(f"{seed}/{campaign.account_id}/{campaign.id}/{day.toordinal()}")
-    impressions = max(0, round(own.impressions * season(day) * rng.lognormvariate(0, 0.16)))
+    impressions = max(0, round(own.impressions * demand(day) * rng.lognormvariate(0, 0.16)))
     clicks = min(impressions, _poisson(rng, impressions * own.ctr * rng.uniform(0.9, 1.1)))
     rate = own.conversion_rate * rng.uniform(0.85, 1.15)
     units = min(clicks, _poisson(rng, clicks * rate))

@@ -132,7 +132,7 @@ def _promo(account: Account, index: int, slot: Slot, phase: int, season: int) ->
 
 
 @lru_cache(maxsize=4096)
-def _standing(account: Account) -> tuple[Campaign, ...]:
+def _permanent(account: Account) -> tuple[Campaign, ...]:
     return tuple(
         Campaign(account.id, _campaign_id(account, i, 0), s.name, s.kind, s.pattern, s.size, _phase(account, i))
         for i, s in enumerate(account.slots)
@@ -157,12 +157,12 @@ def _promos(account: Account, last_season: int) -> tuple[Campaign, ...]:
 def campaigns_until(account: Account, day: date) -> tuple[Campaign, ...]:
     """All campaigns of the account that ever existed up to and including `day`, the removed ones too."""
     last_season = max(0, (day - EPOCH).days // PROMO_PERIOD)
-    return _standing(account) + tuple(c for c in _promos(account, last_season) if c.exists_on(day))
+    return _permanent(account) + tuple(c for c in _promos(account, last_season) if c.exists_on(day))
 
 
 def campaigns_running(account: Account, day: date) -> Iterator[Campaign]:
     """The campaigns that run on a day."""
-    for campaign in _standing(account):
+    for campaign in _permanent(account):
         if campaign.runs_on(day):
             yield campaign
     for index, slot in enumerate(account.slots):

@@ -63,7 +63,7 @@ def load_clients(path: Path, sources: Mapping[str, AccountIdPattern]) -> Clients
     try:
         clients = Clients.model_validate(data)
     except ValidationError as error:
-        faults += [(_line(root, e["loc"]), _say(e)) for e in error.errors()]
+        faults += [(_line(root, e["loc"]), _fault(e)) for e in error.errors()]
     else:
         faults += _cross_faults(clients, root, sources)
     if faults:
@@ -161,7 +161,7 @@ def _cross_faults(clients: Clients, root: Any, sources: Collection[str]) -> Iter
                 yield where, f"{loc[-1]!r} is not a known platform → use one of {', '.join(sources)}"
 
 
-def _say(error: Any) -> str:
+def _fault(error: Any) -> str:
     where = ".".join(str(part) for part in error["loc"]) or "a key"
     kind = error["type"]
     if kind == "missing":

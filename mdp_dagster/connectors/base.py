@@ -193,6 +193,7 @@ class DataSourceConnector(ABC):
     source: ClassVar[str]
     reports: ClassVar[tuple[DayReport, ...]]
     max_parallel_accounts: int = 4
+    """How many accounts may be extracted at the same time."""
 
     @abstractmethod
     def accounts(self, listed: Sequence[str]) -> tuple[list[PlatformAccount], list[AccountFailure]]:

@@ -68,9 +68,8 @@ class RetryPolicy:
 
     def _wait(self, state: RetryCallState) -> float:
         error = _error_of(state)
-        jitter = random.uniform(
-            0, self.first_wait_seconds
-        )  # accounts that were refused at the same time come back at different times
+        # Accounts that were refused at the same time come back at different times.
+        jitter = random.uniform(0, self.first_wait_seconds)
         if isinstance(error, QuotaError):
             return error.retry_after_seconds + jitter
         backoff: float = self.first_wait_seconds * 2 ** (state.attempt_number - 1)

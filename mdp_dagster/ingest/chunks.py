@@ -57,9 +57,9 @@ def log_progress(
     """
     if len(chunks) == 1:
         return
-    accepted = [result for result in extracts if not result.refused]
-    rows = sum(result.received - result.rejected for result in accepted)
-    restated = len({day for result in accepted for day in result.restated_days})
+    accepted = [extracted for extracted in extracts if not extracted.refused]
+    rows = sum(extracted.received - extracted.rejected for extracted in accepted)
+    restated = len({day for extracted in accepted for day in extracted.restated_days})
     before = f"; {committed} accounts were committed before" if committed else ""
     log.info(
         "%s: chunk %d of %d (%s): %d accounts, %s rows, %d restated days%s",

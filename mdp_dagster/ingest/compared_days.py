@@ -26,7 +26,7 @@ class ComparedDay:
         totals_run: The extract that the newest totals belong to.
         totals_before: The digest of the totals that had been received when the report's extract began.
         totals_before_run: The extract that those totals belong to.
-        shown_is_other: Whether the mart shows rows of another extract.
+        mart_differs: Whether the mart shows rows of another extract.
     """
 
     account_id: str
@@ -37,7 +37,7 @@ class ComparedDay:
     totals_run: str | None
     totals_before: str | None
     totals_before_run: str | None
-    shown_is_other: bool
+    mart_differs: bool
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def days_in_doubt(warehouse: Warehouse, comparison: Comparison) -> list[Compared
                 extracted_at is not null and (
                     first_run is distinct from last_run
                     or first_run is distinct from if(row_count > 0, rows_run, null)
-                ) as shown_is_other
+                ) as mart_differs
             from totals
             full outer join extracted on totals.account_id = extracted.account_id and totals.date = extracted.date
             left join before on extracted.account_id = before.account_id and extracted.date = before.date
@@ -127,7 +127,7 @@ def days_in_doubt(warehouse: Warehouse, comparison: Comparison) -> list[Compared
         from compared
         where extracted_at is null
             or totals <> coalesce(totals_before, '')
-            or shown_is_other
+            or mart_differs
             or (
                 date <= date '{comparison.today - timedelta(days=min(comparison.lookbacks))}'
                 and extracted_at < cast(date as timestamp) + interval {max(comparison.lookbacks)} day

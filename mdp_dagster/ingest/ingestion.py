@@ -113,8 +113,8 @@ def extract_and_commit(connector: DataSourceConnector, plan: ExtractPlan, result
     extracts, failures = extract_in_parallel(connector, plan)
     for account, error in failures:
         result.fail(account.account_id, error)
-    for extract in extracts:
-        result.add(extract)
+    for extracted in extracts:
+        result.add(extracted)
     _commit(plan, extracts)
     pa.default_memory_pool().release_unused()  # the next chunk, or dbt, needs the memory of this chunk's rows
     return extracts
@@ -122,22 +122,22 @@ def extract_and_commit(connector: DataSourceConnector, plan: ExtractPlan, result
 
 def _commit(plan: ExtractPlan, extracts: Sequence[ExtractResult]) -> None:
     warehouse, lake, report = plan.stores.warehouse, plan.stores.lake, plan.report
-    received = sum(result.received for result in extracts)
-    rejected = sum(result.rejected for result in extracts)
+    received = sum(extracted.received for extracted in extracts)
+    rejected = sum(extracted.rejected for extracted in extracts)
     too_many = rejected > MAX_REJECTED_SHARE * received
-    landed = [result for result in extracts if result.landed]
+    landed = [extracted for extracted in extracts if extracted.landed]
     # the rejects are kept as evidence even if the run fails
     if rejected:
-        warehouse.commit(rejects_unit(r.extract) for r in landed if r.rejected and (r.refused or too_many))
+        warehouse.commit(rejects_unit(e.extract) for e in landed if e.rejected and (e.refused or too_many))
     if too_many:
-        for result in landed:
-            if not result.refused:
-                refuse(lake, result.extract)
+        for extracted in landed:
+            if not extracted.refused:
+                refuse(lake, extracted.extract)
         raise IngestError(
             f"{report.table} {plan.window}: {rejected} of {received} rows rejected, more than "
             f"{MAX_REJECTED_SHARE:.0%}; nothing of this window was committed → see mdp_raw.raw__rejects, and correct "
             "the source or the report's columns\n"
-            + "\n".join(f"  {r.extract.account_id}: {r.common_reasons()}" for r in extracts if r.rejected)
+            + "\n".join(f"  {e.extract.account_id}: {e.common_reasons()}" for e in extracts if e.rejected)
         )
-    if accepted := [result.extract for result in landed if not result.refused]:
+    if accepted := [extracted.extract for extracted in landed if not extracted.refused]:
         warehouse.commit(unit(lake, report, extract) for extract in accepted)

@@ -31,8 +31,8 @@ class Reason(Enum):
 
     *Restated*: the totals differ from those that were known when the day was extracted or, if none were known, from the
     sums of the day's own rows. *Never loaded*: the day is inside the lookback and has totals, but was never extracted.
-    *Settled*: the source no longer changes the day, and it was not extracted since. *Not built*: the mart shows rows of
-    another extract than the current one.
+    *Settled*: the source no longer changes the day, and the day was not extracted since then. *Not built*: the mart
+    shows rows of another extract than the current one.
     """
 
     RESTATED = "restated"
@@ -149,4 +149,4 @@ def _other_reason(account: WatchedAccount, day: ComparedDay) -> Reason | None:
     is_settling = account.lookback_days <= age <= account.lookback_days + SETTLING_DAYS
     if is_settling and age_at_extract < account.lookback_days:
         return Reason.SETTLED
-    return Reason.NOT_BUILT if day.shown_is_other and day.date in account.window else None
+    return Reason.NOT_BUILT if day.mart_differs and day.date in account.window else None

@@ -26,7 +26,7 @@ from mdp_dagster.window import DateWindow
 class ProbeResult:
     """The extract of the totals, and the days of the detail reports that are late."""
 
-    result: IngestResult
+    totals: IngestResult
     late: list[LateDay]
 
 

@@ -56,21 +56,21 @@ class AccountResult:
         """How many days were appended to raw."""
         return len(self.loaded_days)
 
-    def add(self, result: ExtractResult) -> None:
+    def add(self, extracted: ExtractResult) -> None:
         """Adds an extract of the account."""
-        self.received += result.received
-        self.rejected += result.rejected
-        self.reject_reasons = result.common_reasons() or self.reject_reasons
-        if result.refused:
-            self.failure = f"{result.rejected} of {result.received} rows rejected: {result.common_reasons()}"
+        self.received += extracted.received
+        self.rejected += extracted.rejected
+        self.reject_reasons = extracted.common_reasons() or self.reject_reasons
+        if extracted.refused:
+            self.failure = f"{extracted.rejected} of {extracted.received} rows rejected: {extracted.common_reasons()}"
             return
-        self.duplicates += result.duplicates
-        for name, amount in result.money.items():
+        self.duplicates += extracted.duplicates
+        for name, amount in extracted.money.items():
             self.money[name] = self.money.get(name, 0.0) + amount
-        self.loaded_days += [day.date for day in result.extract.days if day.status == LOADED]
-        self.days_unchanged += result.unchanged_days
-        self.restated_days += result.restated_days
-        self.days_not_answered += result.days_not_answered
+        self.loaded_days += [day.date for day in extracted.extract.days if day.status == LOADED]
+        self.days_unchanged += extracted.unchanged_days
+        self.restated_days += extracted.restated_days
+        self.days_not_answered += extracted.days_not_answered
 
 
 @dataclass
@@ -100,9 +100,9 @@ class IngestResult:
             fresh = AccountResult(account.account_id, account.name, account.currency)
             self.accounts.setdefault(account.account_id, fresh).failure = ""
 
-    def add(self, result: ExtractResult) -> None:
+    def add(self, extracted: ExtractResult) -> None:
         """Adds an extract of one of the accounts."""
-        self.accounts[result.extract.account_id].add(result)
+        self.accounts[extracted.extract.account_id].add(extracted)
 
     def fail(self, account_id: str, error: ConnectorError) -> None:
         """Records that an account could not be extracted."""

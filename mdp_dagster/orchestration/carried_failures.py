@@ -13,7 +13,9 @@ from mdp_dagster.orchestration.raw_checks import ALL_ACCOUNTS
 _LIMIT = 10  # the newest records may be planned ones, of this run
 
 
-def others_failures(instance: dg.DagsterInstance, report: Report, only: Collection[str] | None) -> list[AccountResult]:
+def failures_of_other_accounts(
+    instance: dg.DagsterInstance, report: Report, only: Collection[str] | None
+) -> list[AccountResult]:
     """Returns the accounts outside ``only`` that failed in the newest evaluation of the check."""
     if only is None:
         return []

@@ -7,7 +7,7 @@ from mdp_dagster.ingest.ingestion import IngestRun, ingest
 from mdp_dagster.ingest.result import IngestResult
 from mdp_dagster.ingest.tables import report_table
 from mdp_dagster.orchestration import run_tags
-from mdp_dagster.orchestration.carried_failures import others_failures
+from mdp_dagster.orchestration.carried_failures import failures_of_other_accounts
 from mdp_dagster.orchestration.domain import OWNERS, RAW, Domain
 from mdp_dagster.orchestration.partitions import SINGLE_RUN, run_window
 from mdp_dagster.orchestration.raw_checks import check_results, check_specs
@@ -55,7 +55,7 @@ def raw_asset(report: DayReport, domain: Domain, partitions: dg.DailyPartitionsD
                 services.unfinished[report.table] = result
                 raise dg.RetryRequested(_QUOTA_RETRIES, result.retry_after_seconds)
             result.require_an_account()  # one account's quota must not keep the others out of the marts
-        others = others_failures(context.instance, report, only)
+        others = failures_of_other_accounts(context.instance, report, only)
         return dg.MaterializeResult(metadata=_metadata(result), check_results=check_results(result, others))
 
     return raw

@@ -8,7 +8,7 @@ from mdp_dagster.ingest.tables import SHARED_TABLES
 from mdp_dagster.orchestration.domain import ENGINE, OWNERS, RAW
 
 
-def ledger_assets() -> list[dg.AssetSpec]:
+def shared_table_assets() -> list[dg.AssetSpec]:
     """Returns the asset of each shared table. They belong to MDP's engine, and to no domain."""
     return [
         dg.AssetSpec(

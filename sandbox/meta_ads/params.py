@@ -63,7 +63,7 @@ def page(params: Params) -> tuple[int, str | None]:
 
 
 def insights_request(params: Params, today: date, history_start: date) -> InsightsRequest:
-    """Reads and checks an insights request; `history_start` is the first day that can be asked for."""
+    """Reads and checks an insights request; `history_start` is the first day that can be requested."""
     for name in _UNMODELLED:
         if params.get(name):
             raise not_modelled(f"the parameter {name}")

@@ -198,7 +198,7 @@ def test_totals_that_were_not_answered_change_nothing(loaded: TotalsConnector, s
     loaded.not_answered = {"1": {ago(7)}}
     probed = look(loaded, stores)
     assert moved(probed) == [("1", 5, 1.0, 0.0)]
-    assert probed.result.days_not_answered == [ago(7)]
+    assert probed.totals.days_not_answered == [ago(7)]
 
 
 def test_days_never_loaded_are_late_inside_the_lookback(connector: TotalsConnector, stores: Stores) -> None:
@@ -254,7 +254,7 @@ def test_a_failing_account_is_not_late_and_does_not_stop_the_others(loaded: Tota
     loaded.errors = {"2": AccountError("disabled", "enable it")}
     probed = look(loaded, stores)
     assert late(probed) == [("1", 5, Reason.RESTATED)]
-    assert [account.account_id for account in probed.result.failed] == ["2"]
+    assert [account.account_id for account in probed.totals.failed] == ["2"]
     loaded.errors = {account: TransientError("down") for account in ("1", "2")}
     with pytest.raises(IngestError, match="no account could be extracted"):
         look(loaded, stores)
@@ -349,4 +349,4 @@ def test_one_accounts_rejected_totals_do_not_stop_the_probe_of_the_others(
     change(rubbish, "1", 5, spend="2.50")
     probed = look(rubbish, stores)
     assert moved(probed) == [("1", 5, 1.0, 0.0)]
-    assert [account.account_id for account in probed.result.failed] == ["2"]
+    assert [account.account_id for account in probed.totals.failed] == ["2"]

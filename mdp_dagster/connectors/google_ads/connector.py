@@ -43,9 +43,7 @@ class GoogleAdsConnector(DataSourceConnector):
         *,
         retry: RetryPolicy | None = None,
         timeout_seconds: float = 600.0,
-        max_parallel_accounts: int = 4,
     ) -> None:
-        self.max_parallel_accounts = max_parallel_accounts
         self._clients = GoogleAdsClients(settings or read_settings(GoogleAdsSettings))
         self._timeout_seconds = timeout_seconds
         self._retry = retry or RetryPolicy()
@@ -68,12 +66,12 @@ class GoogleAdsConnector(DataSourceConnector):
         self, report: DayReport, account: PlatformAccount, window: DateWindow, query: str
     ) -> Iterator[pa.RecordBatch]:
         try:
-            gathered = self._retry.run(lambda: self._pull(report, account, query))
+            gathered = self._retry.run(lambda: self._gather(report, account, query))
         except HistoryError as error:
             raise refused_by_platform(report, window, error.message) from None
         yield from gathered.batches()
 
-    def _pull(self, report: DayReport, account: PlatformAccount, query: str) -> RowGatherer:
+    def _gather(self, report: DayReport, account: PlatformAccount, query: str) -> RowGatherer:
         """One try, from the first row."""
         from mdp_dagster.connectors.google_ads.rows import RowGatherer  # with the SDK
 

@@ -52,9 +52,7 @@ class MetaAdsConnector(DataSourceConnector):
         asynchronous: AsyncPolicy | None = None,
         timeout_seconds: float = 600.0,
         pause_seconds: float = 5.0,
-        max_parallel_accounts: int = 4,
     ) -> None:
-        self.max_parallel_accounts = max_parallel_accounts
         self._retry = retry or RetryPolicy()
         self._asynchronous = asynchronous or AsyncPolicy()
         self._client = MetaAdsClient(

@@ -79,20 +79,26 @@ def _cpa(totals: CampaignTotals, targets: KpiTargets) -> float | None:
 
 
 KPIS = (
-    Kpi("ctr_above_target", "CTR (clicks / impressions) above its target.", _ctr, lambda t: t.ctr, True),
+    Kpi(
+        "ctr_above_target",
+        "CTR (clicks / impressions) above its target.",
+        _ctr,
+        lambda t: t.ctr,
+        higher_is_better=True,
+    ),
     Kpi(
         "cpa_below_target",
         "CPA (spend / conversions, in the reporting currency) below its target.",
         _cpa,
         lambda t: t.cpa,
-        False,
+        higher_is_better=False,
     ),
     Kpi(
         "conversion_rate_above_target",
         "Conversion rate (conversions / clicks) above its target.",
         _conversion_rate,
         lambda t: t.conversion_rate,
-        True,
+        higher_is_better=True,
     ),
 )
 
@@ -143,7 +149,7 @@ def judge(kpi: Kpi, campaigns: Iterable[CampaignTotals], clients: Clients) -> Ve
 
 
 def totals_of(row: dict[str, Any]) -> CampaignTotals:
-    """From a row of the mart's sums."""
+    """Returns the totals in a row of the mart's sums."""
     return CampaignTotals(
         client_id=row["client_id"],
         platform=row["platform"],

@@ -30,16 +30,16 @@ def rows_check() -> dg.AssetChecksDefinition:
         services: Services = context.resources.services
         window = run_window(context.run.tags, services.settings)
         counts = _counts(services, window)
-        collapsed = [platform for platform, steps in counts.items() if len(set(steps)) > 1]
+        differing = [platform for platform, steps in counts.items() if len(set(steps)) > 1]
         records = [
             dg.TableRecord({"platform": platform, **dict(zip(_STEPS, steps, strict=True))})
             for platform, steps in counts.items()
         ]
         return dg.AssetCheckResult(
-            passed=not collapsed,
+            passed=not differing,
             metadata={
                 "window": str(window),
-                "platforms_that_differ": ", ".join(collapsed) or "none",
+                "platforms_that_differ": ", ".join(differing) or "none",
                 **({"rows": dg.MetadataValue.table(records)} if records else {}),
             },
         )

@@ -1,4 +1,4 @@
-"""Does an account deliver as many rows as on the same weekday before?"""
+"""Finds days on which an account has far more or far fewer rows than on the same weekday before."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def late_days_asset(watched: WatchedReports, domain: Domain) -> dg.AssetsDefinit
         services: Services = context.resources.services
         days = DateWindow.of_days(services.settings.start_date, today(services.settings))
         probed = probe(services.connector(source), watched, days, services.stores(), context.run.run_id)
-        for account in probed.result.failed:
+        for account in probed.totals.failed:
             context.log.warning(f"{account.account_id} {account.name}: {account.failure}")
         # one event for each day that changed, none for days that did not
         for day, accounts in sorted(_changed(probed).items()):
@@ -63,7 +63,7 @@ def late_days_asset(watched: WatchedReports, domain: Domain) -> dg.AssetsDefinit
 def _changed(probed: ProbeResult) -> dict[date, list[str]]:
     """Returns the accounts with new totals, by day."""
     changed: dict[date, list[str]] = {}
-    for account in probed.result.accounts.values():
+    for account in probed.totals.accounts.values():
         for day in account.loaded_days:
             changed.setdefault(day, []).append(account.account_id)
     return changed
@@ -76,7 +76,7 @@ def _materialization(totals: DayReport, probed: ProbeResult, day: date, accounts
         description="The probe found new totals.",
         metadata={
             "accounts_changed": dg.MetadataValue.int(len(accounts)),
-            "extract_run_id": dg.MetadataValue.text(probed.result.extract_run_id),
+            "extract_run_id": dg.MetadataValue.text(probed.totals.extract_run_id),
         },
     )
 
@@ -84,15 +84,15 @@ def _materialization(totals: DayReport, probed: ProbeResult, day: date, accounts
 def _metadata(probed: ProbeResult) -> dict[str, dg.MetadataValue]:
     late = LateDays(
         tuple(probed.late),
-        {account.account_id: account.currency for account in probed.result.accounts.values()},
-        frozenset(name for name, amount in probed.result.report.amounts.items() if amount.is_money),
+        {account.account_id: account.currency for account in probed.totals.accounts.values()},
+        frozenset(name for name, amount in probed.totals.report.amounts.items() if amount.is_money),
     )
     return {
         "reason": dg.MetadataValue.text(late.reason()),
         "moved": dg.MetadataValue.text(late.moved()),
         "windows": dg.MetadataValue.text(", ".join(map(str, late.windows()))),
         "accounts": dg.MetadataValue.int(len(late.accounts())),
-        "accounts_failed": dg.MetadataValue.int(len(probed.result.failed)),
-        "extract_run_id": dg.MetadataValue.text(probed.result.extract_run_id),
+        "accounts_failed": dg.MetadataValue.int(len(probed.totals.failed)),
+        "extract_run_id": dg.MetadataValue.text(probed.totals.extract_run_id),
         METADATA_KEY: dg.MetadataValue.json(late.to_json()),
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timezone
+from datetime import date, datetime
 
 from mdp_dagster.ingest.lateness import LateDay, Reason
 from mdp_dagster.orchestration.late_data import backoff
@@ -190,8 +190,3 @@ def _account_plan(account: str, days: list[LateDay], memory: Memory, now: dateti
         return _AccountPlan(account, *paused_and_due(days, past, now), [])
     # the rest of an event: these days waited, and were not requested in its first tick
     return _AccountPlan(account, [], [], days, list(past))
-
-
-def utc(timestamp: float) -> datetime:
-    """Returns a POSIX timestamp as a datetime in UTC."""
-    return datetime.fromtimestamp(timestamp, timezone.utc)

@@ -11,7 +11,7 @@ from mdp_dagster.ingest.watched_reports import WatchedReports
 from mdp_dagster.orchestration import run_tags
 from mdp_dagster.orchestration.late_data.asset import late_days_name
 from mdp_dagster.orchestration.late_data.payload import METADATA_KEY, LateDays
-from mdp_dagster.orchestration.late_data.plan import ActiveRun, Memory, ProbeEvent, Request, plan, utc
+from mdp_dagster.orchestration.late_data.plan import ActiveRun, Memory, ProbeEvent, Request, plan
 from mdp_dagster.orchestration.partitions import partition_window, range_tags
 
 _ACTIVE = [
@@ -55,11 +55,11 @@ def late_data_sensor(watched: WatchedReports, job: Any, extracting_jobs: Collect
             return dg.SkipReason("The probe has found no late days yet.")
         record = records[0]
         if record.storage_id == memory.event_id and not memory.waiting:
-            return dg.SkipReason(f"The probe has found no late days since {utc(record.timestamp):%Y-%m-%d %H:%M} UTC.")
+            return dg.SkipReason(f"The probe has found no late days since {_utc(record.timestamp):%Y-%m-%d %H:%M} UTC.")
         materialization = record.asset_materialization
         assert materialization is not None
         payload: Any = materialization.metadata[METADATA_KEY].value
-        event = ProbeEvent(record.storage_id, utc(record.timestamp), LateDays.from_json(payload))
+        event = ProbeEvent(record.storage_id, _utc(record.timestamp), LateDays.from_json(payload))
         runs = _active_runs(context.instance, watched, covering_jobs)
         planned = plan(event, runs, memory, datetime.now(timezone.utc))
         requests = [_run_request(request, record.run_id) for request in planned.requests]
@@ -107,7 +107,7 @@ def _active_runs(
             run.run_id,
             window,
             None if accounts is None else frozenset(accounts),
-            None if record.start_time is None else utc(record.start_time),
+            None if record.start_time is None else _utc(record.start_time),
         )
 
 
@@ -117,3 +117,8 @@ def _is_silent(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
         return False
     newest = instance.get_records_for_run(run.run_id, limit=1, ascending=False).records
     return bool(newest) and time.time() - newest[0].timestamp > _SILENT_SECONDS
+
+
+def _utc(timestamp: float) -> datetime:
+    """Returns a POSIX timestamp as a datetime in UTC."""
+    return datetime.fromtimestamp(timestamp, timezone.utc)
