@@ -9,7 +9,7 @@
 -#}
 
 {#- The extracts of each account and day in the window. All macros here read the ledger through this one. -#}
-{% macro day_pulls(platform, report) -%}
+{% macro day_extracts(platform, report) -%}
     select
         account_id,
         date,
@@ -28,7 +28,7 @@
 
 {#- The newest extract of each account and day in the window. -#}
 {% macro current_extracts(platform, report) -%}
-    {{ day_pulls(platform, report) }}
+    {{ day_extracts(platform, report) }}
     qualify row_number() over (
         partition by account_id, date
         -- the newest extract wins, not the newest commit; the run id decides a tie in the same way every time
@@ -54,21 +54,23 @@
 
 
 {#-
-    The extracts of each account and day in the window. Each has its number `pull`, the total number `pulls`, and
-    `begins_version`: true if its content differs from that of the extract before it. An extract with the same content
-    begins no version, whether it is `unchanged` or appended the same rows again. An extract that finds an older content
-    again begins one.
+    The extracts of each account and day in the window. The columns in addition to the ledger's:
+
+    - `extract_number`: 1 for the first extract of the day, 2 for the next.
+    - `extract_count`: the number of the day's extracts.
+    - `begins_version`: true if the content differs from that of the extract before. It is false if the extract is
+      `unchanged`, or appended the same rows again. It is true if an older content returns.
 
     Rows under the same effective run have the same content. For different runs, the digests are compared. A ledger row
     without a digest (no extract writes one) counts as a different content.
 
     `days`: a relation with platform, account_id and date; only the extracts of these days are returned.
 -#}
-{% macro compared_pulls(platform, report, days=none) -%}
+{% macro compared_extracts(platform, report, days=none) -%}
     select
         in_a_row.*,
         (
-            pull = 1
+            extract_number = 1
             or (
                 effective_run_id is distinct from effective_before
                 and (content_digest is null or content_digest is distinct from digest_before)
@@ -76,21 +78,21 @@
         ) as begins_version
     from (
         select
-            pulls.*,
-            row_number() over in_order as pull,
+            extracts.*,
+            row_number() over in_order as extract_number,
             lag(content_digest) over in_order as digest_before,
             lag(effective_run_id) over in_order as effective_before,
-            count(*) over (partition by pulls.account_id, pulls.date) as pulls
+            count(*) over (partition by extracts.account_id, extracts.date) as extract_count
         from (
-            {{ day_pulls(platform, report) | indent(8) }}
-        ) as pulls
+            {{ day_extracts(platform, report) | indent(8) }}
+        ) as extracts
         {%- if days %}
         inner join {{ days }} as days
             on days.platform = '{{ platform }}'
-            and pulls.account_id = days.account_id
-            and pulls.date = days.date
+            and extracts.account_id = days.account_id
+            and extracts.date = days.date
         {%- endif %}
-        window in_order as (partition by pulls.account_id, pulls.date order by extracted_at, extract_run_id)
+        window in_order as (partition by extracts.account_id, extracts.date order by extracted_at, extract_run_id)
     ) as in_a_row
 {%- endmacro %}
 
@@ -99,18 +101,18 @@
     The contents of each account and day in the window, in the order in which MDP saw them: `version` 1, 2, …, and
     `extracted_at`, the start of the extract that saw the content first.
 
-    `restated_only`: only days that have more than one version. `days`: only these (compared_pulls).
+    `restated_only`: only days that have more than one version. `days`: only these (compared_extracts).
 -#}
 {% macro day_versions(platform, report, restated_only=false, days=none) -%}
     select
         account_id,
         date,
-        row_number() over (partition by account_id, date order by pull) as version,
+        row_number() over (partition by account_id, date order by extract_number) as version,
         effective_run_id,
         extracted_at,
         row_count
     from (
-        {{ compared_pulls(platform, report, days) | indent(4) }}
+        {{ compared_extracts(platform, report, days) | indent(4) }}
     ) as compared
     where begins_version
     {%- if restated_only %}
@@ -148,13 +150,13 @@
         '{{ platform }}' as platform,
         account_id,
         date,
-        max(case when pull = pulls then effective_run_id end) as extract_run_id,
-        max(case when pull = pulls then row_count end) as row_count,
+        max(case when extract_number = extract_count then effective_run_id end) as extract_run_id,
+        max(case when extract_number = extract_count then row_count end) as row_count,
         max(extracted_at) as pulled_at,
         max(case when begins_version then extracted_at end) as seen_at,
         sum(case when begins_version then 1 else 0 end) as versions
     from (
-        {{ compared_pulls(platform, report) | indent(4) }}
+        {{ compared_extracts(platform, report) | indent(4) }}
     ) as compared
     group by account_id, date
     {{ 'union all' if not loop.last }}

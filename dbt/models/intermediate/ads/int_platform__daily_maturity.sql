@@ -14,7 +14,7 @@ ages as (
     {{ measured_ages() }}
 ),
 
-campaign_pulls as (
+campaign_extracts as (
 
     {% for platform in var('ad_platforms') %}
     select
@@ -34,15 +34,15 @@ campaign_pulls as (
 final_days as (
 
     select
-        campaign_pulls.platform,
-        campaign_pulls.account_id,
-        campaign_pulls.date
-    from campaign_pulls
+        campaign_extracts.platform,
+        campaign_extracts.account_id,
+        campaign_extracts.date
+    from campaign_extracts
     left join accounts
-        on campaign_pulls.platform = accounts.source
-        and campaign_pulls.account_id = accounts.account_id
-    where {{ age_days('campaign_pulls.date', 'campaign_pulls.pulled_at') }}
-        >= {{ lookback_of('campaign_pulls.platform', 'accounts.lookback_days') | indent(4) }}
+        on campaign_extracts.platform = accounts.source
+        and campaign_extracts.account_id = accounts.account_id
+    where {{ age_days('campaign_extracts.date', 'campaign_extracts.pulled_at') }}
+        >= {{ lookback_of('campaign_extracts.platform', 'accounts.lookback_days') | indent(4) }}
 
 ),
 
