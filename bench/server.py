@@ -23,7 +23,7 @@ from sandbox.google_ads.protos import protos
 from sandbox.meta_ads.wire import Request, Response
 
 ROOT = Path(__file__).parents[1]
-FIRST_BENCH_ACCOUNT = 9_000_000_008  # after the cast's eight; scale.py counts on from there
+FIRST_BENCH_ACCOUNT = 9_000_000_008  # after the eight named accounts; sandbox/scale.py continues from there
 
 
 class AnswerCache:

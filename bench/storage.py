@@ -97,12 +97,12 @@ def _counted(database: Path) -> dict[str, float]:
             appended += connection.sql(
                 f"select sum(row_count) from mdp_raw.raw__extracts where {key} and status = 'loaded'"
             ).fetchall()[0][0]
-        looked_at, loaded, days = connection.sql(
+        extracted_days, loaded, days = connection.sql(
             "select count(*), count(*) filter (where status = 'loaded'), count(distinct (source, account_id, date)) "
             "from mdp_raw.raw__extracts"
         ).fetchall()[0]
     mebibytes = database.stat().st_size / 2**20
-    share = (loaded - days) / looked_at
+    share = (loaded - days) / extracted_days
     return {"stored": stored, "current": current, "appended": appended, "share": share, "mebibytes": mebibytes}
 
 

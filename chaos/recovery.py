@@ -9,7 +9,7 @@ from chaos.edits import days_changed_back
 from chaos.processes import Running, leftover_processes, start_warm
 from chaos.raw_contents import changed_rows, raw_contents
 from chaos.round_state import PATIENCE_SECONDS, RoundState
-from chaos.run_starts import run_window
+from chaos.run_starts import start_over_window
 from chaos.secret_leaks import leaks, secrets_of
 from mdp_dagster.window import join_days
 
@@ -25,7 +25,7 @@ def recover(round_state: RoundState) -> None:
     # a day that changed and changed back, although its campaigns may have been extracted in between.
     unseen = round_state.rejected | days_changed_back(round_state)
     for window in join_days(unseen if by_probe else round_state.stale):
-        _finish(round_state, run_window(round_state, window, "again", clock=round_state.clock))
+        _finish(round_state, start_over_window(round_state, window, "again", clock=round_state.clock))
     if by_probe:
         round_state.pass_time(_DEAD_RUNS_COUNT_SECONDS)
         name = round_state.name("late-days")

@@ -141,7 +141,7 @@ def _count_obstacles(round_state: RoundState, act: Act, runs: list[Running], hol
         elif act.kind == "refused" and not any(word in run.output() for word in _LOCK_WORDS):
             round_state.report_failure(run, "failed on a locked database, but does not say so")
     if act.kind == "overlap":
-        told = dagster_runs(round_state.workspace.home)
-        mine = [told[each.run_id] for each in runs if each.run_id in told]
+        shown = dagster_runs(round_state.workspace.home)
+        mine = [shown[each.run_id] for each in runs if each.run_id in shown]
         if overlapped(mine, round_state.clock or time.time()):
             round_state.counts.count_hit("overlap", "two backfills and the daily run")

@@ -31,7 +31,7 @@ def start(round_state: RoundState, act: Act) -> list[Running]:
     special["commit_pause_seconds"] = act.commit_pause_seconds
     if round_state.clock is not None:
         special["clock"] = round_state.clock + (act.clock.skew_seconds if act.clock else 0)
-    return [run_window(round_state, round_state.window(act.window), act.kind, **special)]
+    return [start_over_window(round_state, round_state.window(act.window), act.kind, **special)]
 
 
 def command(round_state: RoundState, act: Act) -> Running:
@@ -45,7 +45,7 @@ def command(round_state: RoundState, act: Act) -> Running:
     return start_command(round_state.workspace, round_state.name("backfill"), "mdp_dagster", "backfill", *days)
 
 
-def run_window(round_state: RoundState, window: DateWindow, name: str, **special: object) -> Running:
+def start_over_window(round_state: RoundState, window: DateWindow, name: str, **special: object) -> Running:
     """Start a run of the main job."""
     order = RunRequest(round_state.new_run_id(), range_tags(window))
     run = start_warm(child_process.materialize, round_state.workspace, round_state.name(name), order.dump(), **special)

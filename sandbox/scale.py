@@ -10,12 +10,12 @@ from sandbox.platforms import platforms
 
 
 def enlarge(
-    cast: Sequence[Account], *, accounts: int | None = None, campaigns_per_account: int | None = None
+    named: Sequence[Account], *, accounts: int | None = None, campaigns_per_account: int | None = None
 ) -> tuple[Account, ...]:
     """At least `accounts` serving accounts per platform, each with at least `campaigns_per_account` slots."""
-    grown = list(cast)
+    grown = list(named)
     for platform in platforms().values():
-        serving = sum(account.platform == platform.name and account.serves_ads for account in cast)
+        serving = sum(account.platform == platform.name and account.serves_ads for account in named)
         for number in range(serving, accounts or 0):
             id_, slots = platform.numbered_account(number), _slots(platform.name, 4, first=0)
             grown.append(Account(platform.name, id_, f"Bench {number:04}", "EUR", "Europe/Berlin", "bench", slots))

@@ -51,8 +51,8 @@ class World:
         self._lock = threading.RLock()
         self._now = _aware(now)
         named = [account for platform in platforms().values() for account in platform.accounts]
-        self._cast = enlarge(named, accounts=accounts, campaigns_per_account=campaigns_per_account)
-        self._by_id = {(account.platform, account.id): account for account in self._cast}
+        self._accounts = enlarge(named, accounts=accounts, campaigns_per_account=campaigns_per_account)
+        self._by_id = {(account.platform, account.id): account for account in self._accounts}
         self._edits: dict[tuple[str, str, date], _Edits] = {}
         self._edit_count = 0
         self._mature_rows = 0
@@ -89,7 +89,7 @@ class World:
 
     def accounts(self, platform: str) -> tuple[Account, ...]:
         """All accounts of the platform: managers and closed ones too."""
-        return tuple(account for account in self._cast if account.platform == platform)
+        return tuple(account for account in self._accounts if account.platform == platform)
 
     def account(self, platform: str, account_id: str) -> Account | None:
         return self._by_id.get((platform, normal_id(platform, account_id)))
