@@ -25,7 +25,7 @@ class AsOfError(Exception):
 
 def add_commands(commands: Any) -> None:
     """Add the command ``as-of``."""
-    parser = commands.add_parser("as-of", help="build the marts as they were at a past instant, in separate schemas")
+    parser = commands.add_parser("as-of", help="build the marts as of a past instant, in separate schemas")
     parser.add_argument("instant", help="e.g. '2026-11-01 06:00' (MDP_TIMEZONE), 2026-11-01T06:00:00+01:00")
     parser.add_argument("days", nargs="*", metavar="DAY", help="the first and the last day (default: all days)")
     parser.add_argument("--drop", action="store_true", help="remove the schemas of that instant")
