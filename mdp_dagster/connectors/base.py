@@ -46,6 +46,13 @@ class Column:
     unit: str = ""
 
 
+CURRENCY_UNIT = "the account's currency"
+"""The unit of a column with money."""
+MICROS_UNIT = "millionths of the account's currency"
+"""The unit of a column with money in millionths."""
+
+_UNITS_PER_ONE = {CURRENCY_UNIT: 1, MICROS_UNIT: 1_000_000}
+
 AccountOptions = Mapping[str, str]
 """The settings of an account in the clients file, by option. Only the account's source interprets them."""
 
@@ -130,6 +137,9 @@ class DayReport(Report):
 
     Args:
         day_column: The column with the day (ISO text) in the account's time zone. It is part of the key.
+        period_end_column: The column with the last day that a row covers. It must be the day of the row.
+        account_id_column: The column with the id of the row's account. It must be the extracted account.
+        currency_column: The column with the currency of the row's money. It must be the account's currency.
         lookback_days: For how many days the source keeps changing a day.
         history_months: For how many months back the source delivers days.
         max_days_per_extract: How many days one request may cover; longer windows are split into chunks.
@@ -138,7 +148,29 @@ class DayReport(Report):
     day_column: str
     lookback_days: int
     history_months: int
+    period_end_column: str = ""
+    account_id_column: str = ""
+    currency_column: str = ""
     max_days_per_extract: int = 92
+
+    def __post_init__(self) -> None:
+        """Checks that the declaration does not contradict itself.
+
+        Raises:
+            ValueError: A declared column does not exist, or an amount's unit is not that of its column.
+        """
+        columns = {column.name: column for column in self.columns}
+        declared = (*self.key, self.day_column, *(amount.column for amount in self.amounts.values()))
+        facts = (self.period_end_column, self.account_id_column, self.currency_column)
+        if missing := [name for name in (*declared, *filter(None, facts)) if name not in columns]:
+            raise ValueError(f"{self.table}: there is not a column {', '.join(missing)}")
+        for name, amount in self.amounts.items():
+            units = _UNITS_PER_ONE.get(columns[amount.column].unit)
+            if amount.is_money and units not in (None, amount.units_per_one):
+                raise ValueError(
+                    f"{self.table}: the amount {name} has {amount.units_per_one} units per one, and its column "
+                    f"{amount.column} is in {columns[amount.column].unit}"
+                )
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from datetime import date
 
 import pyarrow as pa
 
-from mdp_dagster.connectors.base import AccountOptions, DayReport
+from mdp_dagster.connectors.base import AccountOptions, DayReport, PlatformAccount
 from mdp_dagster.ingest.digest import DayContent, day_contents
 from mdp_dagster.ingest.row_validation import Reject, validate
 from mdp_dagster.window import DateWindow
@@ -32,9 +32,15 @@ class CheckedAnswer:
     money: dict[str, float]
 
 
-def check_answer(report: DayReport, rows: pa.Table, window: DateWindow, options: AccountOptions) -> CheckedAnswer:
+def check_answer(
+    report: DayReport,
+    rows: pa.Table,
+    window: DateWindow,
+    options: AccountOptions,
+    account: PlatformAccount | None = None,
+) -> CheckedAnswer:
     """Returns the valid rows of an account's answer, its rejects, and what each day contains."""
-    good, rejects = validate(report, rows, window)
+    good, rejects = validate(report, rows, window, account)
     contents = day_contents(good)
     return CheckedAnswer(
         rows=good,

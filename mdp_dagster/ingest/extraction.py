@@ -165,7 +165,7 @@ def land_answer(plan: ExtractPlan, answer: Answer) -> ExtractResult:
         LakeError: The lake cannot be written.
     """
     report, account_id = plan.report, answer.account.account_id
-    checked = check_answer(report, answer.rows, plan.window, plan.options[account_id])
+    checked = check_answer(report, answer.rows, plan.window, plan.options[account_id], answer.account)
     if contradictions := sorted(answer.not_answered & checked.contents.keys()):
         listed = ", ".join(map(str, contradictions))
         raise AccountError(

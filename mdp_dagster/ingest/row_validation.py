@@ -11,7 +11,7 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mdp_dagster.connectors.base import ColumnType, DayReport
+from mdp_dagster.connectors.base import ColumnType, DayReport, PlatformAccount
 from mdp_dagster.window import DateWindow
 
 # As wide as staging's types: 18 digits fit BIGINT, 29 before the point fit NUMERIC. The other forms of a number in JSON
@@ -32,18 +32,21 @@ class Reject:
     payload: str
 
 
-def validate(report: DayReport, rows: pa.Table, window: DateWindow) -> tuple[pa.Table, list[Reject]]:
+def validate(
+    report: DayReport, rows: pa.Table, window: DateWindow, account: PlatformAccount | None = None
+) -> tuple[pa.Table, list[Reject]]:
     """Returns the valid rows, with a ``date`` column in front, and the rejects.
 
-    A row is rejected if a part of its key is missing, its day is not readable or outside the window, or a value does
-    not have the type that the report declares.
+    A row is rejected if a part of its key is missing, its day is not readable or outside the window, a value does not
+    have the type that the report declares, or the row breaks another fact that the report declares: it covers more
+    than its day, or it is of another account or in another currency than ``account``.
     """
     # one chunk for each column, because Arrow's versions differ in how they handle a column without chunks
     rows = rows.combine_chunks()
     if rows.num_rows == 0:
         return rows.add_column(0, pa.field("date", pa.date32()), pa.array([], pa.date32())), []
     days = _days(rows.column(report.day_column))
-    faults = list(_faults(report, rows, days, window))
+    faults = [*_faults(report, rows, days, window), *_broken_facts(report, rows, account)]
     bad = pa.chunked_array([pa.repeat(False, rows.num_rows)])
     for mask, _ in faults:
         bad = pc.or_(bad, mask)
@@ -75,6 +78,24 @@ def _faults(
             )
         elif column.type is ColumnType.DOUBLE:
             yield pc.fill_null(pc.invert(pc.is_finite(values)), False), f"{column.name} is not a finite number"
+
+
+def _broken_facts(
+    report: DayReport, rows: pa.Table, account: PlatformAccount | None
+) -> Iterator[tuple[pa.ChunkedArray, str]]:
+    """Yields masks like ``_faults``: rows that contradict the period, the account or the currency of the report."""
+    if name := report.period_end_column:
+        # an answer without the column does not contradict the report
+        other = pc.fill_null(pc.not_equal(rows.column(name), rows.column(report.day_column)), False)
+        yield other, f"the row covers more than one day: {name} is not {report.day_column}"
+    if account is not None and (name := report.account_id_column):
+        other = pc.not_equal(pc.cast(rows.column(name), pa.string()), account.account_id)
+        yield pc.fill_null(other, False), f"{name} is not the extracted account {account.account_id}"
+    if account is not None and account.currency and (name := report.currency_column):
+        values = rows.column(name)
+        # staging flags a currency that is missing
+        other = pc.and_(pc.not_equal(values, account.currency), pc.not_equal(values, ""))
+        yield pc.fill_null(other, False), f"{name} is not {account.currency}, the account's currency"
 
 
 def _days(column: pa.ChunkedArray) -> pa.ChunkedArray:

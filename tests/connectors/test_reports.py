@@ -86,6 +86,33 @@ def test_lookbacks_and_units_are_the_platforms() -> None:
     assert {r.amounts["spend"].units_per_one for r in meta_ads.REPORTS} == {1}
 
 
+def test_the_reports_declare_the_period_the_account_and_the_currency_of_their_rows() -> None:
+    declared = {(r.source, r.period_end_column, r.account_id_column, r.currency_column) for r in ALL}
+    assert declared == {
+        ("google_ads", "", "customer_id", "customer_currency_code"),
+        ("meta_ads", "date_stop", "", "account_currency"),
+    }
+
+
+@pytest.mark.parametrize("fact", ["period_end_column", "account_id_column", "currency_column", "day_column"])
+def test_a_report_cannot_declare_a_column_that_it_does_not_have(fact: str) -> None:
+    with pytest.raises(ValueError, match="raw_google_ads__account_daily: there is not a column other"):
+        replace(google_ads.ACCOUNT_DAILY, **{fact: "other"})
+
+
+@pytest.mark.parametrize(
+    ("report", "units", "unit"),
+    [
+        (google_ads.CAMPAIGN_DAILY, 1, "millionths of the account's currency"),
+        (meta_ads.CAMPAIGN_DAILY, 1_000_000, "the account's currency"),
+    ],
+)
+def test_an_amount_cannot_have_other_units_than_its_column(report: DayReport, units: int, unit: str) -> None:
+    spend = replace(report.amounts["spend"], units_per_one=units)
+    with pytest.raises(ValueError, match=f"the amount spend has {units} units per one.* is in {unit}$"):
+        replace(report, amounts={"spend": spend})
+
+
 @pytest.mark.parametrize("report", ALL, ids=lambda report: report.table)
 def test_spend_is_money_and_conversions_are_not(report: DayReport) -> None:
     assert {name: amount.is_money for name, amount in report.amounts.items()} == {"spend": True, "conversions": False}
@@ -134,6 +161,7 @@ def test_insights_say_the_window_with_both_ends_inside(window: DateWindow) -> No
     params = insights_params(meta_ads.CAMPAIGN_DAILY, window)
     assert params["time_range"] == {"since": str(window.start), "until": str(window.last)}
     assert (params["level"], params["time_increment"]) == ("campaign", 1)
+    assert "account_id" in params["fields"].split(","), "the connector checks it"
 
 
 def test_insights_include_archived_and_deleted_campaigns() -> None:

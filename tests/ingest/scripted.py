@@ -45,6 +45,20 @@ REPORT = DayReport(
     max_days_per_extract=10,
 )
 
+DECLARED = replace(
+    REPORT,
+    columns=(
+        *REPORT.columns,
+        Column("period_end", ColumnType.STRING, "The last day of the row."),
+        Column("owner", ColumnType.INTEGER, "The row's account."),
+        Column("currency", ColumnType.STRING, "The currency of the row's money."),
+    ),
+    period_end_column="period_end",
+    account_id_column="owner",
+    currency_column="currency",
+)
+"""The report with declared facts about its rows: the period, the account and the currency."""
+
 TOTALS = DayReport(
     source="scripted",
     name="account_daily",

@@ -28,7 +28,7 @@ from tests.support.limits import HANG_SECONDS
 
 from .conftest import make_stores
 from .current import CONTENT, counts, current_rows
-from .scripted import REPORT, ScriptedConnector, row
+from .scripted import DECLARED, REPORT, ScriptedConnector, row
 
 LAST = date.today() - timedelta(days=3)
 WINDOW = DateWindow(LAST - timedelta(days=4), LAST + timedelta(days=1))
@@ -227,6 +227,41 @@ def test_an_account_with_mostly_invalid_rows_keeps_its_old_days(connector: Scrip
     result = ingest(connector, REPORT, WINDOW, stores, IngestRun("b"))
     assert [a.account_id for a in result.failed] == ["1"]
     assert set(current_rows(stores.warehouse)) == {("1", D1), ("2", D1)}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"period_end": str(D3)}, "the row covers more than one day: period_end is not day"),
+        ({"period_end": ""}, "the row covers more than one day: period_end is not day"),
+        ({"owner": 2}, "owner is not the extracted account 1"),
+        ({"currency": "USD"}, "currency is not EUR, the account's currency"),
+    ],
+)
+def test_rows_that_break_a_declared_fact_are_rejected_and_the_old_days_stay(
+    wrong: dict[str, object], reason: str, connector: ScriptedConnector, stores: Stores
+) -> None:
+    def good(day: date, campaign: str, owner: int) -> dict[str, object]:
+        return row(day, campaign, period_end=str(day), owner=owner, currency="EUR")
+
+    connector.rows = {
+        "1": [good(day, "c1", 1) for day in (D1, D2, D3)],
+        "2": [good(D1, f"c{number}", 2) for number in range(100)],
+    }
+    first = ingest(connector, DECLARED, WINDOW, stores, IngestRun("a"))
+    assert (first.failed, first.rejected) == ([], 0)
+    days = set(current_rows(stores.warehouse))
+    connector.rows["1"] = [good(D1, "c1", 1) | {"spend": "40000.00"} | wrong]
+    result = ingest(connector, DECLARED, WINDOW, stores, IngestRun("b"))
+    assert [account.failure for account in result.failed] == [f"1 of 1 rows rejected: {reason} (1×)"]
+    assert set(current_rows(stores.warehouse)) == days
+    spend = "select max(cast(spend as double)) as s from mdp_raw.raw_scripted__campaign_daily"
+    assert stores.warehouse.query(spend).to_pylist() == [{"s": 1.5}]
+
+
+def test_facts_that_an_answer_leaves_out_reject_nothing(connector: ScriptedConnector, stores: Stores) -> None:
+    connector.rows = {"1": [row(D1), row(D2, currency="")]}
+    assert ingest(connector, DECLARED, WINDOW, stores, IngestRun("a")).rejected == 0
 
 
 def test_a_day_that_was_not_answered_keeps_its_rows_and_leaves_no_trace(

@@ -6,7 +6,7 @@ A column's name is its GAQL field, with the first dot replaced by an underscore:
 
 from __future__ import annotations
 
-from mdp_dagster.connectors.base import Amount, Column, ColumnType, DayReport
+from mdp_dagster.connectors.base import CURRENCY_UNIT, MICROS_UNIT, Amount, Column, ColumnType, DayReport
 from mdp_dagster.window import DateWindow
 
 SOURCE = "google_ads"
@@ -34,7 +34,7 @@ _DAY = (Column("segments_date", ColumnType.STRING, "Day in the account's time zo
 _METRICS = (
     Column("metrics_impressions", ColumnType.INTEGER, "Times that an ad was shown."),
     Column("metrics_clicks", ColumnType.INTEGER, "Clicks."),
-    Column("metrics_cost_micros", ColumnType.INTEGER, "Cost.", "millionths of the account's currency"),
+    Column("metrics_cost_micros", ColumnType.INTEGER, "Cost.", MICROS_UNIT),
     Column(
         "metrics_conversions",
         ColumnType.DOUBLE,
@@ -44,7 +44,7 @@ _METRICS = (
         "metrics_conversions_value",
         ColumnType.DOUBLE,
         "Value of those conversions.",
-        "the account's currency",
+        CURRENCY_UNIT,
     ),
     Column("metrics_all_conversions", ColumnType.DOUBLE, "Conversions of all actions; fractional."),
 )
@@ -62,6 +62,8 @@ ACCOUNT_DAILY = DayReport(
     grain="one row per account and day with any activity",
     key=("segments_date",),
     day_column="segments_date",
+    account_id_column="customer_id",
+    currency_column="customer_currency_code",
     lookback_days=LOOKBACK_DAYS,
     history_months=HISTORY_MONTHS,
     columns=_ACCOUNT + _DAY + _METRICS,
@@ -74,6 +76,8 @@ CAMPAIGN_DAILY = DayReport(
     grain="one row per account, campaign and day with any activity",
     key=("campaign_id", "segments_date"),
     day_column="segments_date",
+    account_id_column="customer_id",
+    currency_column="customer_currency_code",
     lookback_days=LOOKBACK_DAYS,
     history_months=HISTORY_MONTHS,
     columns=_ACCOUNT + _CAMPAIGN + _DAY + _METRICS,

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mdp_dagster.connectors.base import AccountOptions, Amount, Column, ColumnType, DayReport
+from mdp_dagster.connectors.base import CURRENCY_UNIT, AccountOptions, Amount, Column, ColumnType, DayReport
 from mdp_dagster.window import DateWindow
 
 SOURCE = "meta_ads"
@@ -23,6 +23,9 @@ HISTORY_MONTHS = 37
 # All values of Campaign.EffectiveStatus in facebook-business 26. Without this filter, Meta leaves out archived and
 # deleted campaigns (facebook-python-business-sdk #292, airbyte #37437), although the account's own totals include them.
 CAMPAIGN_STATUSES = ("ACTIVE", "ARCHIVED", "DELETED", "IN_PROCESS", "PAUSED", "WITH_ISSUES")
+
+# An insights field that is not a column of the reports: each row's account is checked when the row is received.
+ACCOUNT_ID = "account_id"
 
 # Columns that insights do not have: they come from the account and from its campaigns.
 TIME_ZONE = "timezone_name"
@@ -42,12 +45,12 @@ _CAMPAIGN = (
 )
 _DAYS = (
     Column("date_start", ColumnType.STRING, "Day in the account's time zone.", "YYYY-MM-DD"),
-    Column("date_stop", ColumnType.STRING, "The same day.", "YYYY-MM-DD"),
+    Column("date_stop", ColumnType.STRING, "The last day of the row. It must be the same day.", "YYYY-MM-DD"),
 )
 _METRICS = (
     Column("impressions", ColumnType.INTEGER_TEXT, "Times that an ad was shown."),
     Column("clicks", ColumnType.INTEGER_TEXT, "Clicks of all kinds."),
-    Column("spend", ColumnType.DECIMAL_TEXT, "Spend.", "the account's currency"),
+    Column("spend", ColumnType.DECIMAL_TEXT, "Spend.", CURRENCY_UNIT),
     Column("reach", ColumnType.INTEGER_TEXT, "People reached; not additive."),
     Column(
         "inline_link_clicks",
@@ -64,7 +67,7 @@ _METRICS = (
         "action_values",
         ColumnType.JSON_TEXT,
         "Values of the actions by action_type, as a JSON list, sorted.",
-        "the account's currency",
+        CURRENCY_UNIT,
     ),
 )
 
@@ -99,6 +102,8 @@ ACCOUNT_DAILY = DayReport(
     grain="one row per account and day with any activity",
     key=("date_start",),
     day_column="date_start",
+    period_end_column="date_stop",
+    currency_column="account_currency",
     lookback_days=LOOKBACK_DAYS,
     history_months=HISTORY_MONTHS,
     columns=_ACCOUNT + _DAYS + _METRICS,
@@ -111,6 +116,8 @@ CAMPAIGN_DAILY = DayReport(
     grain="one row per account, campaign and day with any activity",
     key=("campaign_id", "date_start"),
     day_column="date_start",
+    period_end_column="date_stop",
+    currency_column="account_currency",
     lookback_days=LOOKBACK_DAYS,
     history_months=HISTORY_MONTHS,
     columns=_ACCOUNT + _CAMPAIGN + _DAYS + _METRICS,
@@ -133,9 +140,10 @@ def insights_params(report: DayReport, window: DateWindow, campaign_ids: Sequenc
     """
     level = _LEVEL[report.name]
     elsewhere = {TIME_ZONE, *CAMPAIGN_STATUS}
+    fields = (ACCOUNT_ID, *(column.name for column in report.columns if column.name not in elsewhere))
     params: dict[str, Any] = {
         "level": level,
-        "fields": ",".join(column.name for column in report.columns if column.name not in elsewhere),
+        "fields": ",".join(fields),
         "time_range": {"since": str(window.start), "until": str(window.last)},
         "time_increment": 1,
     }

@@ -11,7 +11,8 @@ import orjson
 import pyarrow as pa
 
 from mdp_dagster.connectors.base import ColumnType, PlatformAccount, Report
-from mdp_dagster.connectors.meta_ads.reports import CAMPAIGN_STATUS, TIME_ZONE
+from mdp_dagster.connectors.errors import AccountError
+from mdp_dagster.connectors.meta_ads.reports import ACCOUNT_ID, CAMPAIGN_STATUS, TIME_ZONE
 
 logger = logging.getLogger(__name__)
 
@@ -75,8 +76,19 @@ class RowGatherer:
         self._batches: list[pa.RecordBatch] = []
 
     def add(self, rows: Sequence[Any]) -> None:
-        """Adds the ``data`` of one page."""
+        """Adds the ``data`` of one page.
+
+        Raises:
+            AccountError: A row is of another account.
+        """
         objects = [row if isinstance(row, dict) else self._rubbish(row) for row in rows]
+        accounts = {text(row.get(ACCOUNT_ID)) for row in objects} - {None, self._account.account_id}
+        if accounts:
+            raise AccountError(
+                f"{self._report.table}: the answer for account {self._account.account_id} has rows of another account: "
+                f"{', '.join(sorted(map(str, accounts)))[:200]}",
+                "extract the account again; if it happens again, report it to Meta",
+            )
         for read, values in zip(self._readers, self._columns, strict=True):
             values.extend(map(read, objects))
         if len(self._columns[0]) >= self._batch_rows:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mdp_dagster.connectors.base import Amount, Column, ColumnType, DayReport
+from mdp_dagster.connectors.base import CURRENCY_UNIT, Amount, Column, ColumnType, DayReport
 from mdp_dagster.window import DateWindow
 
 SOURCE = "example_ads"
@@ -29,9 +29,9 @@ _DAY = (Column("day", ColumnType.STRING, "Day in the account's time zone.", "YYY
 _METRICS = (
     Column("impressions", ColumnType.INTEGER_TEXT, "Times that an ad was shown."),
     Column("clicks", ColumnType.INTEGER_TEXT, "Clicks."),
-    Column("spend", ColumnType.DECIMAL_TEXT, "Spend.", "the account's currency"),
+    Column("spend", ColumnType.DECIMAL_TEXT, "Spend.", CURRENCY_UNIT),
     Column("conversions", ColumnType.DECIMAL_TEXT, "Conversions; fractional."),
-    Column("conversion_value", ColumnType.DECIMAL_TEXT, "Value of the conversions.", "the account's currency"),
+    Column("conversion_value", ColumnType.DECIMAL_TEXT, "Value of the conversions.", CURRENCY_UNIT),
 )
 _AMOUNTS = {"spend": Amount("spend", is_money=True), "conversions": Amount("conversions")}
 
@@ -42,6 +42,7 @@ ACCOUNT_DAILY = DayReport(
     grain="one row per account and day with any activity",
     key=("day",),
     day_column="day",
+    currency_column="account_currency",
     lookback_days=LOOKBACK_DAYS,
     history_months=HISTORY_MONTHS,
     columns=_ACCOUNT + _DAY + _METRICS,
@@ -54,6 +55,7 @@ CAMPAIGN_DAILY = DayReport(
     grain="one row per account, campaign and day with any activity",
     key=("campaign_id", "day"),
     day_column="day",
+    currency_column="account_currency",
     lookback_days=LOOKBACK_DAYS,
     history_months=HISTORY_MONTHS,
     columns=_ACCOUNT + _CAMPAIGN + _DAY + _METRICS,
