@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import signal
 import time
 from datetime import date
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from mdp_dagster.cli.dagster_home import dagster_instance, prepare_dagster_home
+from mdp_dagster.cli.processes import interruptible
 from mdp_dagster.cli.workspace import DemoError, UserWorkspace, Workspace, choose_workspace
 from mdp_dagster.settings import Settings
 from mdp_dagster.window import DateWindow
@@ -49,10 +49,6 @@ def add_commands(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> int:
     workspace = choose_workspace(options.demo)
     window = _window(options.first, options.last, workspace.settings())
-    # A shell may have started this process with SIGINT ignored. SIGTERM too: the run must end with this process.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-
     # imported after the arguments are checked, because it takes seconds
     from mdp_dagster.cli.backfill_runs import Backfill, BackfillRunning
     from mdp_dagster.cli.run_progress import RunError, terminal
@@ -60,8 +56,9 @@ def _run(options: argparse.Namespace) -> int:
     console = terminal()
     backfill = Backfill(window, options.select.strip() or "*")
     try:
-        prepare_dagster_home(workspace.dagster_home)
-        return _backfill(backfill, workspace, options.fresh, console)
+        with interruptible():
+            prepare_dagster_home(workspace.dagster_home)
+            return _backfill(backfill, workspace, options.fresh, console)
     except (DemoError, RunError, BackfillRunning) as error:
         raise BackfillError(str(error)) from error
     except KeyboardInterrupt:

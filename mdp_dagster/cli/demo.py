@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from mdp_dagster.cli.dagster_home import dagster_instance, prepare_dagster_home
+from mdp_dagster.cli.processes import interruptible
 from mdp_dagster.cli.workspace import DEMO_FOLDER, DemoError, Workspace, require_the_sandbox
 from mdp_dagster.window import DateWindow
 
@@ -35,21 +36,25 @@ def _run(options: argparse.Namespace) -> int:
     workspace = Workspace(options.folder.resolve())
     started = time.monotonic()
     try:
-        prepare_dagster_home(workspace.dagster_home)
-        platforms = ", ".join(platform.label for platform in AD_PLATFORMS)
-        console.print(f"[bold]Starting the sandbox[/]: {platforms}, with fictional clients")
-        with workspace.running() as environment, dagster_instance(workspace.dagster_home) as instance:
-            window = _last_days(options.days)
-            console.print(f"[bold]Running[/] the job ads_daily over {window} ({len(window)} days), one run")
-            request = RunRequest(str(uuid4()), range_tags(window))
-            process = RunProcess(workspace.folder, environment, workspace.run_log)
-            succeeded = follow_run(instance, request, process, console)
+        with interruptible():
+            prepare_dagster_home(workspace.dagster_home)
+            platforms = ", ".join(platform.label for platform in AD_PLATFORMS)
+            console.print(f"[bold]Starting the sandbox[/]: {platforms}, with fictional clients")
+            with workspace.running() as environment, dagster_instance(workspace.dagster_home) as instance:
+                window = _last_days(options.days)
+                console.print(f"[bold]Running[/] the job ads_daily over {window} ({len(window)} days), one run")
+                request = RunRequest(str(uuid4()), range_tags(window))
+                process = RunProcess(workspace.folder, environment, workspace.run_log)
+                succeeded = follow_run(instance, request, process, console)
         if not succeeded:
             console.print(f"[red]The run failed[/] → see its log: {workspace.run_log}")
         print_report(console, workspace, request.run_id, window)
     except (DemoError, RunError) as error:
         console.print(f"[red]error:[/] {error}")
         return 1
+    except KeyboardInterrupt:
+        console.print("[yellow]Interrupted[/]: the demo has ended its run and its sandbox. To start again: make demo")
+        return 130
     console.print(f"Done in {time.monotonic() - started:.0f} s.")
     return 0 if succeeded else 1
 

@@ -9,17 +9,15 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import subprocess
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from mdp_dagster.cli.dagster_home import prepare_dagster_home
-from mdp_dagster.cli.workspace import UserWorkspace, choose_workspace
+from mdp_dagster.cli.processes import interruptible, running_process
+from mdp_dagster.cli.workspace import UserWorkspace, Workspace, choose_workspace
 from mdp_dagster.settings import PROJECT_ROOT
-
-_STOP_SECONDS = 60  # only catches a hang
 
 
 def add_commands(commands: Any) -> None:
@@ -31,10 +29,16 @@ def add_commands(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    # Ctrl-C and SIGTERM both end it. A shell may have started this process with SIGINT ignored; children inherit that.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     workspace = choose_workspace(options.demo)
+    try:
+        with interruptible():
+            return _dev(workspace, options.port)
+    except KeyboardInterrupt:
+        print("Ended, with everything that it started.")
+        return 0
+
+
+def _dev(workspace: Workspace | UserWorkspace, port: int) -> int:
     with workspace.running() as environment:
         if isinstance(workspace, UserWorkspace):
             print("Using your settings of .env and the environment.")
@@ -42,25 +46,22 @@ def _run(options: argparse.Namespace) -> int:
             state = "with the demo's data" if workspace.warehouse.exists() else "empty yet: `make demo` fills it"
             print(f"No .env: the sandbox's accounts, {state}.")
         prepare_dagster_home(workspace.dagster_home)
-        print(f"Dagster: http://127.0.0.1:{options.port}  (Ctrl-C ends it)")
+        print(f"Dagster: http://127.0.0.1:{port}  (Ctrl-C ends it)")
         command = [
             sys.executable, "-m", "dagster", "dev", "-w", str(PROJECT_ROOT / "workspace.yaml"),
-            "-h", "127.0.0.1", "-p", str(options.port),
+            "-h", "127.0.0.1", "-p", str(port),
         ]  # fmt: skip
         return _serve(command, workspace.folder, environment)
 
 
 def _serve(command: list[str], folder: Path, environment: dict[str, str]) -> int:
     """Run Dagster until it ends or this process gets a signal, then end all its processes."""
-    process = subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True)
-    try:
+    serving = running_process(command, stop_signal=signal.SIGINT, cwd=folder, env=environment, start_new_session=True)
+    with ExitStack() as group, serving as process:
+        group.callback(_kill_group, process.pid)
         return process.wait()
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(_STOP_SECONDS)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _kill_group(leader: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)

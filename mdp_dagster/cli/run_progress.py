@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from mdp_dagster.cli.job_run import RunRequest
+from mdp_dagster.cli.processes import running_process
 
 _POLL_SECONDS = 0.3
 _STOP_SECONDS = 120  # only catches a hang
@@ -89,25 +90,19 @@ def _mark_as_failed(instance: dg.DagsterInstance, run_id: str, reason: str) -> b
 def _started(request: RunRequest, run_process: RunProcess) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "mdp_dagster.cli.job_run", request.dump()]
     run_process.log.parent.mkdir(parents=True, exist_ok=True)
-    with run_process.log.open("w") as log:
-        process = subprocess.Popen(
+    with (
+        run_process.log.open("w") as log,
+        running_process(  # after SIGTERM, Dagster ends the step, and records that the run was interrupted
             command,
+            stop_seconds=_STOP_SECONDS,
             cwd=run_process.folder,
             env=run_process.environment,
             stdout=log,
             stderr=subprocess.STDOUT,
             pass_fds=run_process.inherited_files,
-        )
-    try:
+        ) as process,
+    ):
         yield process
-    finally:
-        with suppress(subprocess.TimeoutExpired):
-            if process.poll() is None:
-                process.terminate()  # Dagster ends the step, and records that the run was interrupted
-                process.wait(_STOP_SECONDS)
-        if process.poll() is None:
-            process.kill()
-            process.wait()
 
 
 class _ProgressPrinter:

@@ -17,15 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mdp_dagster.cli.dagster_home import environment as dagster_environment
+from mdp_dagster.cli.processes import running_process
 from mdp_dagster.connectors.sources import without_source_variables
 from mdp_dagster.settings import PROJECT_ROOT, STATE_DIR, Settings, load_settings
 
 _NOT_INHERITED = ("MDP_", "DAGSTER_", "DBT_")
 _USER_DATA = ("MDP_ENV_FILE", "MDP_DUCKDB_PATH", "MDP_LAKE_URI")
 _SANDBOX_PACKAGES = ("cryptography", "starlette", "uvicorn")  # the dependency group `sandbox` in pyproject.toml
-# They only catch a hang: a busy machine may need a minute.
-_START_SECONDS = 300
-_STOP_SECONDS = 60
+_START_SECONDS = 300  # only catches a hang: a busy machine may need a minute
 
 DEMO_FOLDER = STATE_DIR / "demo"
 
@@ -162,21 +161,14 @@ def running_sandbox(folder: Path, name: str = "sandbox") -> Iterator[dict[str, s
     env_file, log_file = folder / f"{name}.env", folder / f"{name}.log"
     env_file.unlink(missing_ok=True)
     command = [sys.executable, "-m", "sandbox", "--state-dir", str(folder / "sandbox")]
-    with log_file.open("w") as log:
-        process = subprocess.Popen(
-            [*command, "--env-file", str(env_file)], cwd=PROJECT_ROOT, stdout=log, stderr=subprocess.STDOUT
-        )
-    try:
+    sandbox = [*command, "--env-file", str(env_file)]
+    with (
+        log_file.open("w") as log,
+        running_process(sandbox, cwd=PROJECT_ROOT, stdout=log, stderr=subprocess.STDOUT) as process,
+    ):
         deadline = time.monotonic() + _START_SECONDS
         while not env_file.exists():
             if process.poll() is not None or time.monotonic() > deadline:
                 raise DemoError(f"the sandbox did not start → see {log_file}")
             time.sleep(0.05)
         yield dict(line.split("=", 1) for line in env_file.read_text().splitlines() if "=" in line)
-    finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()

@@ -67,6 +67,32 @@ def test_the_demo_shows_kpis_checks_and_where_things_lie_and_dev_shows_its_run(
     assert _processes_of(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("number", "processes"), [(signal.SIGTERM, 2), (signal.SIGTERM, 3), (signal.SIGHUP, 3)]
+)  # the demo itself, the sandbox, the run
+def test_a_demo_that_is_ended_ends_everything_it_started(
+    tmp_path: Path, command_environment: dict[str, str], number: int, processes: int
+) -> None:
+    demo = subprocess.Popen(
+        [sys.executable, "-u", "-m", "mdp_dagster", "demo", "--days", "4", "--folder", str(tmp_path)],
+        cwd=ROOT,
+        env=command_environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    deadline = time.monotonic() + HANG_SECONDS
+    while len(_processes_of(tmp_path)) < processes and time.monotonic() < deadline:
+        time.sleep(0.02)
+    demo.send_signal(number)
+    output, _ = demo.communicate(timeout=HANG_SECONDS)
+    assert demo.returncode == 130, output
+    assert "Interrupted" in output
+    assert "the demo has ended its run and its sandbox" in output
+    assert "Traceback" not in output
+    assert _processes_of(tmp_path) == []
+
+
 def _ask(port: int, query: str) -> dict[str, object]:  # type: ignore[type-arg]
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/graphql",
