@@ -14,7 +14,7 @@ from datetime import date
 class Figure:
     """A row of the table with a floor.
 
-    Attributes:
+    Args:
         name: The measurement.
         ours: MDP's values, in ``unit``.
         floor: The values of the floor, in ``unit``.

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 class FinishedProcess:
     """The measurements of a process.
 
-    Attributes:
+    Args:
         seconds: Its duration.
         cpu_seconds: The CPU time of the process itself.
         peak_mib: Its peak memory.

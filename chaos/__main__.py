@@ -33,7 +33,7 @@ _OVERDUE_SECONDS = 120
 
 
 def main(arguments: list[str]) -> int:
-    """Run chaos, and return the exit code: 0 if MDP survived everything."""
+    """Run chaos, and return the exit code: 0 if MDP survived all faults."""
     options = _options(arguments)
     began = time.monotonic()
     enter_namespace(MODULE, arguments)

@@ -22,7 +22,7 @@ Cost = Literal["nothing", "rows", "time"]
 class Recipe:
     """How to apply a kind of fault.
 
-    Attributes:
+    Args:
         platform: The platform that has the fault.
         kind: The sandbox's name of the fault.
         costs: ``nothing`` if a run must survive the fault. ``rows`` if the run may fail or skip an account or a row.

@@ -38,7 +38,7 @@ _HELD_AT_MOST_SECONDS = 120
 class ProcessSettings:
     """The settings of a process.
 
-    Attributes:
+    Args:
         environment: Its environment variables.
         folder: Its working directory.
         log: The file for its output.

@@ -98,7 +98,7 @@ def problems_now(
 class FinalState:
     """The expected state at the end of a round.
 
-    Attributes:
+    Args:
         world: The platforms.
         window: All days.
         lake: The lake's folder.

@@ -31,7 +31,7 @@ OPTIONAL: dict[str, tuple[str, ...]] = {
 class FaultCounts:
     """The counts of all rounds.
 
-    Attributes:
+    Args:
         planned: Planned faults by group and kind.
         hit: Faults that occurred in a living run, or next to one where the kind says so.
         work: Amounts of work, by name.

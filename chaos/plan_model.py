@@ -35,7 +35,7 @@ class Edit:
 class ClockJump:
     """A change to the clock of a process.
 
-    Attributes:
+    Args:
         kind: Names the jump in the result.
         skew_seconds: How wrong the clock is at the start of the process.
         jump_seconds: How far the clock jumps during the run.
@@ -54,7 +54,7 @@ class ClockJump:
 class Act:
     """One fault scenario with its own run.
 
-    Attributes:
+    Args:
         kind: The kind of fault.
         window: The first and the last day, in days ago.
         way: How the run is started.
@@ -97,7 +97,7 @@ class Act:
 class RoundPlan:
     """The plan of a round.
 
-    Attributes:
+    Args:
         number: The number of the round.
         zone: MDP_TIMEZONE.
         base: The time when the round starts. None for the current time.

@@ -28,7 +28,7 @@ _server.set_forkserver_preload(PRELOADED)
 class Running:
     """A process of MDP.
 
-    Attributes:
+    Args:
         name: The name of its log.
         log: The file with its output.
         process: The process.

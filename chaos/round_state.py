@@ -28,7 +28,7 @@ PATIENCE_SECONDS = 600
 class RoundState:
     """The state of a round.
 
-    Attributes:
+    Args:
         plan: The plan.
         workspace: The folders of the round.
         sandbox: The platforms.

@@ -27,7 +27,7 @@ from sandbox import Sandbox
 class Session:
     """The common part of all rounds.
 
-    Attributes:
+    Args:
         sandbox: The platforms.
         disk: The disk for the rounds.
         logs: The folder for logs.

@@ -42,7 +42,7 @@ def count_api_hits(round_state: RoundState, faults: list[tuple[ApiFault, Fault]]
 class RunOutcome:
     """The end of an act's runs.
 
-    Attributes:
+    Args:
         act: The act.
         runs: Its runs.
         costly: Whether an API fault occurred that may cost rows or the run's success.

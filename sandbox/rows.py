@@ -27,7 +27,7 @@ def hundredths(amount: int) -> Decimal:
 
 
 def normalised(row: CampaignDay) -> dict[str, Any]:
-    """The row in the words of the marts: spend and value in the account's currency, as Decimal with two places.
+    """The row with the columns of the marts: spend and value in the account's currency, as Decimal with two places.
 
     Conversions on Meta count one action type: the account's configured one, else the first that is there of
     omni_purchase, purchase, offsite_conversion.fb_pixel_purchase.

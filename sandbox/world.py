@@ -173,7 +173,10 @@ class World:
         campaign_id: int | str | None = None,
         metrics: Iterable[str] = ("conversions", "conversion_value"),
     ) -> None:
-        """Multiply metrics of a day, of one campaign or of all; the names are those of `Metrics`. Factors pile up."""
+        """Multiplies metrics of a day, of one campaign or of all. Several factors for the same day are all applied.
+
+        `metrics` are names of the fields of `Metrics`.
+        """
         names = frozenset(metrics)
         if unknown := names - set(Metrics.__dataclass_fields__):
             raise ValueError(f"no such metrics: {', '.join(sorted(unknown))}")
@@ -182,14 +185,14 @@ class World:
             self._edit(platform, account_id, day).factors.append((campaign, factor, names))
 
     def empty_day(self, platform: str, account_id: str, day: date) -> None:
-        """From now on the day has no rows."""
+        """Removes all rows of a day."""
         with self._lock:
             edits = self._edit(platform, account_id, day)
             edits.empty = True
             edits.rows.clear()
 
     def add_rows(self, platform: str, account_id: str, day: date, rows: Mapping[int, Metrics] | None = None) -> None:
-        """Make rows appear: the given metrics by campaign id, or else the day's ordinary rows on an empty day."""
+        """Adds rows with the given metrics, by campaign id. Without `rows`, an empty day gets its own rows back."""
         with self._lock:
             edits = self._edit(platform, account_id, day)
             if rows is None:

@@ -31,7 +31,7 @@ class RunError(Exception):
 class RunProcess:
     """The process of a run.
 
-    Attributes:
+    Args:
         folder: Its working directory.
         environment: Its environment variables.
         log: The file for its output.

@@ -120,7 +120,7 @@ def all_sources(package: str = _CONNECTORS) -> tuple[Source, ...]:
 
 
 def without_source_variables(environment: dict[str, str]) -> dict[str, str]:
-    """The environment without the variables of any source: without anybody's accounts."""
+    """Returns the environment without the variables of any source, so that a process can't reach a real account."""
     owners = all_sources()
     return {name: value for name, value in environment.items() if not any(s.owns_variable(name) for s in owners)}
 

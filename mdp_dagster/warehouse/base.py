@@ -62,7 +62,7 @@ class Table:
 class LandedRows:
     """Rows in a Parquet file of the lake.
 
-    Attributes:
+    Args:
         address: The file's address.
         count: The number of rows.
         read: Returns the rows with exactly the table's columns.
@@ -96,7 +96,7 @@ class Append:
 class Unit:
     """Rows that are appended together or not at all. The last ``Append`` is the commit point.
 
-    Attributes:
+    Args:
         appends: The rows for each table.
         commit_key: Values by column. If the last table has a row with these values, the unit is committed already and
             is skipped, so that a second commit changes nothing. Column names must not be reserved words.

@@ -20,7 +20,7 @@ _MAX_ATTEMPTS = 5
 class DatasetOptions:
     """Options for the datasets and tables that MDP creates.
 
-    Attributes:
+    Args:
         location: The location of datasets. It can't be changed later.
         labels: The labels of datasets, tables and jobs.
         partition_expiration_days: None keeps all days.
