@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
+from mdp_dagster.addresses import secret_address_fault
 from mdp_dagster.connectors.account_id_check import check_account_id
 from mdp_dagster.connectors.errors import ConnectorError, PlatformError, TransientError
 from mdp_dagster.connectors.google_ads.errors import classify
@@ -36,6 +37,7 @@ _NO_CREDENTIALS = (
     "or GOOGLE_ADS_USE_APPLICATION_DEFAULT_CREDENTIALS=true"
 )
 _CHECK_HEADERS = "check that GOOGLE_ADS_DEVELOPER_TOKEN has letters and digits only, and check GOOGLE_ADS_ENDPOINT"
+_TOKEN_ADDRESS = "https://oauth2.googleapis.com/token"
 _KEY_FILE_FIELDS = ("client_email", "token_uri", "private_key")
 
 
@@ -183,9 +185,13 @@ class GoogleAdsClients:
         else:
             found = key if isinstance(key, dict) else {}
             missing = [name for name in _KEY_FILE_FIELDS if not (found.get(name) and isinstance(found[name], str))]
-            if not missing:
+            fault = None if missing else secret_address_fault("token_uri", found["token_uri"], _TOKEN_ADDRESS)
+            if missing:
+                failure = PlatformError(f"{place}: the file lacks {', '.join(missing)}", remedy)
+            elif fault is not None:
+                failure = PlatformError(f"{place}: {fault[0]}", fault[1])
+            else:
                 return
-            failure = PlatformError(f"{place}: the file lacks {', '.join(missing)}", remedy)
         raise failure
 
     def _redact(self, text: object) -> str:

@@ -13,8 +13,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
+from mdp_dagster.addresses import secret_address_fault
 from mdp_dagster.connectors.errors import (
     AccountError,
     ConnectorError,
@@ -208,12 +209,9 @@ class MetaAdsClient:
 
     def _graph_url(self) -> str:
         url = self._settings.graph_url.strip().rstrip("/")
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise PlatformError(
-                f"META_GRAPH_URL={self._redact(url)} is not a valid address",
-                "use one such as https://graph.facebook.com",
-            )
+        fault = secret_address_fault("META_GRAPH_URL", self._redact(url), "https://graph.facebook.com")
+        if fault is not None:
+            raise PlatformError(*fault)
         return url
 
     def _pause(self, usage: Usage, subject: str) -> float:

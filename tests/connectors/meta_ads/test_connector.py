@@ -184,7 +184,7 @@ def test_the_error_for_a_wrong_token_names_the_variable_and_not_the_token(meta_s
     assert not any(token in f"{error!s}{error!r}" for error in causes(caught.value))
 
 
-@pytest.mark.parametrize("url", ["graph.facebook.com", "ftp://x", "http://", "nonsense"])
+@pytest.mark.parametrize("url", ["graph.facebook.com", "ftp://x", "http://", "nonsense", "http://another-host"])
 def test_the_error_for_an_invalid_address_names_the_variable(meta_settings: Settings, url: str) -> None:
     with pytest.raises(PlatformError, match="META_GRAPH_URL"):
         MetaAdsConnector(meta_settings(graph_url=url), retry=FAST).accounts([META[0]])
