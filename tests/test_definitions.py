@@ -1,4 +1,4 @@
-"""What a stranger sees in the Dagster UI, and what the schedule asks for. No run in here."""
+"""The definitions in the Dagster UI, and the requests of the schedule. These tests start no run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support import snapshot
 
 pytestmark = pytest.mark.usefixtures("environment")
 
-# No tables, and not cut by day: what the probe found.
+# The late days that the probe found are not tables, and have no partitions.
 LATE_DAYS = {dg.AssetKey(f"{source}__late_days") for source in PLATFORM_NAMES}
 
 
@@ -64,7 +64,7 @@ def test_every_check_has_a_description_and_a_short_name_of_its_own(definitions: 
         assert key.asset_key.to_user_string() not in key.name, key
 
 
-def test_every_asset_explains_itself(definitions: dg.Definitions) -> None:
+def test_every_asset_has_a_description(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
@@ -98,7 +98,7 @@ def test_every_range_of_days_is_one_run(definitions: dg.Definitions) -> None:
         assert graph.get(key).backfill_policy == dg.BackfillPolicy.single_run()
 
 
-def test_grain_and_rejects_block_what_is_downstream(definitions: dg.Definitions) -> None:
+def test_the_grain_and_rejected_rows_checks_block_assets_downstream(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     blocking = {
         (key.asset_key.to_user_string(), key.name)
@@ -113,7 +113,7 @@ def test_grain_and_rejects_block_what_is_downstream(definitions: dg.Definitions)
     assert not {name for _, name in blocking} & {key.name for key in daily_window_check_keys()}
 
 
-def test_every_morning_today_and_the_seven_days_before_in_one_run(
+def test_the_schedule_requests_one_run_for_today_and_the_seven_days_before(
     definitions: dg.Definitions, settings: Settings
 ) -> None:
     schedule = definitions.resolve_schedule_def(f"{JOB_NAME}_schedule")

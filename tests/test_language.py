@@ -3,10 +3,6 @@
 To see the findings of some files, or of all:
 
     .venv/bin/python -m tests.test_language docs/late_data.md mdp_dagster/ingest
-
-To take the files without findings off the list of those that are not cleaned yet:
-
-    .venv/bin/python -m tests.test_language --prune
 """
 
 from __future__ import annotations
@@ -18,16 +14,8 @@ import pytest
 
 from tests.support.language import FORMS, ROOT, Form, files, findings, matches
 
-# Files that still have findings, one on each line, sorted. The list only gets shorter, and ends empty.
-NOT_CLEANED_YET = Path(__file__).parent / "support" / "not_cleaned_yet.txt"
-
 # These two quote the forms.
 QUOTES_THE_FORMS = {"tests/support/language.py", "tests/test_language.py"}
-
-
-def not_cleaned_yet() -> set[str]:
-    """The files that may still have findings."""
-    return set(NOT_CLEANED_YET.read_text().split()) if NOT_CLEANED_YET.exists() else set()
 
 
 def findings_by_file() -> dict[str, list[str]]:
@@ -36,23 +24,9 @@ def findings_by_file() -> dict[str, list[str]]:
     return {name: findings(path) for name, path in names.items() if name not in QUOTES_THE_FORMS}
 
 
-@pytest.fixture(scope="module")
-def found() -> dict[str, list[str]]:
-    return findings_by_file()
-
-
-def test_code_sql_yaml_and_prose_are_plain_english(found: dict[str, list[str]]) -> None:
-    allowed = not_cleaned_yet()
-    lines = [line for name, lines in found.items() if name not in allowed for line in lines]
+def test_code_sql_yaml_and_prose_are_plain_english() -> None:
+    lines = [line for lines in findings_by_file().values() for line in lines]
     assert not lines, "write it plainly:\n" + "\n".join(lines)
-
-
-def test_only_files_with_findings_are_on_the_list(found: dict[str, list[str]]) -> None:
-    clean = sorted(name for name in not_cleaned_yet() if not found.get(name))
-    assert not clean, (
-        f"remove from {NOT_CLEANED_YET.relative_to(ROOT)}, with `.venv/bin/python -m tests.test_language --prune`:\n"
-        + "\n".join(clean)
-    )
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
@@ -77,14 +51,8 @@ def test_every_kind_of_text_is_read_with_its_line(tmp_path: Path) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Print the findings of the named files and folders, or shorten the list."""
-    found = findings_by_file()
-    if arguments == ["--prune"]:
-        left = sorted(name for name in not_cleaned_yet() if found.get(name))
-        NOT_CLEANED_YET.write_text("".join(f"{name}\n" for name in left)) if left else NOT_CLEANED_YET.unlink()
-        print(f"{len(left)} files are left")
-        return
-    for name, lines in found.items():
+    """Print the findings of the named files and folders, or of all files."""
+    for name, lines in findings_by_file().items():
         if not arguments or any(name.startswith(argument.removeprefix("./")) for argument in arguments):
             print("\n".join(lines), end="\n" if lines else "")
 

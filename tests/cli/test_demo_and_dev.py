@@ -1,4 +1,4 @@
-"""`make demo` and `make dev`, as a newcomer has them."""
+"""`make demo` and `make dev`, as a newcomer runs them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def command_environment() -> dict[str, str]:
-    """A shell that has settings of somebody's own, which the demo must not touch."""
+    """A shell with settings of the user, which the demo must not use."""
     own = {"MDP_DUCKDB_PATH": "/nowhere/production.duckdb", "META_ACCESS_TOKEN": "EAAproduction", "MDP_TARGET": "x"}
     return {**os.environ, **own}
 
@@ -118,7 +118,7 @@ def _free_port() -> int:
 
 
 def _processes_of(folder: Path) -> list[str]:
-    """Command lines of processes whose environment or arguments name the folder: what was left behind."""
+    """Command lines of processes with the folder in their environment or arguments. These were left behind."""
     found = []
     for process in Path("/proc").iterdir():
         if process.name.isdigit() and int(process.name) != os.getpid():

@@ -1,4 +1,4 @@
-"""Dagster's events: stored together they are what they are when each is stored by itself."""
+"""Dagster's events are the same whether they are stored together or one by one."""
 
 import os
 import shutil
@@ -63,7 +63,7 @@ def check_rows(instance: dg.DagsterInstance) -> list[tuple[Any, ...]]:
 
 
 def seen(instance: dg.DagsterInstance) -> dict[str, Any]:
-    """What people and sensors see of it."""
+    """The state of an instance that people and sensors see."""
     runs = instance.get_runs()
     records = {str(key): instance.get_asset_records([key])[0].asset_entry.last_materialization for key in (RAW, MART)}
     return {
@@ -123,8 +123,8 @@ def test_events_are_the_same_as_in_dagsters_own_storage(home: Path, tmp_path: Pa
     assert found["failed"] == {str(RAW): [], str(MART): [*map(str, TWO_DAYS.days())]}
 
 
-def test_dagsters_own_storage_reads_on_where_ours_was(home: Path) -> None:
-    """The files are the same: who takes the class out of dagster.yaml keeps the history."""
+def test_dagsters_own_storage_can_read_the_files_of_ours(home: Path) -> None:
+    """The files have the same format: the history stays if the class is removed from dagster.yaml."""
     with dagster_instance(home) as ours:
         live(ours)
         found = seen(ours)
@@ -147,8 +147,8 @@ def test_many_runs_are_read_with_few_open_files_and_can_be_wiped(home: Path) -> 
         assert len(ours.get_materialized_partitions(RAW)) == 2
 
 
-def test_who_looks_at_a_run_is_told_of_its_events_as_they_come(home: Path) -> None:
-    """As the run page does, in another process than the run."""
+def test_a_watcher_of_a_run_gets_its_events_at_once(home: Path) -> None:
+    """The run page watches like this, in another process than the run."""
     told: list[str] = []
     with dagster_instance(home) as writes, dagster_instance(home) as watches:
         run(writes, TWO_DAYS)  # both have the index open
@@ -162,8 +162,8 @@ def test_who_looks_at_a_run_is_told_of_its_events_as_they_come(home: Path) -> No
     assert "something new" in told
 
 
-def test_a_home_that_was_deleted_and_made_anew_is_seen(home: Path) -> None:
-    """By `make dev`, say, while somebody cleans up and starts the demo again."""
+def test_a_home_that_was_deleted_and_created_again_is_used(home: Path) -> None:
+    """This happens to `make dev` if somebody cleans up and starts the demo again."""
     with dagster_instance(home) as stays:
         run(stays, WINDOW)
         shutil.rmtree(home / "history")
@@ -174,7 +174,7 @@ def test_a_home_that_was_deleted_and_made_anew_is_seen(home: Path) -> None:
 
 
 def test_a_batch_that_fails_is_stored_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Dagster stores its events one by one then."""
+    """Dagster then stores its events one by one."""
     with dagster_instance(home) as ours:
         storage = ours.event_log_storage
         fails = [True]
@@ -192,20 +192,20 @@ def test_a_batch_that_fails_is_stored_once(home: Path, monkeypatch: pytest.Monke
 
 
 def test_a_plain_dagster_command_in_the_repository_needs_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It makes an instance for the moment, out of the dagster.yaml of the folder that it is in."""
+    """It creates a temporary instance from the dagster.yaml of the current folder."""
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.chdir(PROJECT_ROOT)
     with get_possibly_temporary_instance_for_cli() as instance:
         assert run(instance, TWO_DAYS) and len(instance.get_materialized_partitions(RAW)) == 2
 
 
-def test_a_dagster_yaml_of_your_own_is_left_alone(tmp_path: Path) -> None:
+def test_your_own_dagster_yaml_is_not_changed(tmp_path: Path) -> None:
     (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     prepare_dagster_home(tmp_path)
     assert (tmp_path / "dagster.yaml").read_text() == "telemetry: {enabled: false}\n"
 
 
-def test_a_link_of_an_earlier_version_is_replaced(tmp_path: Path) -> None:
+def test_a_link_from_an_earlier_version_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "dagster.yaml").symlink_to(PROJECT_ROOT / "dagster.yaml")
     prepare_dagster_home(tmp_path)
     assert "QuickSqliteEventLogStorage" in (tmp_path / "dagster.yaml").read_text()

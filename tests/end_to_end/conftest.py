@@ -1,4 +1,4 @@
-"""The whole platform at small size: the sandbox's servers, a temporary DuckDB, real Dagster runs, real dbt."""
+"""The whole of MDP at small size: the sandbox's servers, a temporary DuckDB, real Dagster runs, real dbt."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ class Platform:
         return result
 
     def probe(self, succeeds: bool = True) -> dg.ExecuteInProcessResult:
-        """The hourly look at the account totals."""
+        """The hourly probe of the account totals."""
         job = self.definitions.resolve_job_def(PROBE_JOB_NAME)
         result = self._execute(job)
         assert result.success == succeeds, self.errors(result)
         return result
 
     def tick(self, source: str) -> list[dg.RunRequest]:
-        """What the platform's sensor asks for now."""
+        """The current requests of the source's sensor."""
         sensor = self.definitions.resolve_sensor_def(f"{source}_late_data_sensor")
         context = dg.build_sensor_context(self.instance, cursor=self.cursors.get(source))
         answer = sensor.evaluate_tick(context)
@@ -81,7 +81,7 @@ class Platform:
         return list(answer.run_requests or [])
 
     def reload(self, source: str, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
-        """The run that a sensor asked for."""
+        """Run the request of a sensor."""
         job = self.definitions.resolve_job_def(f"{source}_late_data")
         result = self._execute(job, tags=request.tags)
         assert result.success, self.errors(result)
@@ -93,7 +93,7 @@ class Platform:
 
     @contextmanager
     def _open_file(self) -> Iterator[None]:
-        """Keep DuckDB's file open during a run: the run's hundred short connections then cost a third less.
+        """Keep DuckDB's file open during a run, so that the run's hundred short connections cost a third less.
 
         Only a run in this process can use the file meanwhile. dbt as a command is another process.
         """
@@ -106,7 +106,7 @@ class Platform:
 
     @staticmethod
     def errors(result: dg.ExecuteInProcessResult) -> str:
-        """What failed, with all causes."""
+        """The errors with all causes."""
         said = []
         for event in result.all_events:
             if event.is_failure:
@@ -138,7 +138,7 @@ class Platform:
         return {(row["date"], row["platform"], row["campaign_id"]): row for row in rows}
 
     def assert_mart_is_true(self, window: DateWindow) -> None:
-        """Every row of the mart equals what the platforms say, and there is no other."""
+        """Assert that the mart has exactly the platforms' rows."""
         mart, truth = self.mart(window), self.truth(window)
         assert truth, "a window without any row would prove nothing"
         assert mart.keys() == truth.keys()
@@ -163,7 +163,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 
 def enter(folder: Path, servers: Sandbox, patch: pytest.MonkeyPatch) -> None:
-    """Makes an environment in which MDP has its own folders and reaches the sandbox, which is as at first."""
+    """Makes an environment in which MDP has its own folders and reaches the sandbox, and resets the sandbox."""
     servers.faults.clear()
     servers.world.forget_edits()
     servers.world.now = NOW
@@ -190,7 +190,7 @@ def platform(servers: Sandbox, environment: Path) -> Iterator[Platform]:
 
 @pytest.fixture(scope="session")
 def ten_days(servers: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a warehouse and a lake that hold the last ten days, loaded once: tests take a copy."""
+    """A folder with a warehouse and a lake that have the last ten days. It is filled once, and tests copy it."""
 
     def load(folder: Path) -> None:
         with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.ephemeral() as instance:

@@ -1,4 +1,4 @@
-"""The marts as they stood: what had been pulled by an instant, in schemas of their own, beside the current ones."""
+"""The marts as of an instant: the rows extracted by then, in separate schemas next to the current ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def tables(platform: Platform, dataset: str) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def test_the_past_is_shown_row_for_row_and_the_present_is_not_touched(
+def test_a_build_as_of_an_instant_has_the_rows_of_that_time_and_keeps_the_current_tables(
     loaded: Platform, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     platform = loaded
@@ -58,7 +58,7 @@ def test_the_past_is_shown_row_for_row_and_the_present_is_not_touched(
     assert {dataset for dataset, _ in platform.warehouse.tables()} == set(present)
 
 
-def test_instants_that_cannot_be_had_are_named_with_a_remedy(
+def test_the_errors_for_impossible_instants_have_a_remedy(
     platform: Platform, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def error(*arguments: str) -> str:
@@ -89,17 +89,17 @@ def test_instants_that_cannot_be_had_are_named_with_a_remedy(
         ("2026-11-01", -1),
     ],
 )
-def test_an_instant_is_in_its_own_zone_or_in_the_settings(text: str, hours_utc: int) -> None:
+def test_an_instant_is_in_its_own_time_zone_or_in_that_of_the_settings(text: str, hours_utc: int) -> None:
     expected = datetime(2026, 11, 1, tzinfo=timezone.utc) + timedelta(hours=hours_utc)
     assert parse_instant(text, "Europe/Berlin") == expected
 
 
-def test_no_such_zone_is_said() -> None:
+def test_an_unknown_time_zone_is_an_error() -> None:
     with pytest.raises(AsOfError, match="Nowhere.*→"):
         parse_instant("2026-11-01 06:00 Europe/Nowhere", "UTC")
 
 
-def test_names_are_of_the_second_or_of_the_microsecond() -> None:
+def test_names_of_schemas_have_seconds_or_microseconds() -> None:
     whole = AsOf(datetime(2026, 11, 1, 7, tzinfo=timezone(timedelta(hours=1))))
     assert (whole.suffix, whole.moment) == ("as_of_20261101t060000z", "2026-11-01 06:00:00")
     part = AsOf(datetime(2026, 11, 1, 6, 0, 0, 120, tzinfo=timezone.utc))

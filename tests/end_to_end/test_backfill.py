@@ -1,4 +1,4 @@
-"""Backfills: one command, progress, and what was committed is never pulled again until the backfill has succeeded."""
+"""A backfill is one command with progress. Until it succeeds, repeating it extracts only the missing days."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[2]
 GOOGLE = "4123087751"
 RAW = "raw_google_ads__campaign_daily"
 SELECT = f"{RAW},stg_google_ads__campaign_daily,int_campaign__daily_unified,mart_campaign__daily"
-TWO_PIECES = days_ago(100, 1)
+TWO_CHUNKS = days_ago(100, 1)
 
 
 @pytest.fixture
@@ -71,13 +71,13 @@ def backfill(*arguments: str) -> subprocess.Popen[str]:
 
 
 def queries(platform: Platform) -> list[str]:
-    """The days that Google was asked for: each piece is one query."""
+    """The days in the requests to Google. Each chunk is one query."""
     asked = [str(request.get("query")) for request in platform.sandbox.requests.requests()]
     return [query.partition("BETWEEN ")[2].partition(" ORDER")[0] for query in asked if "segments.date" in query]
 
 
-def test_killed_and_started_again_it_pulls_only_what_is_missing(google: Platform) -> None:
-    arguments = [str(TWO_PIECES.start), str(TWO_PIECES.last), "--select", SELECT]
+def test_a_backfill_that_is_started_again_after_a_kill_extracts_only_the_missing_days(google: Platform) -> None:
+    arguments = [str(TWO_CHUNKS.start), str(TWO_CHUNKS.last), "--select", SELECT]
     google.sandbox.faults.add("google_ads", "slow", method="search_stream", after=2, times=1, delay_s=HANG_SECONDS)
     first = backfill(*arguments)
     assert first.stdout is not None
@@ -86,7 +86,7 @@ def test_killed_and_started_again_it_pulls_only_what_is_missing(google: Platform
         said += line
         if "chunk 1 of 2" in line:
             break
-    assert f"{RAW}: chunk 1 of 2 ({TWO_PIECES.start}" in said, said
+    assert f"{RAW}: chunk 1 of 2 ({TWO_CHUNKS.start}" in said, said
 
     second = backfill(*arguments)
     refused, _ = second.communicate(timeout=HANG_SECONDS)
@@ -105,8 +105,8 @@ def test_killed_and_started_again_it_pulls_only_what_is_missing(google: Platform
     assert "chunk 1 of 2" in output and "0 accounts, 0 rows, 0 restated days; 1 accounts were committed" in output
     assert f"✓ {RAW}" in output and "✓ ads_dbt_models" in output
     [missing] = queries(google)
-    assert f"AND '{TWO_PIECES.last}'" in missing
-    mart, truth = google.mart(TWO_PIECES), google.truth(TWO_PIECES)
+    assert f"AND '{TWO_CHUNKS.last}'" in missing
+    mart, truth = google.mart(TWO_CHUNKS), google.truth(TWO_CHUNKS)
     ours = {key: row for key, row in truth.items() if row["account_id"] == GOOGLE}
     assert mart.keys() == ours.keys()
     assert all(ours[key].items() <= mart[key].items() for key in ours)
@@ -116,10 +116,10 @@ def test_killed_and_started_again_it_pulls_only_what_is_missing(google: Platform
         done, killed = instance.get_runs()
         assert (killed.status, done.status) == (DagsterRunStatus.FAILURE, DagsterRunStatus.SUCCESS)
         assert done.tags[run_tags.CONTINUES] == killed.run_id
-        # what the UI needs, to execute it again
+        # the UI needs this to execute the run again
         assert done.remote_job_origin and done.remote_job_origin.location_name == "mdp"
-        # once it has succeeded, the same command asks the platforms anew
-        assert unfinished_run(instance, Backfill(TWO_PIECES, SELECT)) is None
+        # once the backfill has succeeded, the same command starts a new one
+        assert unfinished_run(instance, Backfill(TWO_CHUNKS, SELECT)) is None
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_killed_and_started_again_it_pulls_only_what_is_missing(google: Platform
         ("2024-01-01", "2999-01-01", "is in the future"),
     ],
 )
-def test_days_that_cannot_be_had_are_named_with_a_remedy(
+def test_the_error_for_impossible_days_names_them_and_has_a_remedy(
     one_account: Path, capsys: pytest.CaptureFixture[str], first: str, last: str, says: str
 ) -> None:
     assert main(["backfill", first, last]) == 1
@@ -140,7 +140,7 @@ def test_days_that_cannot_be_had_are_named_with_a_remedy(
 
 
 @pytest.mark.parametrize("select", ["kind:nothing", "not (", 'group:"ads_late_data"'])
-def test_a_selection_of_nothing_is_named_with_a_remedy(google: Platform, select: str) -> None:
+def test_the_error_for_an_empty_selection_has_a_remedy(google: Platform, select: str) -> None:
     with pytest.raises(SelectionError, match=f"--select {re.escape(repr(select))}.*→"):
         selected_assets(select, google.definitions.resolve_asset_graph(), ads_daily())
 
@@ -149,12 +149,12 @@ def ads_daily() -> dg.JobDefinition:
     return build_definitions(load_settings()).resolve_job_def(JOB_NAME)
 
 
-def test_a_failed_run_executed_again_from_its_failure_pulls_only_what_is_missing(google: Platform) -> None:
-    """As the UI does it, and Dagster's own retries; then a run that succeeded is executed again."""
+def test_a_failed_run_that_is_executed_again_from_its_failure_extracts_only_the_missing_days(google: Platform) -> None:
+    """The UI and Dagster's own retries do the same. Afterwards a successful run is executed again."""
     google.sandbox.faults.add("google_ads", "bad_developer_token", method="search_stream", after=2, times=1)
     job = dg.reconstructable(ads_daily)
     with dg.execute_job(
-        job, google.instance, tags=range_tags(TWO_PIECES), asset_selection=[dg.AssetKey(RAW)]
+        job, google.instance, tags=range_tags(TWO_CHUNKS), asset_selection=[dg.AssetKey(RAW)]
     ) as failed:
         assert not failed.success
     assert len(queries(google)) == 2
@@ -166,18 +166,18 @@ def test_a_failed_run_executed_again_from_its_failure_pulls_only_what_is_missing
             if from_failure
             else dg.ReexecutionOptions(run_id)
         )
-        with dg.execute_job(job, google.instance, tags=range_tags(TWO_PIECES), reexecution_options=options) as result:
+        with dg.execute_job(job, google.instance, tags=range_tags(TWO_CHUNKS), reexecution_options=options) as result:
             assert result.success
         return result.run_id
 
     second = again(failed.run_id, from_failure=True)
     [missing] = queries(google)
-    assert f"AND '{TWO_PIECES.last}'" in missing
+    assert f"AND '{TWO_CHUNKS.last}'" in missing
     again(second, from_failure=False)
     assert len(queries(google)) == 2
 
 
-def test_a_run_that_dagster_takes_for_running_is_dead_or_the_uis(tmp_path: Path) -> None:
+def test_a_run_in_progress_without_a_lock_is_dead_or_belongs_to_the_daemon(tmp_path: Path) -> None:
     name = Backfill(days_ago(3), "*")
 
     @dg.job
@@ -197,7 +197,7 @@ def test_a_run_that_dagster_takes_for_running_is_dead_or_the_uis(tmp_path: Path)
         assert unfinished_run(instance, name) == dead
         run = instance.get_run_by_id(dead)
         assert run and run.status == DagsterRunStatus.FAILURE
-        # executed again in the UI it has the same tags, but the daemon runs it, and holds no lock of ours
+        # executed again in the UI it has the same tags, but the daemon runs it without the backfill's lock
         add(DagsterRunStatus.STARTED, name.tags(None), parent=dead)
         with pytest.raises(BackfillRunning, match="from the UI.*→"):
             unfinished_run(instance, name)
@@ -214,8 +214,10 @@ def test_a_run_that_dagster_takes_for_running_is_dead_or_the_uis(tmp_path: Path)
         pass
 
 
-def test_without_settings_of_your_own_it_is_the_demos_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workspace, "PROJECT_ROOT", tmp_path)  # where nobody has a .env
+def test_without_your_own_settings_a_backfill_uses_the_demos_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workspace, "PROJECT_ROOT", tmp_path)  # a folder without a .env
     for name in ("MDP_ENV_FILE", "MDP_DUCKDB_PATH", "MDP_LAKE_URI", "DAGSTER_HOME"):
         monkeypatch.delenv(name, raising=False)
     chosen = workspace.choose_workspace()

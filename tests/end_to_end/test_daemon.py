@@ -1,4 +1,4 @@
-"""Nobody's hand on it: the daemon's schedule probes, its sensor asks, its queue runs, and the mart is right."""
+"""Without a manual step, the schedule probes, the sensor requests runs, they run, and the mart is right."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def daemon(home: Path) -> Iterator[subprocess.Popen[bytes]]:
         log.close()
 
 
-def test_a_change_at_the_platform_reaches_the_mart_by_itself(
+def test_a_change_at_the_platform_reaches_the_mart_without_a_manual_step(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MDP_START_DATE", str(TODAY - timedelta(days=6)))

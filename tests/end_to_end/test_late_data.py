@@ -1,4 +1,4 @@
-"""From a change at the platform to the right mart: probe, sensor, the runs that it asks for."""
+"""From a change at the platform to the right mart: the probe, the sensor, and the runs that it requests."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ META = "301400000000101"
 
 @pytest.fixture(autouse=True)
 def _twelve_days(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of which the last ten were loaded, where a test says so."""
+    """Twelve days. The tests with `loaded` begin with the last ten in the warehouse."""
     monkeypatch.setenv("MDP_START_DATE", str(TODAY - timedelta(days=11)))
 
 
 @pytest.fixture
 def nothing_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first day is the first of the ten that were loaded: no day is late because it was never loaded."""
+    """The history begins with the ten loaded days, so that no day is late because it was never loaded."""
     monkeypatch.setenv("MDP_START_DATE", str(TEN_DAYS.start))
 
 
@@ -50,7 +50,7 @@ def payload(platform: Platform, source: str) -> Any:
     return record.asset_materialization.metadata[METADATA_KEY].value
 
 
-def test_late_days_are_noticed_and_reloaded_alone(loaded: Platform) -> None:
+def test_only_late_days_are_found_and_reloaded(loaded: Platform) -> None:
     platform = loaded
     assert platform.tick("google_ads") == []
     assert "no late days yet" in platform.skipped
@@ -84,12 +84,12 @@ def test_late_days_are_noticed_and_reloaded_alone(loaded: Platform) -> None:
     platform.world.empty_day("meta_ads", META, gone)
     marts = materialized(platform, "mart_campaign__daily")
     campaigns = materialized(platform, "raw_google_ads__campaign_daily")
-    pulls = platform.probe()
+    probed = platform.probe()
     google, meta = platform.tick("google_ads"), platform.tick("meta_ads")
     assert windows(google) == [f"{restated[0]}...{restated[1]}", f"{restated[2]}...{restated[2]}"]
     assert windows(meta) == [f"{gone}...{gone}"]
     assert google[0].tags[run_tags.ACCOUNTS] == GOOGLE
-    assert google[0].tags[run_tags.PROBE_RUN] == pulls.run_id
+    assert google[0].tags[run_tags.PROBE_RUN] == probed.run_id
     assert google[0].tags[run_tags.REASON] == "restated: 2 days of 1 account"
     there = platform.mart(DateWindow.of_days(restated[0], restated[1])).values()
     doubled = sum(row["conversions"] for row in there if row["account_id"] == GOOGLE)
@@ -127,7 +127,7 @@ def test_both_platforms_late_on_the_same_day_do_not_stop_each_other(loaded: Plat
     assert {row["verdict"] for row in rows.to_pylist()} <= {"matches", "explained"}
 
 
-def test_a_reload_of_one_account_leaves_the_verdict_on_the_others(loaded: Platform) -> None:
+def test_a_reload_of_one_account_keeps_the_check_results_of_the_others(loaded: Platform) -> None:
     platform = loaded
     table = "raw_google_ads__campaign_daily"
     other = "3390417725"
@@ -149,7 +149,7 @@ def test_a_reload_of_one_account_leaves_the_verdict_on_the_others(loaded: Platfo
     assert platform.checks(platform.run(window))[table, "all_accounts_extracted"].passed
 
 
-def test_a_reload_job_is_everything_below_the_report_and_none_of_the_judgement(platform: Platform) -> None:
+def test_a_reload_job_has_all_assets_downstream_of_the_report_and_not_the_kpi_checks(platform: Platform) -> None:
     layer = platform.definitions.resolve_job_def("google_ads_late_data").asset_layer
     assets = {key.to_user_string() for key in layer.executable_asset_keys}
     assert assets == {
@@ -172,8 +172,8 @@ def test_a_reload_job_is_everything_below_the_report_and_none_of_the_judgement(p
 
 
 @pytest.mark.usefixtures("nothing_missing")
-def test_a_day_that_was_pulled_and_not_built_is_late(loaded: Platform) -> None:
-    """A reload that died, or failed, after its pull: the ledger is right, and the mart is not."""
+def test_a_day_that_was_extracted_and_not_built_is_late(loaded: Platform) -> None:
+    """A reload died or failed after its extract: the ledger is right, and the mart is not."""
     platform = loaded
     day, gone = platform.a_day_with_rows(GOOGLE, 3), platform.a_day_with_rows(META, 2)
     platform.world.restate("google_ads", GOOGLE, day, factor=2)
@@ -194,8 +194,8 @@ def test_a_day_that_was_pulled_and_not_built_is_late(loaded: Platform) -> None:
 
 
 @pytest.mark.usefixtures("nothing_missing")
-def test_without_the_mart_every_day_that_was_pulled_is_late(loaded: Platform) -> None:
-    """Raw was rebuilt, or the first build failed: nothing else would ever ask for the days before this week."""
+def test_without_the_mart_every_extracted_day_is_late(loaded: Platform) -> None:
+    """Raw was rebuilt, or the first build failed. Without the probe, days before this week would never be requested."""
     platform = loaded
     first_day = days_ago(9).start
     with duckdb.connect(str(platform.warehouse.path)) as connection:

@@ -1,7 +1,7 @@
-"""Five hundred accounts, each with a history of its own: restated, pulled, killed, backfilled, overlapped, probed.
+"""Five hundred accounts, each with its own history: restated, extracted, killed, backfilled, overlapped, probed.
 
-Whatever happened, what the probe then finds late and the sensor asks for makes the mart equal to the platform's last
-word. Real ledger, lake, DuckDB and dbt; the platform is a dictionary that speaks Google's reports.
+After any history, the late days of the probe and the requests of the sensor make the mart equal to the platform's
+state. Ledger, lake, DuckDB and dbt are real. The platform is a dictionary with Google's reports.
 """
 
 from __future__ import annotations
@@ -52,8 +52,10 @@ Step = tuple[str, DateWindow]
 
 
 class Dictionary(DataSourceConnector):
-    """``clicks[account][day][campaign]`` is the platform's word. ``meanwhile`` happens once, while it answers: with
-    what was before, or, ``answers_late``, with what is after."""
+    """``clicks[account][day][campaign]`` is the platform's state. ``meanwhile`` is called once, during an answer.
+
+    The answer has the state before that call, or, with ``answers_late``, the state after it.
+    """
 
     source = "google_ads"
     reports = (TOTALS, CAMPAIGNS)
@@ -122,8 +124,10 @@ class Round:
         self.histories = {name: [self._step() for _ in range(self.random.randint(2, 5))] for name in names}
 
     def _some_clicks(self) -> dict[int, int]:
-        """Of either campaign, both or none. Different days have different totals: what moves from one campaign to
-        another and leaves every total as it was is the one change that a probe of the totals can't see."""
+        """Clicks of either campaign, of both or of none. Different days have different totals.
+
+        A probe of the totals can't see a change that moves clicks between campaigns and keeps every total.
+        """
         campaigns = self.random.sample((1, 10), self.random.randint(0, 2))
         return {campaign: campaign * self.random.randint(1, 3) for campaign in campaigns}
 
@@ -133,7 +137,7 @@ class Round:
         return kind, DAYS if kind in ("backfill", "probe") else self.random.choice(WINDOWS)
 
     def live(self) -> None:
-        """Each account through its history; those whose next step is the same take it together."""
+        """Go through the history of each account. Accounts with the same next step make it together."""
         self._pull({*self.histories}, WINDOWS[1])
         for position in range(max(map(len, self.histories.values()))):
             together: dict[Step, set[str]] = {}
@@ -149,7 +153,7 @@ class Round:
                 self.connector.clicks[name][day] = self._some_clicks()
 
     def _pull(self, names: set[str], window: DateWindow, run_id: str = "") -> None:
-        """As the daily run does, and as a run of the campaigns alone."""
+        """Extract like the daily run, or like a run of the campaigns alone."""
         known = self.stores.warehouse.query("select count(*) as n from mdp_raw.raw__accounts").to_pylist()[0]["n"]
         only = names if known else None
         reports = (TOTALS, CAMPAIGNS) if self.random.random() < 0.5 else (CAMPAIGNS,)
@@ -157,7 +161,7 @@ class Round:
             ingest(self.connector, report, window, self.stores, IngestRun(run_id or str(uuid4()), only=only))
 
     def _kill(self, names: set[str], window: DateWindow) -> None:
-        """Before anything landed, between landing and commit, or in the middle of the commits."""
+        """Kill a run before anything landed, between landing and commit, or in the middle of the commits."""
         where = self.random.choice(("extract_in_parallel", "_commit", "unit"))
         original, survived = getattr(run_module, where), self.random.randint(0, len(names))
 
@@ -174,14 +178,14 @@ class Round:
                 self._pull(names, window)
 
     def _backfill(self, names: set[str], window: DateWindow) -> None:
-        """Killed on the way, then tried again by the same run."""
+        """A run is killed, and the same run is repeated."""
         run_id = str(uuid4())
         self._kill(names, DAYS)
         self._pull(names, DAYS, run_id)
         self._pull(names, DAYS, run_id)
 
     def _overlap(self, names: set[str], window: DateWindow) -> None:
-        """While one pull answers, days are restated, and another pull overtakes it."""
+        """During one extract, days are restated, and another extract overtakes it."""
 
         def meanwhile() -> None:
             self._restate(names, window)
@@ -191,14 +195,14 @@ class Round:
         self._pull(names, self.random.choice(WINDOWS))
 
     def _probe(self, names: set[str], window: DateWindow) -> None:
-        """Half of them are overtaken as well, and half of what they ask for is never done."""
+        """Half of the probes are overtaken as well, and half of their requests are never run."""
         if self.random.random() < 0.5:
             self.connector.meanwhile = lambda: self._restate(names, window) or self._pull(names, window)
             self.connector.answers_late = self.random.random() < 0.5
         self.settle(obeyed=0.5)
 
     def settle(self, obeyed: float = 1.0) -> int:
-        """The probe, and the share of its requests that became runs. Gives the number of late days."""
+        """Probe, run a share of the requests, and return the number of late days."""
         probed = probe(self.connector, WATCHED, DAYS, self.stores, str(uuid4()))
         late = LateDays(tuple(probed.late), {})
         now = datetime.now(timezone.utc)
@@ -221,16 +225,16 @@ class Round:
         shown: dict[str, set[tuple[date, str, int]]] = {name: set() for name in self.histories}
         for r in rows:
             shown[r["account_id"]].add((r["date"], r["campaign_id"], r["clicks"]))
-        assert sum(map(len, shown.values())) == len(rows), "rows stand twice"
+        assert sum(map(len, shown.values())) == len(rows), "duplicate rows"
         return shown
 
 
 @pytest.mark.parametrize("seed", range(ROUNDS))
-def test_histories_end_with_the_platforms_last_word(seed: int, environment: Path) -> None:
+def test_all_histories_end_with_the_platforms_state(seed: int, environment: Path) -> None:
     world = Round(seed, environment)
     world.live()
     world.settle()
-    assert world.settle() == 0, "late days that stay late although they were pulled"
+    assert world.settle() == 0, "late days that stay late although they were extracted"
     world.kept_open.close()
     variables = {"window_start": str(DAYS.start), "window_end": str(DAYS.end)}
     run_models(parsed_project(load_settings()), ["+int_campaign__daily_unified"], variables)

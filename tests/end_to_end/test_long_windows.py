@@ -1,4 +1,4 @@
-"""Windows that begin before the 37 months: what can be had is pulled, and the marts have all that raw has."""
+"""Windows that begin before the 37 months: the available days are extracted, and the marts have all rows of raw."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MDP as processes: the documented command, two at once, beside a damaged file. (Kills: chaos/.)"""
+"""MDP as processes: the documented command, two at once, and with a damaged file. (Kills are in chaos/.)"""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GOOGLE, META = "4123087751", "301400000000101"
 
 
 def materialize(platform: Platform, window: DateWindow, select: str = "*") -> subprocess.Popen[str]:
-    """``dagster asset materialize``, as the README says it."""
+    """``dagster asset materialize``, as the README shows it."""
     command = [
         sys.executable, "-m", "dagster", "asset", "materialize", "-m", "mdp_dagster.definitions",
         "--select", select, "--partition-range", f"{window.start}...{window.last}",
@@ -36,7 +36,7 @@ def materialize(platform: Platform, window: DateWindow, select: str = "*") -> su
 
 
 def ended(process: subprocess.Popen[str]) -> str:
-    """Its output, once it has ended well."""
+    """The output of a process that has succeeded."""
     output, _ = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0, output[-3000:]
     return output
@@ -44,7 +44,7 @@ def ended(process: subprocess.Popen[str]) -> str:
 
 @pytest.fixture(autouse=True)
 def _no_dagster_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each process has a Dagster instance of its own: what they share is the warehouse."""
+    """Each process has its own Dagster instance. They share only the warehouse."""
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
 
 

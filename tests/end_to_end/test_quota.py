@@ -1,4 +1,4 @@
-"""A quota that is used up: the others are committed, the account is pulled when the platform said."""
+"""With a used-up quota, the other accounts are committed, and the account is extracted after the platform's delay."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def materialize(connector: ScriptedConnector, stores: Stores, window: DateWindow
         )
 
 
-def test_a_run_waits_as_long_as_the_platform_asks_and_pulls_only_what_is_missing(tmp_path: Path) -> None:
+def test_a_run_waits_for_the_platforms_delay_and_extracts_only_what_is_missing(tmp_path: Path) -> None:
     window = days_ago(2, 1)
     stores, connector = make_stores(tmp_path, ["1", "2"]), RecoveringConnector()
     connector.rows = {"1": [row(window.start)]}
@@ -68,7 +68,7 @@ def test_a_run_waits_as_long_as_the_platform_asks_and_pulls_only_what_is_missing
     assert checks == {"all_accounts_extracted": True, "rejects_within_limit": True, "grain_unique": False}
 
 
-def test_a_quota_that_stays_used_up_costs_its_account_and_no_other(tmp_path: Path) -> None:
+def test_a_quota_that_stays_used_up_affects_only_its_account(tmp_path: Path) -> None:
     window = days_ago(2, 1)
     stores, connector = make_stores(tmp_path, ["1", "2"]), RecoveringConnector(for_good=True)
     connector.rows = {"1": [row(window.start)], "2": [row(window.last)]}

@@ -1,4 +1,4 @@
-"""What a run of the main job shows: the platforms' last word, in every row, and nothing else."""
+"""After a run of the main job, the marts have exactly the platforms' current rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GOOGLE, META = "4123087751", "301400000000101"
 
 
 def test_marts_follow_the_platforms_through_restated_emptied_and_added_days(platform: Platform) -> None:
-    """One story, one warehouse: load, look, restate, load again, look; and time passes."""
+    """Load, compare, restate, load again and compare, in one warehouse, while time passes."""
     window = days_ago(9)
     result = platform.run(window)
     platform.assert_mart_is_true(window)
@@ -28,7 +28,7 @@ def test_marts_follow_the_platforms_through_restated_emptied_and_added_days(plat
     checks = platform.checks(result)
     assert len(checks) == number_of_checks("ads")
     failed = {key for key, check in checks.items() if not check.passed}
-    # the fictional campaigns are as good as real ones: not all meet their targets
+    # as in reality, not all campaigns of the sandbox meet their targets
     assert failed <= {("mart_campaign__daily", kpi.name) for kpi in KPIS}
     worst = checks["mart_campaign__daily", "cpa_below_target"].metadata["worst_campaigns"].value.records
     assert len(worst) == 10
@@ -38,13 +38,13 @@ def test_marts_follow_the_platforms_through_restated_emptied_and_added_days(plat
         there = platform.instance.get_materialized_partitions(key)
         assert there == {day.isoformat() for day in window.days()}, key
 
-    # twice equals once
+    # a second load changes nothing
     raw_rows = platform.count("mdp_raw.raw_google_ads__campaign_daily")
     platform.run(window)
     platform.assert_mart_is_true(window)
     assert platform.count("mdp_raw.raw_google_ads__campaign_daily") == raw_rows
 
-    # the platforms change their minds
+    # the platforms restate days
     restated = platform.a_day_with_rows(GOOGLE, 3)
     emptied = platform.a_day_with_rows(GOOGLE, (TODAY - restated).days + 1)
     platform.world.restate("google_ads", GOOGLE, restated, factor=1.7)
@@ -62,7 +62,7 @@ def test_marts_follow_the_platforms_through_restated_emptied_and_added_days(plat
     platform.assert_mart_is_true(window)
     assert not [key for key, row in platform.mart(window).items() if key[0] == emptied and row["account_id"] == GOOGLE]
 
-    # what was empty comes back, with other rows
+    # the empty day has rows again, and they are different
     platform.world.forget_edits()
     gone = DateWindow.of_days(emptied, emptied)
     platform.run(gone)
@@ -107,7 +107,7 @@ def test_client_marts_add_up_and_never_add_currencies(loaded: Platform) -> None:
     assert {(row["currency"], row["reporting_currency"]) for row in converted} >= {("GBP", "EUR"), ("EUR", "CHF")}
 
 
-def test_one_account_that_fails_leaves_the_others_and_says_so(platform: Platform) -> None:
+def test_one_account_that_fails_is_reported_and_does_not_affect_the_others(platform: Platform) -> None:
     window = days_ago(2, 1)
     platform.sandbox.faults.add("google_ads", "disabled_account", account_id=GOOGLE)
     platform.sandbox.faults.add("meta_ads", "disabled_account", account_id=META)
@@ -124,7 +124,7 @@ def test_one_account_that_fails_leaves_the_others_and_says_so(platform: Platform
     platform.assert_mart_is_true(window)
 
 
-def test_too_many_malformed_rows_stop_the_run_and_leave_the_marts_alone(loaded: Platform) -> None:
+def test_too_many_malformed_rows_stop_the_run_and_the_marts_stay_unchanged(loaded: Platform) -> None:
     platform = loaded
     day = platform.a_day_with_rows(META)
     window = DateWindow.of_days(day, day)
@@ -138,7 +138,7 @@ def test_too_many_malformed_rows_stop_the_run_and_leave_the_marts_alone(loaded: 
     assert platform.count("mdp_raw.raw__rejects") > 0
 
 
-def test_rows_that_stand_twice_in_an_answer_block_what_is_downstream(platform: Platform) -> None:
+def test_duplicate_rows_in_an_answer_block_assets_downstream(platform: Platform) -> None:
     day = platform.a_day_with_rows(GOOGLE)
     window = DateWindow.of_days(day, day)
     platform.sandbox.faults.add("google_ads", "duplicate_rows", account_id=GOOGLE)
@@ -151,7 +151,7 @@ def test_rows_that_stand_twice_in_an_answer_block_what_is_downstream(platform: P
     platform.assert_mart_is_true(window)
 
 
-def test_an_account_that_moves_to_another_client_moves_in_the_marts_without_a_new_pull(
+def test_an_account_that_moves_to_another_client_moves_in_the_marts_without_an_extract(
     loaded: Platform, environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     platform = loaded
@@ -194,7 +194,7 @@ def test_a_platform_without_accounts_needs_no_credentials(
         ("MDP_CLIENTS_FILE", "/nowhere/clients.yaml", "MDP_CLIENTS_FILE"),
     ],
 )
-def test_wrong_credentials_and_files_are_named_with_a_remedy_and_leak_nothing(
+def test_the_errors_for_wrong_credentials_and_files_have_a_remedy_and_no_secret(
     platform: Platform, monkeypatch: pytest.MonkeyPatch, variable: str, value: str | None, says: str
 ) -> None:
     if value is None:
@@ -219,10 +219,10 @@ def test_wrong_credentials_and_files_are_named_with_a_remedy_and_leak_nothing(
         "mart_campaign__daily",
     ],
 )
-def test_any_selection_runs_on_a_new_warehouse_and_on_one_with_other_days(
+def test_any_selection_runs_on_a_new_warehouse_and_on_a_warehouse_with_other_days(
     platform: Platform, ten_days: Path, select: str
 ) -> None:
-    """What a selection reads from is made if it is missing; tests of models that aren't rebuilt don't run."""
+    """Missing inputs of a selection are created. Tests of models that aren't rebuilt don't run."""
     window = days_ago(2, 2)
     platform.run(window, select=select)
     platform.warehouse.path.unlink()
