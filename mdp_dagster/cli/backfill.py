@@ -57,7 +57,7 @@ def _run(options: argparse.Namespace) -> int:
     backfill = Backfill(window, options.select.strip() or "*")
     try:
         with interruptible():
-            prepare_dagster_home(workspace.dagster_home)
+            prepare_dagster_home(workspace.dagster_home, workspace.folder_setting)
             return _backfill(backfill, workspace, options.fresh, console)
     except (DemoError, RunError, BackfillRunning) as error:
         raise BackfillError(str(error)) from error

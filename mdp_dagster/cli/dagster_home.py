@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from mdp_dagster.settings import PROJECT_ROOT
+from mdp_dagster.settings import PROJECT_ROOT, SettingsError
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -31,16 +31,35 @@ def dagster_instance(home: Path) -> DagsterInstance:
     return DagsterInstance.from_config(str(home))
 
 
-def prepare_dagster_home(home: Path) -> None:
+def prepare_dagster_home(home: Path, setting: str = "DAGSTER_HOME") -> None:
     """Create a DAGSTER_HOME with this repository's dagster.yaml and Dagster's storage.
 
     The storage is created here, because two processes that create it at the same time can crash each other.
+
+    Args:
+        home: The folder.
+        setting: The setting or option that names the folder, for the message of an error.
+
+    Raises:
+        SettingsError: The folder can't be created or written.
     """
-    home.mkdir(parents=True, exist_ok=True)
-    write_dagster_yaml(home)
-    with dagster_instance(home) as instance:
-        instance.get_runs(limit=1)
-        instance.all_instigator_state()
+    from sqlalchemy.exc import OperationalError
+
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        write_dagster_yaml(home)
+        with dagster_instance(home) as instance:
+            instance.get_runs(limit=1)
+            instance.all_instigator_state()
+    except (OSError, OperationalError) as error:
+        raise not_writable(setting, home, error) from error
+
+
+def not_writable(setting: str, folder: Path, error: Exception) -> SettingsError:
+    """Returns the error for a folder that can't be created or written."""
+    reason = getattr(error, "strerror", None) or getattr(error, "orig", None) or error
+    remedy = f"set {setting} to a folder that you can create and write"
+    return SettingsError(f"{folder} can't be written: {reason} → {remedy}")
 
 
 def write_dagster_yaml(home: Path) -> None:

@@ -37,7 +37,7 @@ def _run(options: argparse.Namespace) -> int:
     started = time.monotonic()
     try:
         with interruptible():
-            prepare_dagster_home(workspace.dagster_home)
+            prepare_dagster_home(workspace.dagster_home, workspace.folder_setting)
             platforms = ", ".join(platform.label for platform in AD_PLATFORMS)
             console.print(f"[bold]Starting the sandbox[/]: {platforms}, with fictional clients")
             with workspace.running() as environment, dagster_instance(workspace.dagster_home) as instance:

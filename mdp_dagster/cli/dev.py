@@ -45,7 +45,7 @@ def _dev(workspace: Workspace | UserWorkspace, port: int) -> int:
         else:
             state = "with the demo's data" if workspace.warehouse.exists() else "empty yet: `make demo` fills it"
             print(f"No .env: the sandbox's accounts, {state}.")
-        prepare_dagster_home(workspace.dagster_home)
+        prepare_dagster_home(workspace.dagster_home, workspace.folder_setting)
         print(f"Dagster: http://127.0.0.1:{port}  (Ctrl-C ends it)")
         command = [
             sys.executable, "-m", "dagster", "dev", "-w", str(PROJECT_ROOT / "workspace.yaml"),

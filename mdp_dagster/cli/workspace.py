@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mdp_dagster.cli.dagster_home import environment as dagster_environment
+from mdp_dagster.cli.dagster_home import not_writable
 from mdp_dagster.cli.processes import running_process
 from mdp_dagster.connectors.sources import without_source_variables
 from mdp_dagster.settings import PROJECT_ROOT, STATE_DIR, Settings, load_settings
@@ -35,9 +36,13 @@ class DemoError(Exception):
 
 @dataclass(frozen=True)
 class Workspace:
-    """A folder with a warehouse, a lake and a DAGSTER_HOME of its own."""
+    """A folder with a warehouse, a lake and a DAGSTER_HOME of its own.
+
+    ``folder_setting`` is the option that names the folder, for messages.
+    """
 
     folder: Path = DEMO_FOLDER
+    folder_setting: str = "--folder"
 
     @property
     def dagster_home(self) -> Path:
@@ -85,6 +90,10 @@ class Workspace:
 
         A second sandbox needs another name: the file ``sandbox.env`` then keeps the addresses of a running `make dev`.
         """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise not_writable(self.folder_setting, self.folder, error) from error
         with running_sandbox(self.folder, sandbox_name) as variables:
             yield self.environment(variables)
 
@@ -95,6 +104,7 @@ class UserWorkspace:
 
     folder: Path
     dagster_home: Path
+    folder_setting: str = "DAGSTER_HOME"
 
     def settings(self) -> Settings:
         """The user's settings; raises ``SettingsError``."""
@@ -115,7 +125,7 @@ def choose_workspace(demo: Path | None = None) -> Workspace | UserWorkspace:
     if demo is None and has_user_data():
         home = Path(os.environ.get("DAGSTER_HOME") or STATE_DIR / "dagster")
         return UserWorkspace(PROJECT_ROOT, home.resolve())
-    return Workspace((demo or DEMO_FOLDER).resolve())
+    return Workspace((demo or DEMO_FOLDER).resolve(), "--demo")
 
 
 def has_user_data() -> bool:

@@ -1,0 +1,84 @@
+"""A path in a setting that can't be used: one line with the path, the setting and the remedy."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mdp_dagster.cli.dagster_home import prepare_dagster_home
+from mdp_dagster.settings import PROJECT_ROOT, SettingsError
+from tests.support.limits import HANG_SECONDS
+
+BACKFILL = ["backfill", "2026-11-01", "2026-11-01"]
+
+
+def lines_of(arguments: list[str], **variables: str) -> list[str]:
+    """The output of a command that fails."""
+    run = subprocess.run(
+        [sys.executable, "-m", "mdp_dagster", *arguments],
+        cwd=PROJECT_ROOT,
+        env={**os.environ, "MDP_ENV_FILE": os.devnull, **variables},
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+    )
+    assert run.returncode == 1, run.stdout + run.stderr
+    return (run.stdout + run.stderr).splitlines()
+
+
+@pytest.fixture(params=["a file", "below a file", "below /proc"])
+def unusable(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    file = tmp_path / "file"
+    file.write_text("")
+    return {"a file": file, "below a file": file / "home", "below /proc": Path("/proc/home")}[request.param]
+
+
+def test_a_home_that_cannot_be_written_is_an_error_with_the_setting(unusable: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        prepare_dagster_home(unusable)
+    assert str(caught.value).startswith(f"{unusable} can't be written: ")
+    assert str(caught.value).endswith(" → set DAGSTER_HOME to a folder that you can create and write")
+
+
+@pytest.mark.parametrize("arguments", [["dev"], BACKFILL])
+def test_commands_report_their_home_in_one_line(tmp_path: Path, arguments: list[str]) -> None:
+    home = tmp_path / "file"
+    home.write_text("")
+    lines = lines_of(arguments, DAGSTER_HOME=str(home), MDP_DUCKDB_PATH=str(tmp_path / "warehouse.duckdb"))
+    [error] = [line for line in lines if "error" in line]
+    assert error.startswith(f"error: {home} can't be written: ")
+    assert "set DAGSTER_HOME" in error
+    assert not any("Traceback" in line for line in lines)
+
+
+@pytest.mark.parametrize(("arguments", "option"), [(["demo", "--folder"], "--folder"), (["dev", "--demo"], "--demo")])
+def test_a_demo_reports_its_folder_in_one_line(tmp_path: Path, arguments: list[str], option: str) -> None:
+    folder = tmp_path / "file"
+    folder.write_text("")
+    lines = lines_of([*arguments, str(folder)])
+    [error] = [line for line in lines if "error" in line]
+    assert str(folder) in error
+    assert f"set {option}" in error
+    assert not any("Traceback" in line for line in lines)
+
+
+@pytest.mark.parametrize("setting", ["MDP_DUCKDB_PATH", "MDP_LAKE_URI", "MDP_CLIENTS_FILE"])
+def test_other_paths_are_reported_in_one_line(tmp_path: Path, setting: str) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    wrong = {
+        "MDP_DUCKDB_PATH": tmp_path / "file" / "warehouse.duckdb",
+        "MDP_LAKE_URI": tmp_path / "file",
+        "MDP_CLIENTS_FILE": tmp_path / "folder",
+    }[setting]
+    variables = {"MDP_DUCKDB_PATH": str(tmp_path / "warehouse.duckdb"), "MDP_LAKE_URI": str(tmp_path / "lake")}
+    command = "check-clients" if setting == "MDP_CLIENTS_FILE" else "rebuild-raw"
+    lines = lines_of([command], **(variables | {setting: str(wrong)}))
+    [error] = [line for line in lines if line.startswith("error: ")]
+    assert str(wrong) in error
+    assert setting in error
+    assert not any("Traceback" in line for line in lines)
