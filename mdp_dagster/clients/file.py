@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from mdp_dagster.clients.account_id_pattern import AccountIdPattern
 from mdp_dagster.clients.model import Clients
+from mdp_dagster.clients.yaml_nodes import YamlLimitError, read_yaml
 
 _KEYS = "write `key: value` lines below it"
 _REMEDIES = {
@@ -25,6 +26,7 @@ _REMEDIES = {
     "string_pattern_mismatch": "use letters, digits, '.', '_' and '-'",
     "string_too_short": "write something",
 }
+_MOST_BYTES = 20_000_000
 # Other names that the file may use for a key.
 _ALIASES = {"targets": "kpi_targets"}
 
@@ -45,16 +47,15 @@ def load_clients(path: Path, sources: Mapping[str, AccountIdPattern]) -> Clients
     """
     text = _text(path)
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        # BaseLoader keeps every scalar as text: YAML would read some ids as octal numbers.
-        data = yaml.load(text, Loader=yaml.BaseLoader)
+        document = read_yaml(text)
+    except YamlLimitError as error:
+        raise ClientsFileError(f"{path}:{error.line}: not valid YAML: {error.problem} → {error.remedy}") from error
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         # PyYAML raises other errors too, for "\UFFFFFFFF" and for a thousand brackets.
         where = f"{path}:{_yaml_error_line(error, text)}"
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or error
-        if isinstance(error, RecursionError):
-            problem = "nested too deeply"
         raise ClientsFileError(f"{where}: not valid YAML: {problem} → check indentation and quotes") from error
+    root, data = document.node, document.value
     if isinstance(data, list):
         root, data = None if root is None else _wrapped(root), {"clients": data}
     if not isinstance(data, dict):
@@ -73,13 +74,20 @@ def load_clients(path: Path, sources: Mapping[str, AccountIdPattern]) -> Clients
 
 def _text(path: Path) -> str:
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
     except FileNotFoundError:
         raise ClientsFileError(
             f"{path}: there is no such file → copy config/clients.yaml and set MDP_CLIENTS_FILE to the copy"
         ) from None
     except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
         raise ClientsFileError(f"{path}: can't be read: {error} → set MDP_CLIENTS_FILE to a file that can") from error
+    if len(content) > _MOST_BYTES:
+        line = content.count(b"\n") + 1
+        raise ClientsFileError(
+            f"{path}:{line}: the file has more than {_MOST_BYTES // 1_000_000} MB → list manager accounts instead of "
+            "each of their accounts"
+        )
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -130,15 +138,14 @@ def _items(value: Any) -> list[Any]:
 
 def _cross_faults(clients: Clients, root: Any, sources: Collection[str]) -> Iterator[tuple[int, str]]:
     seen_clients: dict[str, int] = {}
-    seen_accounts: dict[tuple[str, str], str] = {}
+    seen_accounts: set[tuple[str, str]] = set()
+    owners: dict[tuple[str, str], str] = {}
     for i, client in enumerate(clients.clients):
-        line = _line(root, ("clients", i, "id"))
         if client.id in seen_clients:
-            yield (
-                line,
-                f"client id {client.id!r} is there twice, first on line {seen_clients[client.id]} → rename one",
-            )
-        seen_clients[client.id] = line
+            first = _line(root, ("clients", seen_clients[client.id], "id"))
+            line = _line(root, ("clients", i, "id"))
+            yield line, f"client id {client.id!r} is there twice, first on line {first} → rename one"
+        seen_clients[client.id] = i
         for source, refs in client.accounts.items():
             if source not in sources:
                 yield (
@@ -146,13 +153,11 @@ def _cross_faults(clients: Clients, root: Any, sources: Collection[str]) -> Iter
                     f"{source!r} is not a known platform → use one of {', '.join(sources)}",
                 )
             for j, ref in enumerate(refs):
-                where = _line(root, ("clients", i, "accounts", source, j))
-                other = seen_accounts.setdefault((source, ref.id), client.id)
-                if other != client.id or any(r.id == ref.id for r in refs[:j]):
-                    yield (
-                        where,
-                        f"account {ref.id} of {source} is already listed for client {other!r} → keep one",
-                    )
+                other = owners.setdefault((source, ref.id), client.id)
+                if (source, ref.id) in seen_accounts:
+                    where = _line(root, ("clients", i, "accounts", source, j))
+                    yield where, f"account {ref.id} of {source} is already listed for client {other!r} → keep one"
+                seen_accounts.add((source, ref.id))
         named: list[tuple[str, ...]] = [("targets", "platforms", source) for source in client.targets.platforms]
         named += [("lookback_days", source) for source in client.lookback_days]
         for loc in named:

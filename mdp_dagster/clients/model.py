@@ -11,6 +11,8 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, C
 # With fewer impressions or clicks, a rate shows chance rather than the campaign.
 MIN_IMPRESSIONS = 1_000
 MIN_CLICKS = 100
+_MOST_ID_CHARACTERS = 100
+_MOST_NAME_CHARACTERS = 200
 MAX_LOOKBACK_DAYS = 1_000
 """The ad platforms keep daily data for 37 months, which is more."""
 
@@ -19,6 +21,10 @@ def _account_id(value: Any) -> str:
     """An account id as text. Its source gives its form: `file.py` checks it."""
     if not _is_scalar(value) or not str(value).strip():
         raise ValueError(f"{_shown(value)} is not a valid account id → write the id of one account")
+    if len(str(value)) > _MOST_ID_CHARACTERS:
+        raise ValueError(
+            f"{_shown(value)} has more than {_MOST_ID_CHARACTERS} characters → write the id of one account"
+        )
     return str(value).strip()
 
 
@@ -119,8 +125,8 @@ class Client(_Strict):
     the source's usual number (an own conversion window).
     """
 
-    id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-    name: str = Field(min_length=1)
+    id: str = Field(max_length=_MOST_ID_CHARACTERS, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    name: str = Field(min_length=1, max_length=_MOST_NAME_CHARACTERS)
     reporting_currency: Currency = Field(validation_alias=AliasChoices("reporting_currency", "currency"))
     accounts: Annotated[
         dict[str, Annotated[list[Annotated[AccountRef, BeforeValidator(_account)]], OrNoList]], OrNoMapping
