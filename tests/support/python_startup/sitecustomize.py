@@ -17,6 +17,9 @@ SHIFT_VARIABLE = "TEST_CLOCK_SHIFT_SECONDS"
 """How many seconds the clock of the tests is ahead of the machine's. Processes inherit it with their environment."""
 
 
+_GRPC_MODULES = ("grpc._cython.cygrpc", "grpc._channel", "grpc._common", "grpc._server")
+
+
 def shift_clock(seconds: float) -> None:
     """Sets this process's time of day ahead by some seconds, once. It goes on from there, as a clock does.
 
@@ -30,27 +33,29 @@ def shift_clock(seconds: float) -> None:
     if time_machine.traveller_stack:
         return
     time_machine.travel(time.time() + seconds, tick=True).start()
-    if "grpc._channel" in sys.modules:
-        _use_machine_clock(sys.modules["grpc._channel"])
-    else:
-        sys.meta_path.insert(0, _GrpcFinder())
+    for name in _GRPC_MODULES:
+        if name in sys.modules:
+            _use_machine_clock(sys.modules[name])
+    sys.meta_path.insert(0, _GrpcFinder())
 
 
-def _use_machine_clock(channel: ModuleType) -> None:
-    """The core of gRPC is below Python and has the machine's clock, so a deadline must be a time of that clock."""
+def _use_machine_clock(module: ModuleType) -> None:
+    """The core of gRPC is below Python and has the machine's clock, so a deadline must be a time of that clock.
+
+    A server would wait for a deadline at its start until the tests' day.
+    """
     from time_machine import escape_hatch
 
-    def deadline(timeout: float | None) -> float | None:
-        return None if timeout is None else escape_hatch.time.time() + timeout
-
-    channel._deadline = deadline  # type: ignore[attr-defined]
+    machine_time = ModuleType("time")
+    machine_time.__dict__.update(vars(time), time=escape_hatch.time.time)
+    module.time = machine_time  # type: ignore[attr-defined]
 
 
 class _GrpcFinder:
     """Corrects gRPC when a process imports it. Most processes don't, so it is not imported here."""
 
     def find_spec(self, name: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
-        if name != "grpc._channel":
+        if name not in _GRPC_MODULES:
             return None
         spec = PathFinder.find_spec(name, path)
         if spec is None or spec.loader is None:
