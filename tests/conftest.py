@@ -24,7 +24,8 @@ settings.load_profile("mdp")
 
 TESTS = Path(__file__).parent
 
-# Tests that start a process, dbt or an emulator: by folder or file, by fixture, and by the name of a parameter.
+# Tests that start a process, dbt or an emulator: by folder or file, by fixture, and by the name of a parameter. Other
+# slow tests have the marker themselves.
 SLOW_PATHS = (
     "bigquery/",
     "chaos/",
@@ -59,7 +60,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def is_slow(item: pytest.Item) -> bool:
-    """Whether the test starts a process, dbt or an emulator."""
+    """Whether the test is marked as slow, or starts a process, dbt or an emulator."""
+    if item.get_closest_marker("slow"):
+        return True
     path = item.path.relative_to(TESTS).as_posix()
     parameters = set(re.split(r"[\[\]-]", item.name)[1:])
     fixtures = set(getattr(item, "fixturenames", ()))

@@ -71,6 +71,7 @@ def test_there_is_no_second_list_of_the_sources_prefixes() -> None:
     assert lists == [], "→ use mdp_dagster.connectors.sources"
 
 
+@pytest.mark.slow
 def test_loading_the_code_location_imports_no_vendor_sdk_and_no_pandas() -> None:
     code = (
         "import sys, mdp_dagster.definitions\n"

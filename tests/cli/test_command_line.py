@@ -18,6 +18,7 @@ MDP = Path(sys.executable).parent / "mdp"
 COMMANDS = {"demo", "dev", "backfill", "as-of", "rebuild-raw", "check-clients", "query", "parse-dbt"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [[str(MDP)], [sys.executable, "-m", "mdp_dagster"]], ids=["mdp", "python -m"])
 def test_it_starts_as_a_console_command_and_as_a_module(start: list[str]) -> None:
     shown = subprocess.run([*start, "--help"], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True).stdout

@@ -20,6 +20,7 @@ print(sorted(slow & set(sys.modules)))
 """
 
 
+@pytest.mark.slow
 def test_importing_and_constructing_a_connector_imports_no_sdk() -> None:
     done = subprocess.run([sys.executable, "-c", CHECK], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

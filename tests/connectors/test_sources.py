@@ -110,6 +110,7 @@ def test_no_variable_of_any_account_remains() -> None:
     }
 
 
+@pytest.mark.slow
 def test_reading_the_declarations_imports_no_sdk() -> None:
     code = (
         "import sys\nfrom mdp_dagster.connectors.sources import all_sources\nall_sources()\n"

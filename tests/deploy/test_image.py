@@ -90,6 +90,7 @@ def test_the_sandboxs_packages_are_not_production_dependencies() -> None:
     assert named == production
 
 
+@pytest.mark.slow
 def test_without_the_sandbox_the_demo_names_the_remedy(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "mdp_dagster", tmp_path / "mdp_dagster", ignore=shutil.ignore_patterns("__pycache__"))
     demo = subprocess.run(

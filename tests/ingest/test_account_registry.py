@@ -274,6 +274,7 @@ files = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 def test_after_any_history_the_newest_row_equals_the_clients_file(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Accounts that move, currencies and rates that change, clocks that jump; asked at the platform or not."""
 

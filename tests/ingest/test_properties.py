@@ -63,6 +63,7 @@ class OverlappingConnector(ScriptedConnector):
         yield from batches
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(steps)
 def test_raw_ends_with_the_platforms_last_word(history: list[tuple[str, object]]) -> None:

@@ -81,6 +81,7 @@ def test_without_a_client_the_librarys_defaults_apply(
     assert same_rows(bucket.lake.read(address), ROWS)
 
 
+@pytest.mark.slow
 def test_a_lake_in_a_folder_imports_no_google_library() -> None:
     code = (
         "import sys, mdp_dagster.lake as lake\nlist(lake.Lake('nowhere').files())\n"

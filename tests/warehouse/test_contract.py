@@ -274,6 +274,7 @@ steps = st.lists(
 )
 
 
+@pytest.mark.slow
 def test_any_sequence_of_valid_and_failing_writes_gives_the_expected_rows(
     make: Make, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -328,6 +329,7 @@ values = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 def test_values_are_read_as_they_were_written(warehouse: Warehouse) -> None:
     @settings(max_examples=15, deadline=None)
     @given(st.lists(values, min_size=1, max_size=30))

@@ -58,6 +58,7 @@ def extracted(connector: GoogleAdsConnector, report: Report) -> list[tuple[objec
     return [tuple(map(bits, row.values())) for row in table.to_pylist()]
 
 
+@pytest.mark.slow
 @fuzzed(120)
 @given(report=st.sampled_from(REPORTS), drawn=st.data())
 def test_rows_of_any_values_arrive_as_they_were_sent(
@@ -68,6 +69,7 @@ def test_rows_of_any_values_arrive_as_they_were_sent(
     assert extracted(connector, report) == [as_read(report, row) for rows in messages for row in rows]
 
 
+@pytest.mark.slow
 @fuzzed(80)
 @given(messages=st.lists(raw | sent_rows(REPORTS[0]).map(answer), min_size=1, max_size=3))
 @example([b"\xff"])
@@ -84,6 +86,7 @@ def test_any_bytes_are_an_error_or_the_rows_that_protobuf_parses(
     assert 1 <= len(ads_script.asked) <= 2
 
 
+@pytest.mark.slow
 @fuzzed(200)
 @given(before=st.lists(sent_rows(REPORTS[1]).map(answer), max_size=2), end=ends)
 @example([], End(grpc.StatusCode.INVALID_ARGUMENT, "x", ((FAILURE_KEY, b"\xff\xff"), ("request-id", "abcdef"))))
@@ -142,6 +145,7 @@ def listing(rows: list[dict[str, object]]) -> bytes:
     return bytes(response.SerializeToString())
 
 
+@pytest.mark.slow
 @fuzzed(120)
 @given(rows=clients)
 def test_any_manager_has_accounts_or_a_failure(

@@ -100,6 +100,7 @@ def extracted(url: str, report: Report, **more: Any) -> list[Any] | None:
     return list(table.to_pylist())
 
 
+@pytest.mark.slow
 @fuzzed(70)
 @given(report=st.sampled_from(REPORTS), pages=answers, campaigns=answers)
 def test_any_pages_are_rows_or_an_error(
@@ -110,6 +111,7 @@ def test_any_pages_are_rows_or_an_error(
     assert len(script.asked) < 60
 
 
+@pytest.mark.slow
 @fuzzed(35)
 @given(start=answers, node=answers, pages=answers)
 def test_any_report_run_is_rows_or_an_error(

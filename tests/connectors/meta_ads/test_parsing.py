@@ -40,6 +40,7 @@ actions = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(
     st.lists(anything | st.dictionaries(st.sampled_from(columns), anything), max_size=8), anything, st.integers(1, 3)
 )
