@@ -38,12 +38,22 @@ class ColumnType(Enum):
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a report, in the source's own unit and vocabulary."""
+    """One column of a report, in the source's own unit and vocabulary.
+
+    Args:
+        name: The column's name.
+        type: The type that raw stores its values with.
+        description: What the column contains, for people.
+        unit: The unit of its values.
+        essential: Whether a value of the wrong type rejects the row: keys, days, money, and counts that KPIs use. In
+            another column, staging makes such a value null and flags it, and the row stays.
+    """
 
     name: str
     type: ColumnType
     description: str
     unit: str = ""
+    essential: bool = True
 
 
 CURRENCY_UNIT = "the account's currency"
@@ -90,7 +100,10 @@ class Amount:
             return sum(self.read(row, options) for row in rows.to_pylist())
         values = rows.column(self.column)
         if pa.types.is_string(values.type):
-            values = pc.cast(values, pa.float64())
+            try:
+                values = pc.cast(values, pa.float64())
+            except pa.ArrowInvalid:  # valid forms that Arrow does not read, such as +4.5
+                values = pa.array([float(text or 0) for text in values.to_pylist()], pa.float64())
         return (pc.sum(values).as_py() or 0) / self.units_per_one
 
 
@@ -157,13 +170,17 @@ class DayReport(Report):
         """Checks that the declaration does not contradict itself.
 
         Raises:
-            ValueError: A declared column does not exist, or an amount's unit is not that of its column.
+            ValueError: A declared column does not exist or must be essential, or an amount has another unit than its
+                column.
         """
         columns = {column.name: column for column in self.columns}
         declared = (*self.key, self.day_column, *(amount.column for amount in self.amounts.values()))
         facts = (self.period_end_column, self.account_id_column, self.currency_column)
         if missing := [name for name in (*declared, *filter(None, facts)) if name not in columns]:
             raise ValueError(f"{self.table}: there is not a column {', '.join(missing)}")
+        side = [name for name in declared if not columns[name].essential]
+        if side:
+            raise ValueError(f"{self.table}: the key, the day and the amounts must be essential: {', '.join(side)}")
         for name, amount in self.amounts.items():
             units = _UNITS_PER_ONE.get(columns[amount.column].unit)
             if amount.is_money and units not in (None, amount.units_per_one):

@@ -12,15 +12,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mdp_dagster.connectors.base import ColumnType, DayReport, PlatformAccount
+from mdp_dagster.number_text import DECIMAL_NUMBER, WHOLE_NUMBER
 from mdp_dagster.window import DateWindow
 
-# As wide as staging's types: 18 digits fit BIGINT, 29 before the point fit NUMERIC. The other forms of a number in JSON
-# (30.0, 1e-05) are valid too.
 _SHAPES = {
-    ColumnType.INTEGER_TEXT: (r"^-?\d{1,18}(\.0+)?$", "is not a whole number"),
-    ColumnType.DECIMAL_TEXT: (r"^-?\d{1,29}(\.\d+)?([eE][+-]?\d{1,2})?$", "is not a decimal number"),
+    ColumnType.INTEGER_TEXT: (WHOLE_NUMBER, "is not a whole number"),
+    ColumnType.DECIMAL_TEXT: (DECIMAL_NUMBER, "is not a decimal number"),
     ColumnType.JSON_TEXT: (r"^\[.*\]$", "is not a list"),
 }
+# A double below this fits NUMERIC, as do the numbers in text.
+_TOO_LARGE = 1e28
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,10 @@ def validate(
 ) -> tuple[pa.Table, list[Reject]]:
     """Returns the valid rows, with a ``date`` column in front, and the rejects.
 
-    A row is rejected if a part of its key is missing, its day is not readable or outside the window, a value does not
-    have the type that the report declares, or the row breaks another fact that the report declares: it covers more
-    than its day, or it is of another account or in another currency than ``account``.
+    A row is rejected if a part of its key is missing, its day is not readable or outside the window, or a value of an
+    essential column does not have the type that the report declares. It is also rejected if it breaks another fact that
+    the report declares: it covers more than its day, or it is of another account or in another currency than
+    ``account``.
     """
     # one chunk for each column, because Arrow's versions differ in how they handle a column without chunks
     rows = rows.combine_chunks()
@@ -69,6 +71,8 @@ def _faults(
     outside = pc.or_(pc.less(days, pa.scalar(window.start)), pc.greater_equal(days, pa.scalar(window.end)))
     yield pc.fill_null(outside, False), f"{report.day_column} is outside the window {window}"
     for column in report.columns:
+        if not column.essential:
+            continue  # staging makes a bad value null and flags it
         values = rows.column(column.name)
         if column.type in _SHAPES:
             pattern, what = _SHAPES[column.type]
@@ -78,6 +82,8 @@ def _faults(
             )
         elif column.type is ColumnType.DOUBLE:
             yield pc.fill_null(pc.invert(pc.is_finite(values)), False), f"{column.name} is not a finite number"
+            large = pc.and_(pc.is_finite(values), pc.greater_equal(pc.abs(values), _TOO_LARGE))
+            yield pc.fill_null(large, False), f"{column.name} is too large"
 
 
 def _broken_facts(

@@ -14,6 +14,7 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
+from mdp_dagster.number_text import DECIMAL_NUMBER, WHOLE_NUMBER
 from tests.support.built_once import built_once
 
 from .support import MACRO_FILES, MODEL_FILES, TEST_FILES, Dbt, code, compiled, node_results, parse_project
@@ -120,6 +121,13 @@ def test_bigquery_can_parse_and_prune(bigquery: Dbt, statements: dict[str, str])
     }
     others = models_and_tests - and_the_mornings - and_what_was_before
     assert {name: days[name] for name in others if days[name] != {WINDOW}} == {}
+
+
+def test_bigquery_reads_numbers_in_text_by_the_patterns_of_ingest(statements: dict[str, str]) -> None:
+    """Arrow, DuckDB and BigQuery all read patterns with RE2, so the same pattern accepts the same texts."""
+    sql = statements["stg_meta_ads__campaign_daily"]
+    assert f"regexp_contains(spend, r'{DECIMAL_NUMBER}')" in sql
+    assert f"regexp_contains(impressions, r'{WHOLE_NUMBER}')" in sql
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,22 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
+from mdp_dagster.connectors.base import Column, ColumnType
+from mdp_dagster.ingest.row_validation import validate
+from mdp_dagster.number_text import decimal_number
+from mdp_dagster.window import DateWindow
+from tests.ingest.scripted import REPORT
 
 from .rich_history import DOUBLES, NUMBERS_AS_TEXT
 from .support import WAREHOUSE_FILE, Dbt, compiled
@@ -67,20 +75,56 @@ def googles_numeric(text: str | None) -> Decimal | None:
         if exact.adjusted() >= 29:
             return None
         rounded = exact.quantize(Decimal("1e-9"), ROUND_HALF_UP) if exact.adjusted() > -20 else Decimal(0)
-    return rounded if abs(rounded) < Decimal(10) ** 29 else None
+        return rounded if abs(rounded) < Decimal(10) ** 29 else None
 
 
-# Up to 29 digits before the point: with more, and an exponent that brings them back, DuckDB returns null (types.sql).
-numbers = st.from_regex(r"\s?[+-]?[0-9]{0,24}(\.[0-9]{0,20})?([eE][+-]?[0-5])?\s?", fullmatch=True)
-texts = st.one_of(numbers, st.text("0159.+-eE_ x", max_size=6), st.none())
+numbers = st.from_regex(r"\s?[+-]?[0-9]{0,30}(\.[0-9]{0,40})?([eE][+-]?[0-9]{0,3})?\s?", fullmatch=True)
+nines = st.from_regex(r"-?9{18,30}(\.9{0,12})?([eE][+-]?[0-9]{1,2})?", fullmatch=True)
+texts = st.one_of(numbers, nines, st.text("0159.+-eE_ x", max_size=6), st.none())
+ODD_NUMBERS = [
+    *(".5", "+4.5", "1e3", "1E+05", "1.2E10", "1e+16", "1e19", "1e20", "1e99", "-1e99", "1e-999", "1e-99999"),
+    *(" 7\n", "1.", "."),
+]
+
+
+def is_accepted(type_: ColumnType, text: str | None) -> bool:
+    """Whether ingest accepts the text in an essential column of the type."""
+    report = replace(REPORT, columns=(*REPORT.columns[:2], Column("spend", type_, "The text.")), amounts={})
+    table = pa.Table.from_pylist([{"day": "2026-01-01", "campaign_id": "1", "spend": text}], report.schema)
+    return not validate(report, table, DateWindow.of_days("2026-01-01", "2026-01-01"))[1]
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(texts, min_size=1, max_size=100))
+@given(st.lists(texts, min_size=1, max_size=40))
 @example(NUMBERS_AS_TEXT)
-def test_text_becomes_the_same_number_as_in_bigquery(duckdbs: Macros, values: list[str | None]) -> None:
-    plain = [value.replace("\v", " ") if value else value for value in values]
-    assert duckdbs("text_to_numeric('x')", "varchar", plain) == [googles_numeric(value) for value in plain]
+@example(ODD_NUMBERS)
+def test_a_text_that_ingest_accepts_is_the_number_that_it_is_for_bigquery(
+    duckdbs: Macros, values: list[str | None]
+) -> None:
+    """And a text that ingest rejects is null in staging: never another number, never 0."""
+    found = duckdbs("text_to_numeric('x')", "varchar", values)
+    for value, number in zip(values, found, strict=True):
+        if value is not None:
+            accepted = is_accepted(ColumnType.DECIMAL_TEXT, value)
+            assert accepted == (number is not None) == (decimal_number(value) is not None), value
+        assert number is None or number == googles_numeric(value), value
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(texts, min_size=1, max_size=40))
+@example(NUMBERS_AS_TEXT)
+@example(ODD_NUMBERS)
+def test_a_whole_number_for_ingest_is_one_for_staging(duckdbs: Macros, values: list[str | None]) -> None:
+    found = duckdbs("text_to_integer('x')", "varchar", values)
+    for value, number in zip(values, found, strict=True):
+        if value is not None:
+            assert is_accepted(ColumnType.INTEGER_TEXT, value) == (number is not None), value
+        assert number is None or number == googles_numeric(value), value
+
+
+def test_which_forms_of_numbers_are_valid() -> None:
+    invalid = [text for text in ODD_NUMBERS if decimal_number(text) is None]
+    assert invalid == ["1e20", "1e99", "-1e99", "1e-99999", "."]
 
 
 def googles_text(value: float) -> str:

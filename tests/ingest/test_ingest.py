@@ -6,6 +6,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -257,6 +258,29 @@ def test_rows_that_break_a_declared_fact_are_rejected_and_the_old_days_stay(
     assert set(current_rows(stores.warehouse)) == days
     spend = "select max(cast(spend as double)) as s from mdp_raw.raw_scripted__campaign_daily"
     assert stores.warehouse.query(spend).to_pylist() == [{"s": 1.5}]
+
+
+def test_a_bad_value_in_a_side_column_keeps_the_row_as_received(connector: ScriptedConnector, stores: Stores) -> None:
+    columns = tuple(replace(c, essential=c.name not in ("clicks", "actions")) for c in REPORT.columns)
+    report = replace(REPORT, columns=columns)
+    connector.rows = {"1": [row(D1, "c1", clicks="", actions="N/A"), row(D1, "c2", clicks="1e3")]}
+    result = ingest(connector, report, WINDOW, stores, IngestRun("a"))
+    assert (result.rejected, result.money()) == (0, {("spend", "EUR"): 3.0})
+    raw = stores.warehouse.query(f"select clicks, actions from mdp_raw.{RAW} order by campaign_id").to_pylist()
+    assert raw == [{"clicks": "", "actions": "N/A"}, {"clicks": "1e3", "actions": None}]
+
+
+def test_numbers_that_arrow_does_not_read_are_added_up(connector: ScriptedConnector, stores: Stores) -> None:
+    connector.rows = {"1": [row(D1, "c1", spend="+4.5"), row(D1, "c2", spend=" .5"), row(D1, "c3", spend="1e3")]}
+    result = ingest(connector, REPORT, WINDOW, stores, IngestRun("a"))
+    assert (result.rejected, result.money()) == (0, {("spend", "EUR"): 1005.0})
+
+
+def test_a_number_that_staging_cannot_hold_is_rejected(connector: ScriptedConnector, stores: Stores) -> None:
+    good = [row(D2, f"c{number}") for number in range(60)]
+    connector.rows = {"1": [row(D1, spend="1e99"), row(D1, "c2", value=1e40), *good]}
+    result = ingest(connector, REPORT, WINDOW, stores, IngestRun("a"))
+    assert result.accounts["1"].reject_reasons == "spend is not a decimal number (1×); value is too large (1×)"
 
 
 def test_facts_that_an_answer_leaves_out_reject_nothing(connector: ScriptedConnector, stores: Stores) -> None:

@@ -71,7 +71,7 @@ def is_loadable(report: DayReport, row: dict[str, Any]) -> bool:
     """The values that staging's types can hold, in Python."""
     for column in report.columns:
         value = row[column.name]
-        if value is None:
+        if value is None or not column.essential:
             continue
         if column.type is ColumnType.DOUBLE and not math.isfinite(value):
             return False

@@ -22,6 +22,7 @@
         {{ double_to_numeric('metrics_conversions') }} as conversions,
         {{ double_to_numeric('metrics_conversions_value') }} as conversion_value,
         {{ double_to_numeric('metrics_all_conversions') }} as all_conversions,
+        {{ is_invalid_side_value('metrics_all_conversions', double_to_numeric('metrics_all_conversions')) }} as is_invalid_all_conversions,
 
         -- provenance
         extract_run_id,

@@ -22,6 +22,15 @@
 {%- endmacro %}
 
 
+{#-
+    The rule behind the is_invalid_ flag of a column that feeds no measure: the source sent a value that can't be read,
+    or a negative one. An unreadable value is null. The row is valid either way.
+-#}
+{% macro is_invalid_side_value(sent, converted) -%}
+    ({{ sent }} is not null and ({{ converted }} is null or {{ converted }} < 0))
+{%- endmacro %}
+
+
 {#- The rule behind a column's is_invalid_ flag. -#}
 {% macro is_invalid(column) -%}
     {%- if column == 'currency' -%}

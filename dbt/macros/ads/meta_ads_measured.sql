@@ -32,6 +32,9 @@
             {{ text_to_numeric('spend') }} as spend,
             {{ text_to_integer('reach') }} as reach,
             {{ text_to_integer('inline_link_clicks') }} as inline_link_clicks,
+            {{ is_invalid_side_value('reach', text_to_integer('reach')) }} as is_invalid_reach,
+            {{ is_invalid_side_value('inline_link_clicks', text_to_integer('inline_link_clicks')) }} as is_invalid_inline_link_clicks,
+            inline_link_clicks is null as has_no_inline_link_clicks,
 
             -- conversions, not yet chosen
             actions as actions_text,

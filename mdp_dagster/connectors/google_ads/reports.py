@@ -46,7 +46,7 @@ _METRICS = (
         "Value of those conversions.",
         CURRENCY_UNIT,
     ),
-    Column("metrics_all_conversions", ColumnType.DOUBLE, "Conversions of all actions; fractional."),
+    Column("metrics_all_conversions", ColumnType.DOUBLE, "Conversions of all actions; fractional.", essential=False),
 )
 
 

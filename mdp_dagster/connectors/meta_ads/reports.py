@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from mdp_dagster.connectors.base import CURRENCY_UNIT, AccountOptions, Amount, Column, ColumnType, DayReport
+from mdp_dagster.number_text import decimal_number
 from mdp_dagster.window import DateWindow
 
 SOURCE = "meta_ads"
@@ -51,11 +53,12 @@ _METRICS = (
     Column("impressions", ColumnType.INTEGER_TEXT, "Times that an ad was shown."),
     Column("clicks", ColumnType.INTEGER_TEXT, "Clicks of all kinds."),
     Column("spend", ColumnType.DECIMAL_TEXT, "Spend.", CURRENCY_UNIT),
-    Column("reach", ColumnType.INTEGER_TEXT, "People reached; not additive."),
+    Column("reach", ColumnType.INTEGER_TEXT, "People reached; not additive.", essential=False),
     Column(
         "inline_link_clicks",
         ColumnType.INTEGER_TEXT,
         "Clicks on links within the ad. Meta leaves it out if there are none.",
+        essential=False,
     ),
     Column(
         "actions",
@@ -82,15 +85,18 @@ def conversions(row: Mapping[str, Any], options: AccountOptions) -> float:
     The type is the account's ``conversion_action_type`` or, without one, the first of ``CONVERSION_ACTION_TYPES`` that
     the row has. A list that cannot be read counts as 0; staging flags it.
     """
-    counts: dict[str, float] = {}
+    values: dict[str, list[Decimal | None]] = {}
     try:
         for action in json.loads(row["actions"] or "[]"):
-            counts[action["action_type"]] = counts.get(action["action_type"], 0.0) + float(action["value"])
-    except (TypeError, KeyError, ValueError):
+            value = action.get("value")
+            values.setdefault(action["action_type"], []).append(decimal_number(str(value)))
+    except (TypeError, KeyError, ValueError, AttributeError):
         return 0.0
     configured = options.get("conversion_action_type")
-    types = [configured] if configured else [kind for kind in CONVERSION_ACTION_TYPES if kind in counts]
-    return counts.get(types[0], 0.0) if types else 0.0
+    types = [configured] if configured else [kind for kind in CONVERSION_ACTION_TYPES if kind in values]
+    chosen = values.get(types[0], []) if types else []
+    numbers = [number for number in chosen if number is not None]
+    return float(sum(numbers)) if len(numbers) == len(chosen) else 0.0
 
 
 _AMOUNTS = {"spend": Amount("spend", is_money=True), "conversions": Amount("actions", read=conversions)}

@@ -32,6 +32,7 @@ select
 
     {{ measures_and_flags() }},
     all_conversions,
+    is_invalid_all_conversions,
 
     extract_run_id,
     ingested_at,
