@@ -3,35 +3,61 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from sandbox import Sandbox, World
-from tests.support.clock import NOW
+from sandbox import World
+from tests.support.clock import machine_environment, machine_noon
+from tests.support.limits import HANG_SECONDS
 from tests.support.settings_variables import KINDS
 
 from .postgres import running_postgres
-from .services import Services
+from .services import ROOT, Services
 
 _OURS = (*KINDS, "DAGSTER_")
 
 
+@dataclass(frozen=True)
+class SandboxProcess:
+    """A sandbox in a process of its own, with the machine's clock: PostgreSQL has no other.
+
+    Args:
+        env: The variables that direct MDP to it.
+        world: The same world as the process serves.
+    """
+
+    env: dict[str, str]
+    world: World
+
+
 @pytest.fixture(scope="session")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    # only processes connect to it, so it may have its own certificate authority
-    with Sandbox(World(seed=11, now=NOW), tmp_path_factory.getbasetemp() / "sandbox-deploy") as running:
-        yield running
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
+    folder, now = tmp_path_factory.mktemp("sandbox-deploy"), machine_noon()
+    env_file = folder / "sandbox.env"
+    command = [sys.executable, "-m", "sandbox", "--state-dir", str(folder), "--env-file", str(env_file)]
+    process = subprocess.Popen(
+        [*command, "--seed", "11", "--now", now.isoformat()], cwd=ROOT, env=machine_environment()
+    )
+    try:
+        deadline = time.monotonic() + HANG_SECONDS
+        while not env_file.exists():
+            assert process.poll() is None and time.monotonic() < deadline, "the sandbox did not start"
+            time.sleep(0.1)
+        lines = env_file.read_text().splitlines()
+        yield SandboxProcess(dict(line.split("=", 1) for line in lines), World(seed=11, now=now))
+    finally:
+        process.terminate()
+        process.wait(HANG_SECONDS)
 
 
 @pytest.fixture
-def world(sandbox: Sandbox) -> World:
-    return sandbox.world
-
-
-@pytest.fixture
-def services(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
+def services(sandbox: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
     """The processes that compose would run, without this machine's settings. MDP's settings are in a file."""
     for name in [n for n in os.environ if n.startswith(_OURS)]:
         monkeypatch.delenv(name)

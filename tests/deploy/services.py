@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from tests.support.clock import python_path
+from tests.support.clock import machine_environment
 from tests.support.limits import HANG_SECONDS
 
 from .postgres import free_port
@@ -77,8 +77,8 @@ class Services:
             for name, value in self._services[service]["environment"].items()
         }
         assert set(self._here) <= set(said), "a variable that dagster.yaml and workspace.yaml read is missing"
-        here = {"DAGSTER_HOME": str(self.home), "PYTHONPATH": python_path(ROOT), "PYTHONFAULTHANDLER": "1"}
-        return {**os.environ, **said, **self._here, **here}
+        here = {"DAGSTER_HOME": str(self.home), "PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1"}
+        return {**machine_environment(), **said, **self._here, **here}
 
     def start(self, service: str) -> subprocess.Popen[bytes]:
         with self._log(service).open("wb") as log:

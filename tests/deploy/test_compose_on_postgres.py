@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -14,10 +15,10 @@ import requests
 from mdp_dagster.defs.ads.jobs import JOB_NAME
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from mdp_dagster.window import DateWindow
-from sandbox import Sandbox, World
-from tests.end_to_end.conftest import days_ago
+from sandbox import World
 from tests.support.limits import HANG_SECONDS
 
+from .conftest import SandboxProcess
 from .postgres import PASSWORD
 from .services import Services
 
@@ -35,9 +36,10 @@ MART = dg.AssetKey("mart_campaign__daily")
 
 
 def test_a_backfill_from_the_web_ui_becomes_one_run_and_a_correct_mart(
-    services: Services, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    services: Services, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    window = days_ago(3, 1)
+    today = sandbox.world.now.date()
+    window = DateWindow.of_days(today - timedelta(days=3), today - timedelta(days=1))
     days = [str(day) for day in window.days()]
     services.start("migrate")
     services.start("code")
@@ -112,7 +114,7 @@ def truth(world: World, window: DateWindow) -> dict[tuple[Any, ...], tuple[Any, 
     return keyed(world.truth(None, window.start, window.end))
 
 
-def assert_nothing_secret(services: Services, sandbox: Sandbox) -> None:
+def assert_nothing_secret(services: Services, sandbox: SandboxProcess) -> None:
     """No table of Dagster and no container's output contains a secret."""
     secrets = [value for name, value in sandbox.env.items() if re.search("TOKEN|SECRET", name)] + [PASSWORD]
     assert len(secrets) > 3

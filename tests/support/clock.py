@@ -16,6 +16,11 @@ from datetime import date, datetime, timezone
 from datetime import time as time_of_day
 from pathlib import Path
 
+from time_machine import escape_hatch
+
+from tests.support.python_startup import sitecustomize
+from tests.support.python_startup.sitecustomize import SHIFT_VARIABLE
+
 _DAY_VARIABLE = "TEST_DATE"
 _FIXED_DAY = "2026-11-20"
 _STARTUP = Path(__file__).with_name("python_startup")
@@ -23,17 +28,26 @@ _STARTUP = Path(__file__).with_name("python_startup")
 
 def _noon() -> datetime:
     """Noon of the tests' day. Sets the clock, of this process and of those that it starts."""
-    from tests.support.python_startup import sitecustomize
-
     chosen = os.environ.get(_DAY_VARIABLE) or _FIXED_DAY
     day = datetime.now(timezone.utc).date() if chosen == "now" else date.fromisoformat(chosen)
     noon = datetime.combine(day, time_of_day(12), timezone.utc)
     # A worker of pytest-xdist has inherited all of it.
-    if chosen != "now" and sitecustomize.SHIFT_VARIABLE not in os.environ:
-        os.environ[sitecustomize.SHIFT_VARIABLE] = str(noon.timestamp() - time.time())
+    if chosen != "now" and SHIFT_VARIABLE not in os.environ:
+        os.environ[SHIFT_VARIABLE] = str(noon.timestamp() - time.time())
         os.environ["PYTHONPATH"] = python_path(os.environ.get("PYTHONPATH", ""))
-        sitecustomize.shift_clock(float(os.environ[sitecustomize.SHIFT_VARIABLE]))
+        sitecustomize.shift_clock(float(os.environ[SHIFT_VARIABLE]))
     return noon
+
+
+def machine_noon() -> datetime:
+    """Noon (UTC) of the machine's day, for tests with programs that are not Python and depend on the day."""
+    day = datetime.fromtimestamp(escape_hatch.time.time(), timezone.utc).date()
+    return datetime.combine(day, time_of_day(12), timezone.utc)
+
+
+def machine_environment() -> dict[str, str]:
+    """This process's environment for a Python process with the machine's clock."""
+    return {name: value for name, value in os.environ.items() if name != SHIFT_VARIABLE}
 
 
 def python_path(*folders: Path | str) -> str:
