@@ -31,11 +31,18 @@ def interruptible() -> Iterator[None]:
 
     So the block's own cleanup ends the started processes, and a second signal does not break it off. A shell may have
     started this process with SIGINT ignored; the block changes that too.
+
+    The signal can arrive in a library that turns the interruption into an error of its own, as SQLAlchemy does with a
+    connection that it is opening. After a signal, such an error counts as the interruption.
     """
     _interruption.arrived = _interruption.deferred = False
     before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
     try:
         yield
+    except Exception:
+        if _interruption.arrived:
+            raise KeyboardInterrupt from None
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)

@@ -35,6 +35,19 @@ def test_later_signals_do_not_break_off_the_cleanup() -> None:
     assert process.poll() is not None
 
 
+def test_a_library_that_turns_the_signal_into_an_error_does_not_hide_it() -> None:
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except KeyboardInterrupt:
+            raise ValueError("cannot operate on a closed database") from None
+
+
+def test_an_error_without_a_signal_stays_as_it_is() -> None:
+    with pytest.raises(ValueError, match="a fault"), interruptible():
+        raise ValueError("a fault")
+
+
 def test_a_signal_while_the_process_starts_leaves_none_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[subprocess.Popen[bytes]] = []
     real = subprocess.Popen
