@@ -15,6 +15,7 @@ from sandbox.world import World, instant
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Runs the sandbox until SIGTERM or Ctrl-C and returns the exit code."""
     options = _options(argv)
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):

@@ -74,6 +74,7 @@ class Metrics:
 
 @lru_cache(maxsize=65_536)
 def traits(seed: int, platform: str, campaign: Campaign) -> Traits:
+    """Returns the traits of a campaign. They depend only on the seed and the campaign's ids."""
     rng = Random(f"{seed}/{campaign.account_id}/{campaign.id}")
     profile = platforms()[platform].profiles[campaign.kind]
     low, high = profile.impressions

@@ -29,6 +29,7 @@ class Control:
         self._log = log
 
     def routes(self) -> list[Route]:
+        """Returns the routes under `/_sandbox`, by which tests and users control the sandbox."""
         handlers: dict[tuple[str, str], Handler] = {
             ("GET", "/_sandbox/faults"): lambda params: self._faults.active(),
             ("POST", "/_sandbox/faults"): self._add_fault,

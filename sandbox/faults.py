@@ -37,6 +37,7 @@ class Fault:
     hits: int = 0
 
     def number(self, name: str) -> float:
+        """Returns a parameter of the fault as a number."""
         return float(self.params[name])
 
 

@@ -34,9 +34,11 @@ class HttpServer:
 
     @property
     def url(self) -> str:
+        """The server's address."""
         return f"http://127.0.0.1:{self.port}"
 
     def start(self, app: Starlette) -> None:
+        """Serves the app from a thread, and returns when it accepts requests."""
         config = uvicorn.Config(
             _WithConnection(app),
             log_config=None,  # the process's own logging stays as it is
@@ -57,6 +59,7 @@ class HttpServer:
             time.sleep(0.005)
 
     def stop(self) -> None:
+        """Stops the server and closes its port."""
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._thread.join(timeout=5)

@@ -60,6 +60,7 @@ class Account:
 
     @property
     def zone(self) -> ZoneInfo:
+        """The account's time zone."""
         return ZoneInfo(self.time_zone)
 
     @property
@@ -69,6 +70,7 @@ class Account:
 
     @property
     def serves_ads(self) -> bool:
+        """Whether the account can have campaigns that run."""
         return not self.is_manager and self.status == "ENABLED"
 
 
@@ -87,6 +89,7 @@ class Campaign:
     last_day: date | None = None
 
     def runs_on(self, day: date) -> bool:
+        """Returns whether the campaign is served on the day."""
         if day < EPOCH:
             return False
         if self.first_day is not None and self.last_day is not None:
@@ -102,6 +105,7 @@ class Campaign:
         return "ENABLED" if self.runs_on(day) else "PAUSED"
 
     def exists_on(self, day: date) -> bool:
+        """Returns whether the campaign was created by the day."""
         return self.first_day is None or self.first_day <= day
 
 

@@ -18,6 +18,7 @@ class RequestLog:
         self._last: deque[dict[str, Any]] = deque(maxlen=_KEEP)
 
     def add(self, platform: str, method: str, account_id: str | None = None, **details: Any) -> None:
+        """Counts a request."""
         with self._lock:
             self._counts[platform, method, account_id] += 1
             self._last.append({"platform": platform, "method": method, "account_id": account_id, **details})
@@ -38,6 +39,7 @@ class RequestLog:
             return list(self._last)
 
     def counts(self) -> list[dict[str, Any]]:
+        """Returns how many requests there were, by platform, method and account."""
         with self._lock:
             return [
                 {"platform": platform, "method": method, "account_id": account_id, "count": number}
@@ -45,6 +47,7 @@ class RequestLog:
             ]
 
     def clear(self) -> None:
+        """Forgets all requests."""
         with self._lock:
             self._counts.clear()
             self._last.clear()

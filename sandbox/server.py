@@ -66,6 +66,7 @@ class Sandbox:
         return {**variables, "no_proxy": _no_proxy()}
 
     def start(self) -> Self:
+        """Starts all servers and returns the sandbox."""
         control = Control(self.world, self.faults, self.requests)
         routes = [route for server in self.servers.values() for route in server.routes()]
         self._http.start(build_app([*control.routes(), *routes]))
@@ -74,6 +75,7 @@ class Sandbox:
         return self
 
     def stop(self) -> None:
+        """Stops all servers."""
         for server in reversed(self.servers.values()):
             server.stop()
         self._http.stop()

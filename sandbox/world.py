@@ -62,6 +62,7 @@ class World:
 
     @property
     def now(self) -> datetime:
+        """The sandbox's time: the machine's unless it is set."""
         return self._now or datetime.now(timezone.utc)
 
     @now.setter
@@ -92,6 +93,7 @@ class World:
         return tuple(account for account in self._accounts if account.platform == platform)
 
     def account(self, platform: str, account_id: str) -> Account | None:
+        """Returns an account by its id in any form; None if there is none."""
         return self._by_id.get((platform, normal_id(platform, account_id)))
 
     def campaigns(self, account: Account) -> tuple[Campaign, ...]:

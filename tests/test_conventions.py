@@ -1,4 +1,7 @@
-"""The laws of the house, as far as a test can hold them. (Imports are held by import-linter: `make check`.)"""
+"""The laws of the house, as far as a test can hold them.
+
+import-linter holds the laws about imports: `make check`.
+"""
 
 from __future__ import annotations
 

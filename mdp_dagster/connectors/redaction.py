@@ -56,6 +56,7 @@ class RedactingFilter(logging.Filter):
     """Redacts the records of the logger that it is added to."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        """Replaces secrets in the record's message. Never drops a record."""
         record.msg = redact(record.getMessage())
         record.args = None
         return True

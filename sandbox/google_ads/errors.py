@@ -34,22 +34,27 @@ class AdsError(Exception):
 
 
 def query_error(code: str, message: str) -> AdsError:
+    """Returns a refusal of the query: the request cannot be answered as it is written."""
     return AdsError(grpc.StatusCode.INVALID_ARGUMENT, INVALID_ARGUMENT, "query_error", code, message)
 
 
 def request_error(code: str, message: str) -> AdsError:
+    """Returns a refusal of the request's parameters."""
     return AdsError(grpc.StatusCode.INVALID_ARGUMENT, INVALID_ARGUMENT, "request_error", code, message)
 
 
 def unauthenticated(code: str, message: str = UNAUTHENTICATED) -> AdsError:
+    """Returns the error for missing or invalid credentials."""
     return AdsError(grpc.StatusCode.UNAUTHENTICATED, UNAUTHENTICATED, "authentication_error", code, message)
 
 
 def permission_denied(code: str, message: str) -> AdsError:
+    """Returns the error for credentials without the permission."""
     return AdsError(grpc.StatusCode.PERMISSION_DENIED, PERMISSION_DENIED, "authorization_error", code, message)
 
 
 def user_permission_denied() -> AdsError:
+    """Returns the error for an account that the user cannot reach, or not through this manager."""
     return permission_denied(
         "USER_PERMISSION_DENIED",
         "User doesn't have permission to access customer. Note: If you're accessing a client customer, the manager's "
@@ -59,6 +64,7 @@ def user_permission_denied() -> AdsError:
 
 
 def customer_not_enabled() -> AdsError:
+    """Returns the error for an account that is suspended or closed."""
     return permission_denied(
         "CUSTOMER_NOT_ENABLED",
         "The customer account can't be accessed because it is not yet enabled or has been deactivated.",
@@ -66,6 +72,7 @@ def customer_not_enabled() -> AdsError:
 
 
 def quota(code: str, delay_s: float, rate_name: str) -> AdsError:
+    """Returns the error for exhausted quota, with the seconds to wait."""
     return AdsError(
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         "Resource has been exhausted (e.g. check quota).",
@@ -78,6 +85,7 @@ def quota(code: str, delay_s: float, rate_name: str) -> AdsError:
 
 
 def internal() -> AdsError:
+    """Returns Google's internal error, which a client may retry."""
     return AdsError(
         grpc.StatusCode.INTERNAL,
         "Internal error encountered.",
@@ -88,6 +96,7 @@ def internal() -> AdsError:
 
 
 def unavailable() -> AdsError:
+    """Returns the error for a service that is down, which a client may retry."""
     return AdsError(grpc.StatusCode.UNAVAILABLE, "The service is currently unavailable.")
 
 

@@ -38,6 +38,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Field:
+    """A field of GAQL: its type, and how its value is read from a row."""
+
     type: FieldType
     get: Callable[[Any], Any]
 

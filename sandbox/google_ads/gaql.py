@@ -29,11 +29,14 @@ class QueryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Token:
+    """A word, number, text or sign of a query."""
+
     kind: str
     text: str
 
     @property
     def upper(self) -> str:
+        """The token in capital letters if it is a word: GAQL's keywords ignore case."""
         return self.text.upper() if self.kind == "word" else self.text
 
 
@@ -47,8 +50,11 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """`field operator values`; operators are = != < <= > >= IN, NOT IN, BETWEEN, DURING, LIKE, NOT LIKE, REGEXP_MATCH,
-    NOT REGEXP_MATCH, IS NULL, IS NOT NULL."""
+    """One condition of WHERE: `field operator values`.
+
+    Operators are = != < <= > >= IN, NOT IN, BETWEEN, DURING, LIKE, NOT LIKE, REGEXP_MATCH, NOT REGEXP_MATCH, IS NULL,
+    IS NOT NULL.
+    """
 
     field: str
     operator: str
@@ -57,12 +63,16 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Order:
+    """A field of ORDER BY."""
+
     field: str
     descending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
+    """A parsed GAQL query."""
+
     select: tuple[str, ...]
     resource: str
     where: tuple[Condition, ...] = ()

@@ -43,10 +43,12 @@ class GoogleAds(PlatformServer):
 
     @property
     def address(self) -> str:
+        """The address for a user to read."""
         return f"localhost:{self.grpc.port} (gRPC, TLS)"
 
     @property
     def environment(self) -> dict[str, str]:
+        """The variables that lead MDP to this server."""
         return {
             "GOOGLE_ADS_ENDPOINT": f"localhost:{self.grpc.port}",
             "GOOGLE_ADS_JSON_KEY_FILE_PATH": str(self._key_file.resolve()),
@@ -56,12 +58,15 @@ class GoogleAds(PlatformServer):
         }
 
     def routes(self) -> list[BaseRoute]:
+        """Returns the route of the token server. The API itself is gRPC."""
         return [Route(_TOKEN_PATH, self._token, methods=["POST"])]
 
     def start(self) -> None:
+        """Starts the gRPC server."""
         self.grpc.start()
 
     def stop(self) -> None:
+        """Stops the gRPC server and deletes the key file."""
         self.grpc.stop()
         self._key_file.unlink(missing_ok=True)
 

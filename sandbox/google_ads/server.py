@@ -60,15 +60,18 @@ class GoogleAdsServer:
         self.port: int = self._server.add_secure_port(f"127.0.0.1:{port}", credentials)
 
     def start(self) -> None:
+        """Starts to accept calls."""
         self._server.start()
 
     def stop(self) -> None:
+        """Ends all calls and closes the port."""
         self._stopping.set()
         self._server.stop(grace=0.2).wait()
 
     # --- the methods: a request's bytes in, an answer's bytes out
 
     def search_stream(self, version: str, body: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+        """Answers `SearchStream`: yields the rows in batches."""
         with _Call(version, context) as call:
             request = call.protos.stream_request()
             request.ParseFromString(body)
@@ -87,6 +90,7 @@ class GoogleAdsServer:
                 raise errors.unavailable()
 
     def search(self, version: str, body: bytes, context: grpc.ServicerContext) -> bytes:
+        """Answers `Search`: returns one page of rows."""
         with _Call(version, context) as call:
             request = call.protos.search_request()
             request.ParseFromString(body)
@@ -109,6 +113,7 @@ class GoogleAdsServer:
             return bytes(response.SerializeToString())
 
     def list_accessible_customers(self, version: str, body: bytes, context: grpc.ServicerContext) -> bytes:
+        """Answers `ListAccessibleCustomers`: returns the accounts that the user can reach directly."""
         with _Call(version, context) as call:
             self._requests.add("google_ads", "list_accessible_customers", version=version)
             access.authenticate(call.metadata, self._tokens)

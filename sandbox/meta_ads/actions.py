@@ -24,6 +24,7 @@ class Activity:
     values: dict[str, int] = field(default_factory=dict)
 
     def add(self, row: CampaignDay) -> None:
+        """Adds a campaign's day to the sums."""
         metrics = row.metrics
         self.impressions += metrics.impressions
         self.clicks += metrics.clicks

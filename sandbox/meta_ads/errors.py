@@ -24,6 +24,7 @@ class GraphError(Exception):
         return self.message
 
     def body(self, trace_id: str) -> dict[str, Any]:
+        """Returns the JSON body of the answer."""
         error: dict[str, Any] = {"message": self.message, "type": self.type, "code": self.code}
         if self.subcode is not None:
             error["error_subcode"] = self.subcode
@@ -35,14 +36,17 @@ class GraphError(Exception):
 
 
 def invalid_parameter(message: str) -> GraphError:
+    """Returns the error for a parameter that the API does not accept."""
     return GraphError(100, f"(#100) {message}")
 
 
 def no_such_field(name: str, node: str) -> GraphError:
+    """Returns the error for a field that the node does not have."""
     return GraphError(100, f"(#100) Tried accessing nonexisting field ({name}) on node type ({node})")
 
 
 def unsupported_get(object_id: str) -> GraphError:
+    """Returns the error for an object that does not exist or cannot be read."""
     return GraphError(
         100,
         f"Unsupported get request. Object with ID '{object_id}' does not exist, cannot be loaded due to missing "
@@ -54,18 +58,22 @@ def unsupported_get(object_id: str) -> GraphError:
 
 
 def unknown_path(path: str) -> GraphError:
+    """Returns the error for a path that the API does not have."""
     return GraphError(2500, f"Unknown path components: {path}")
 
 
 def token_required() -> GraphError:
+    """Returns the error for a request without a token."""
     return GraphError(104, "An access token is required to request this resource.")
 
 
 def token_malformed() -> GraphError:
+    """Returns the error for a text that is not a token."""
     return GraphError(190, "Malformed access token")
 
 
 def token_expired() -> GraphError:
+    """Returns the error for a token that has expired."""
     return GraphError(
         190,
         "Error validating access token: Session has expired on Friday, 20-Nov-26 01:00:00 PST. The current time is "
@@ -75,14 +83,17 @@ def token_expired() -> GraphError:
 
 
 def bad_proof() -> GraphError:
+    """Returns the error for a wrong `appsecret_proof`."""
     return GraphError(100, "Invalid appsecret_proof provided in the API argument", type="GraphMethodException")
 
 
 def permission_withdrawn() -> GraphError:
+    """Returns the error for an account that no longer grants access."""
     return GraphError(200, "(#200) Ad account owner has NOT grant ads_management or ads_read permission", status=403)
 
 
 def version_sunset(current: str) -> GraphError:
+    """Returns the error for an API version that has ended."""
     return GraphError(
         2635,
         f"(#2635) You are calling a deprecated version of the Ads API. Please update to the latest version: {current}.",
@@ -91,6 +102,7 @@ def version_sunset(current: str) -> GraphError:
 
 
 def throttled(code: int) -> GraphError:
+    """Returns the error for too many requests, by Meta's code for the exceeded limit."""
     match code:
         case 4:
             return GraphError(4, "(#4) Application request limit reached", status=403, transient=True, subcode=1504022)
@@ -110,11 +122,13 @@ def throttled(code: int) -> GraphError:
 
 
 def transient(code: int) -> GraphError:
+    """Returns a server error that a client may retry."""
     message = {1: "An unknown error occurred", 2: "Service temporarily unavailable"}.get(code, "Unexpected error")
     return GraphError(code, message, status=500, transient=code == 2)
 
 
 def reduce_data() -> GraphError:
+    """Returns the error for a request that asks for too much data."""
     return GraphError(
         100,
         "Please reduce the amount of data you're asking for, then retry your request",
@@ -124,6 +138,7 @@ def reduce_data() -> GraphError:
 
 
 def history_exceeded() -> GraphError:
+    """Returns the error for days before the 37 months that Meta keeps."""
     return GraphError(3018, "(#3018) The start date of the time range cannot be beyond 37 months from the current date")
 
 

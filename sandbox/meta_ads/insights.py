@@ -89,8 +89,10 @@ def _vendor_fields() -> frozenset[str]:
 
 
 def _campaign_test(world: World, account: Account, request: InsightsRequest) -> Callable[[Campaign], bool]:
-    """Which campaigns count. Without a filter on their status, level=campaign leaves out archived and deleted ones;
-    level=account counts them."""
+    """Returns which campaigns count.
+
+    Without a filter on their status, level=campaign leaves out archived and deleted ones; level=account counts them.
+    """
     today = world.local_today(account)
     statuses = [one for one in request.filters if one.field == "campaign.effective_status"]
     ids = [one for one in request.filters if one.field == "campaign.id"]

@@ -18,6 +18,8 @@ _UNMODELLED = ("breakdowns", "time_ranges", "action_breakdowns", "summary", "def
 
 @dataclass(frozen=True, slots=True)
 class Filter:
+    """One condition of the parameter `filtering`."""
+
     field: str
     operator: str
     value: Any
@@ -47,6 +49,7 @@ def names(params: Params, key: str) -> tuple[str, ...]:
 
 
 def filters(params: Params) -> tuple[Filter, ...]:
+    """Reads the parameter `filtering`."""
     found = _json(params.get("filtering", "[]"), "filtering")
     try:
         return tuple(Filter(str(one["field"]), str(one["operator"]).upper(), one["value"]) for one in found)

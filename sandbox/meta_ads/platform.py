@@ -27,10 +27,12 @@ class MetaAds(PlatformServer):
 
     @property
     def address(self) -> str:
+        """The address for a user to read."""
         return f"{self._url} (Graph API)"
 
     @property
     def environment(self) -> dict[str, str]:
+        """The variables that lead MDP to this server."""
         return {
             "META_GRAPH_URL": self._url,
             "META_ACCESS_TOKEN": wire.ACCESS_TOKEN,
@@ -39,9 +41,11 @@ class MetaAds(PlatformServer):
         }
 
     def routes(self) -> list[BaseRoute]:
+        """Returns one route for all paths: the Graph API decides what a path means."""
         return [Route(ALL_PATHS, self._answer, methods=["GET", "POST"])]
 
     def stop(self) -> None:
+        """Ends the answers that are still being sent."""
         self.graph.stop()
 
     async def _answer(self, request: Request) -> Response:

@@ -29,6 +29,7 @@ class Run:
     rows: list[str] = field(default_factory=list)
 
     def status(self) -> tuple[str, int]:
+        """Returns the run's `async_status` and its percentage."""
         if self.polls <= len(_STAGES):
             return _STAGES[max(0, self.polls - 1)]
         if self.outcome is None:
@@ -37,9 +38,11 @@ class Run:
 
     @property
     def done(self) -> bool:
+        """Returns whether the run's result can be read."""
         return self.status()[0] == "Job Completed"
 
     def node(self) -> dict[str, Any]:
+        """Returns the run as the API shows it."""
         status, percent = self.status()
         node: dict[str, Any] = {
             "id": self.id,
@@ -68,12 +71,14 @@ class Runs:
         self._runs: dict[str, Run] = {}
 
     def start(self, account: Account, request: InsightsRequest, outcome: str | None, rows: list[str]) -> Run:
+        """Starts a report run and returns it."""
         with self._lock:
             run = Run(str(next(self._numbers)), account, request, outcome, time.time(), rows=rows)
             self._runs[run.id] = run
             return run
 
     def find(self, run_id: str) -> Run | None:
+        """Returns a run by its id; None if there is none."""
         with self._lock:
             return self._runs.get(run_id)
 
@@ -85,6 +90,7 @@ class Runs:
 
 
 def not_ready(run: Run) -> GraphError:
+    """Returns the error for a run that was read before its end."""
     status = run.status()[0]
     return GraphError(
         2601,

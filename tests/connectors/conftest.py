@@ -39,8 +39,11 @@ META = (
 
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """A running sandbox. gRPC reads its trusted authorities once per process, so every sandbox of a session has the
-    same authority: the one in `sandbox/` below the session's temporary directory."""
+    """A running sandbox.
+
+    gRPC reads its trusted authorities once per process, so every sandbox of a session has the same authority: the one
+    in `sandbox/` below the session's temporary directory.
+    """
     shared, own = (tmp_path_factory.getbasetemp() / name for name in ("sandbox", "sandbox-connectors"))
     shared.mkdir(exist_ok=True)
     server_certificate(shared)

@@ -224,7 +224,7 @@ def point_dbt_at(warehouse: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 def node_results(result: dbtRunnerResult) -> list[Any]:
-    """dbt's result for each selected node."""
+    """Returns the result of each selected node."""
     assert isinstance(result.result, RunExecutionResult), result.exception
     return list(result.result)
 

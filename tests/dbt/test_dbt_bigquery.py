@@ -229,7 +229,7 @@ def test_a_new_column_is_added(one: One) -> None:
 
 
 def test_a_build_as_of_an_instant_has_its_own_dataset_and_expires(one: One) -> None:
-    """dbt creates the dataset if it is missing, in the location and with the labels of the settings."""
+    """The build creates the dataset if it is missing, in the location and with the labels of the settings."""
     assert not one.run(ALL)[0]
     select = ("run", "--select", MODEL)
     result = one.other.dbt.as_of(*select, window=ALL, instant="2026-02-01 05:00:00", schema="then")

@@ -47,7 +47,7 @@ def test_every_dispatched_macro_has_both_versions() -> None:
 
 @pytest.fixture(scope="module")
 def bigquery(tmp_path_factory: pytest.TempPathFactory) -> Dbt:
-    """dbt with BigQuery's adapter, without a server."""
+    """Runs dbt with BigQuery's adapter, without a server."""
     environment = {
         "MDP_TARGET": "bigquery",
         "GOOGLE_CLOUD_PROJECT": "some-project",

@@ -202,7 +202,9 @@ def ten_days(servers: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture
 def loaded(ten_days: Path, platform: Platform) -> Platform:
-    """The last ten days were loaded, by a Dagster that isn't there any more. The ledger names the files of the
-    lake that was copied."""
+    """The last ten days were loaded, by a Dagster instance that is gone.
+
+    The ledger names the files of the lake that was copied.
+    """
     shutil.copytree(ten_days, platform.folder, dirs_exist_ok=True)
     return platform

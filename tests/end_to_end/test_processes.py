@@ -1,4 +1,7 @@
-"""MDP as processes: the documented command, two at once, and with a damaged file. (Kills are in chaos/.)"""
+"""MDP as processes: the documented command, two at once, and with a damaged file.
+
+Kills are in chaos/.
+"""
 
 from __future__ import annotations
 

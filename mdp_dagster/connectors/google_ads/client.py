@@ -1,8 +1,7 @@
-"""One set of credentials, one channel per login customer, and the streamed query. google-ads is imported on
-first use.
+"""One set of credentials, one channel per login customer, and the streamed query.
 
-Each ``get_service`` opens a channel, and importing plus the first one takes 1-2 s: they are kept. A
-channel may be used by several threads.
+google-ads is imported on first use. Each ``get_service`` opens a channel. The import and the first channel take 1-2 s,
+so channels are kept. Several threads may use one channel.
 """
 
 from __future__ import annotations
@@ -120,8 +119,12 @@ class GoogleAdsClients:
         return SearchStream(client)
 
     def _new_credentials(self) -> Any:
-        """Credentials with a fresh access token. Raises ``PlatformError``, or ``TransientError`` if the
-        token's server can't be reached."""
+        """Returns credentials with a fresh access token.
+
+        Raises:
+            PlatformError: The credentials are not valid.
+            TransientError: The token server cannot be reached.
+        """
         from google.ads.googleads import oauth2
         from google.auth.exceptions import GoogleAuthError, TransportError
 

@@ -1,5 +1,7 @@
-"""Meta Ads. Importing this package doesn't import facebook-business (1 s); the connector does so on its first
-request."""
+"""Meta Ads.
+
+Importing this package does not import facebook-business, which takes 1 s. The connector does so on its first request.
+"""
 
 from mdp_dagster.connectors.meta_ads.connector import MetaAdsConnector
 from mdp_dagster.connectors.meta_ads.reports import ACCOUNT_DAILY, CAMPAIGN_DAILY, REPORTS

@@ -79,6 +79,7 @@ class MetaAdsClient:
         return self._retry.run(lambda: self._call("GET", path, params, subject))
 
     def post(self, path: tuple[str, ...], params: dict[str, Any], subject: str) -> Answer:
+        """Sends a POST request, repeated while the server asks for it, and returns the answer."""
         return self._retry.run(lambda: self._call("POST", path, params, subject))
 
     def pages(
