@@ -15,6 +15,10 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 
 
+class MeasurementFailed(Exception):
+    """A measured process failed."""
+
+
 @dataclass(frozen=True)
 class FinishedProcess:
     """The measurements of a process.
@@ -33,7 +37,11 @@ class FinishedProcess:
 
 
 def measured(command: Sequence[str], env: Mapping[str, str], log: Path) -> FinishedProcess:
-    """Run a process, and measure it. Raises ``RuntimeError`` if it fails, because then the numbers mean nothing."""
+    """Runs a process, and measures it.
+
+    Raises:
+        MeasurementFailed: The process failed: then its numbers mean nothing. The message has the end of its output.
+    """
     with log.open("wb") as output:
         started = time.perf_counter()
         process = subprocess.Popen(command, cwd=ROOT, env=dict(env), stdout=output, stderr=subprocess.STDOUT)
@@ -41,7 +49,7 @@ def measured(command: Sequence[str], env: Mapping[str, str], log: Path) -> Finis
         seconds = time.perf_counter() - started
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise RuntimeError(f"{' '.join(command)[:200]} failed → see {log}")
+        raise MeasurementFailed(f"{' '.join(command)[:200]} failed:\n{log.read_text(errors='replace')[-3000:]}")
     lines = log.read_text(errors="replace").splitlines()
     output = json.loads(lines[-1]) if lines and lines[-1].startswith(("{", "[")) else None
     return FinishedProcess(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output)

@@ -81,6 +81,7 @@ def cache_answers(sandbox: Sandbox, copies: bool, latency: float) -> None:
 def _copy(response: Any, answer: bytes, copy: int) -> bytes:
     message = response.FromString(answer)
     for row in message.results:
+        row.customer.id = FIRST_BENCH_ACCOUNT + copy
         if row.HasField("campaign"):
             row.campaign.id += copy * 1_000_000
     return bytes(message.SerializeToString())
