@@ -12,6 +12,7 @@ from hypothesis import settings
 import tests.support.clock  # noqa: F401  # sets the clock, before anything reads it
 from tests.support.emulators.fixtures import google_cloud  # noqa: F401
 from tests.support.slices import in_slices
+from tests.support.slow_mark import SlowMark
 
 # A process in the background of a shell ignores SIGINT (`nohup make test &`), and so do the processes that the tests
 # start; Dagster's code server treats SIGTERM as it treats SIGINT, and would never end.
@@ -31,6 +32,7 @@ SLOW_PATHS = (
     "chaos/",
     "cli/test_demo_and_dev.py",
     "cli/test_event_storage.py",
+    "cli/test_processes.py",
     "dbt/",
     "deploy/test_compose_on_postgres.py",
     "end_to_end/",
@@ -50,6 +52,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-snapshots", action="store_true", help="write the snapshots again (tests/support/snapshot.py)"
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(SlowMark())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from mdp_dagster.__main__ import main
 from mdp_dagster.cli.dagster_home import prepare_dagster_home
 from mdp_dagster.settings import PROJECT_ROOT, SettingsError
-from tests.support.limits import HANG_SECONDS
 
 BACKFILL = ["backfill", "2026-11-01", "2026-11-01"]
 
 
-def lines_of(arguments: list[str], **variables: str) -> list[str]:
-    """The output of a command that fails."""
-    run = subprocess.run(
-        [sys.executable, "-m", "mdp_dagster", *arguments],
-        cwd=PROJECT_ROOT,
-        env={**os.environ, "MDP_ENV_FILE": os.devnull, **variables},
-        capture_output=True,
-        text=True,
-        timeout=HANG_SECONDS,
-    )
-    assert run.returncode == 1, run.stdout + run.stderr
-    return (run.stdout + run.stderr).splitlines()
+Lines = Callable[..., list[str]]
+
+
+@pytest.fixture
+def lines_of(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Lines:
+    """Runs a command that fails, and returns its output."""
+
+    def run(arguments: list[str], **variables: str) -> list[str]:
+        monkeypatch.chdir(PROJECT_ROOT)
+        for name, value in {"MDP_ENV_FILE": os.devnull, **variables}.items():
+            monkeypatch.setenv(name, value)
+        assert main(arguments) == 1
+        output = capfd.readouterr()
+        return (output.out + output.err).splitlines()
+
+    return run
 
 
 @pytest.fixture(params=["a file", "below a file", "below /proc"])
@@ -45,7 +48,7 @@ def test_a_home_that_cannot_be_written_is_an_error_with_the_setting(unusable: Pa
 
 
 @pytest.mark.parametrize("arguments", [["dev"], BACKFILL])
-def test_commands_report_their_home_in_one_line(tmp_path: Path, arguments: list[str]) -> None:
+def test_commands_report_their_home_in_one_line(lines_of: Lines, tmp_path: Path, arguments: list[str]) -> None:
     home = tmp_path / "file"
     home.write_text("")
     lines = lines_of(arguments, DAGSTER_HOME=str(home), MDP_DUCKDB_PATH=str(tmp_path / "warehouse.duckdb"))
@@ -56,7 +59,9 @@ def test_commands_report_their_home_in_one_line(tmp_path: Path, arguments: list[
 
 
 @pytest.mark.parametrize(("arguments", "option"), [(["demo", "--folder"], "--folder"), (["dev", "--demo"], "--demo")])
-def test_a_demo_reports_its_folder_in_one_line(tmp_path: Path, arguments: list[str], option: str) -> None:
+def test_a_demo_reports_its_folder_in_one_line(
+    lines_of: Lines, tmp_path: Path, arguments: list[str], option: str
+) -> None:
     folder = tmp_path / "file"
     folder.write_text("")
     lines = lines_of([*arguments, str(folder)])
@@ -67,7 +72,7 @@ def test_a_demo_reports_its_folder_in_one_line(tmp_path: Path, arguments: list[s
 
 
 @pytest.mark.parametrize("setting", ["MDP_DUCKDB_PATH", "MDP_LAKE_URI", "MDP_CLIENTS_FILE"])
-def test_other_paths_are_reported_in_one_line(tmp_path: Path, setting: str) -> None:
+def test_other_paths_are_reported_in_one_line(lines_of: Lines, tmp_path: Path, setting: str) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "folder").mkdir()
     wrong = {
