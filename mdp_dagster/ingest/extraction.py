@@ -22,6 +22,7 @@ from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.digest import EMPTY
 from mdp_dagster.ingest.landing import LOADED, UNCHANGED, Day, Extract, land, land_refused
 from mdp_dagster.ingest.ledger import CurrentDays
+from mdp_dagster.ingest.requested_days import AccountDays, windows_to_request
 from mdp_dagster.ingest.stores import Stores
 from mdp_dagster.window import DateWindow
 
@@ -37,7 +38,8 @@ MAX_REJECTED_SHARE_OF_ACCOUNT = 0.5
 class Provenance:
     """Identifies the run behind an extract.
 
-    With ``keep_unchanged``, unchanged days get a ledger row too; without it (the probe) they leave no trace.
+    With ``keep_unchanged``, unchanged days that are needed get a ledger row too; without it (the probe) they leave no
+    trace.
     """
 
     extract_run_id: str
@@ -56,6 +58,7 @@ class ExtractPlan:
         current: What the ledger has of these days.
         stores: The clients file, the warehouse and the lake.
         provenance: The run behind the extract.
+        days: The days of the window that are needed of each account. Default: all.
     """
 
     report: DayReport
@@ -64,6 +67,15 @@ class ExtractPlan:
     current: CurrentDays
     stores: Stores
     provenance: Provenance
+    days: AccountDays | None = None
+
+    def windows(self, account_id: str) -> list[DateWindow]:
+        """Returns the windows to request of an account, the oldest first."""
+        return [self.window] if self.days is None else windows_to_request(self.days[account_id])
+
+    def needs(self, account_id: str, day: date) -> bool:
+        """Returns whether the day is needed, and not only part of a request because it is between two needed days."""
+        return self.days is None or day in self.days[account_id]
 
     @cached_property
     def registry(self) -> dict[str, dict[str, Any]]:
@@ -82,6 +94,7 @@ class Answer:
 
     Args:
         account: The account.
+        window: The days that were requested.
         rows: All rows of the answer.
         not_answered: Days of the window that the source did not answer.
         extracted_at: When the request was sent; later than every extract in the ledger.
@@ -90,6 +103,7 @@ class Answer:
     """
 
     account: PlatformAccount
+    window: DateWindow
     rows: pa.Table
     not_answered: frozenset[date]
     extracted_at: datetime
@@ -137,8 +151,10 @@ class ExtractResult:
         return self.rejected > MAX_REJECTED_SHARE_OF_ACCOUNT * self.received
 
 
-def request_answer(connector: DataSourceConnector, plan: ExtractPlan, account: PlatformAccount) -> Answer:
-    """Returns the source's whole answer for one account.
+def request_answer(
+    connector: DataSourceConnector, plan: ExtractPlan, account: PlatformAccount, window: DateWindow
+) -> Answer:
+    """Returns the source's whole answer for one account and one of its windows.
 
     Raises:
         ConnectorError: What the connector raises.
@@ -146,7 +162,7 @@ def request_answer(connector: DataSourceConnector, plan: ExtractPlan, account: P
     extracted_at = _extract_time(plan.current.newest_extract(account.account_id))
     began = time.monotonic()
     batches, not_answered = [], set[date]()
-    for part in connector.extract(plan.report, account, plan.window):
+    for part in connector.extract(plan.report, account, window):
         if isinstance(part, NotAnswered):
             not_answered |= part.days
         else:
@@ -154,7 +170,8 @@ def request_answer(connector: DataSourceConnector, plan: ExtractPlan, account: P
     rows = pa.Table.from_batches(batches, schema=plan.report.schema)
     seconds = time.monotonic() - began
     # max: the clock may have been set back in the meantime
-    return Answer(account, rows, frozenset(not_answered), extracted_at, max(utc_now(), extracted_at), seconds)
+    received_at = max(utc_now(), extracted_at)
+    return Answer(account, window, rows, frozenset(not_answered), extracted_at, received_at, seconds)
 
 
 def land_answer(plan: ExtractPlan, answer: Answer) -> ExtractResult:
@@ -165,7 +182,7 @@ def land_answer(plan: ExtractPlan, answer: Answer) -> ExtractResult:
         LakeError: The lake cannot be written.
     """
     report, account_id = plan.report, answer.account.account_id
-    checked = check_answer(report, answer.rows, plan.window, plan.options[account_id], answer.account)
+    checked = check_answer(report, answer.rows, answer.window, plan.options[account_id], answer.account)
     if contradictions := sorted(answer.not_answered & checked.contents.keys()):
         listed = ", ".join(map(str, contradictions))
         raise AccountError(
@@ -174,18 +191,18 @@ def land_answer(plan: ExtractPlan, answer: Answer) -> ExtractResult:
         )
     days, restated = _compare_with_ledger(plan, answer, checked)
     loaded = [day.date for day in days if day.status == LOADED]
-    not_answered = tuple(day for day in plan.window.days() if day in answer.not_answered)
+    not_answered = tuple(day for day in answer.window.days() if day in answer.not_answered)
     # an hourly probe that finds nothing new should not fill the log with a line for each account
     log.log(
         logging.INFO if days else logging.DEBUG, "%s account %s, %s: %d rows in %.1f s",
-        report.table, account_id, plan.window, answer.rows.num_rows, answer.seconds,
+        report.table, account_id, answer.window, answer.rows.num_rows, answer.seconds,
     )  # fmt: skip
     extract = Extract(
         source=report.source,
         report=report.name,
         account_id=account_id,
         account=plan.registry[account_id],
-        window=plan.window,
+        window=answer.window,
         extract_run_id=plan.provenance.extract_run_id,
         extracted_at=answer.extracted_at,
         ingested_at=answer.received_at,
@@ -200,7 +217,7 @@ def land_answer(plan: ExtractPlan, answer: Answer) -> ExtractResult:
         duplicates=checked.duplicates,
         money=checked.money,
         restated_days=restated,
-        unchanged_days=len(plan.window) - len(not_answered) - len(loaded),
+        unchanged_days=len(answer.window) - len(not_answered) - len(loaded),
         days_not_answered=not_answered,
     )
     if result.refused:
@@ -224,16 +241,19 @@ def _extract_time(newest_extract: datetime | None) -> datetime:
 def _compare_with_ledger(
     plan: ExtractPlan, answer: Answer, checked: CheckedAnswer
 ) -> tuple[tuple[Day, ...], tuple[date, ...]]:
-    """Returns the extract's ledger rows, one for each answered day, and the days that were restated."""
+    """Returns the extract's ledger rows and the days that were restated.
+
+    Each answered day has a row, but for an unchanged day only if it is needed.
+    """
     days, restated = [], []
-    for day in plan.window.days():
+    for day in answer.window.days():
         if day in answer.not_answered:
             continue
         content = checked.contents.get(day, EMPTY)
         before = plan.current.get(answer.account.account_id, day)
         same_contract = before is not None and before.contract_version == plan.report.contract_version
         if before is not None and same_contract and before.content_digest == content.digest:
-            if plan.provenance.keep_unchanged:
+            if plan.provenance.keep_unchanged and plan.needs(answer.account.account_id, day):
                 days.append(Day(day, content, UNCHANGED, before.effective_run_id))
             continue
         days.append(Day(day, content, LOADED, plan.provenance.extract_run_id))

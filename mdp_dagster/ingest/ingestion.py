@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import date
 from uuid import uuid4
 
 import pyarrow as pa
@@ -14,8 +15,9 @@ from mdp_dagster.ingest.chunks import chunks_within_history, days_beyond, log_pr
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.extraction import MAX_REJECTED_SHARE, ExtractPlan, ExtractResult, Provenance
 from mdp_dagster.ingest.landing import refuse, rejects_unit, unit
-from mdp_dagster.ingest.ledger import accounts_committed, current_days
+from mdp_dagster.ingest.ledger import committed_days, current_days
 from mdp_dagster.ingest.parallel_extract import extract_in_parallel
+from mdp_dagster.ingest.requested_days import AccountDays
 from mdp_dagster.ingest.result import IngestError, IngestResult
 from mdp_dagster.ingest.stores import Stores
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
@@ -30,6 +32,7 @@ class IngestRun:
         run_id: The Dagster run's id.
         only: The ids of the accounts to extract, which must be in the registry; the others are left out. Default: all
             accounts of the clients file.
+        days: The days to extract of each account, by account id; others are left out. Default: the window.
         continues: The ids of unfinished runs that this one continues. Their committed days are not extracted again.
         earlier: The result of this run's earlier attempt.
     """
@@ -38,6 +41,17 @@ class IngestRun:
     only: Collection[str] | None = None
     continues: Collection[str] = ()
     earlier: IngestResult | None = None
+    days: AccountDays | None = None
+
+    @property
+    def accounts(self) -> Collection[str] | None:
+        """The ids of the accounts to extract; None for all accounts of the clients file."""
+        return self.only if self.days is None else self.days.keys()
+
+    def days_in(self, chunk: DateWindow, account_id: str) -> set[date]:
+        """Returns the days to extract of an account in a chunk."""
+        days = chunk.days() if self.days is None else self.days[account_id]
+        return {day for day in days if day in chunk}
 
 
 def ingest(
@@ -47,7 +61,8 @@ def ingest(
 
     One account's failure does not stop the others; the result lists it. A long window is extracted and committed in
     chunks, the oldest first. An account of which this run has already committed all days of a chunk is not extracted
-    again. Days before the report's history stay in raw as they are.
+    again. With ``run.days``, an account gets requests for its own days only (``requested_days.py``). Days before the
+    report's history stay in raw as they are.
 
     Raises:
         IngestError: Every account failed; or more than 5 % of all rows are rejected, and then nothing of that chunk is
@@ -70,12 +85,15 @@ def ingest(
 
     for chunk in chunks:
         with stores.warehouse.session():
-            committed = accounts_committed(stores.warehouse, report, chunk, run.run_id, run.continues)
+            committed = committed_days(stores.warehouse, report, chunk, run.run_id, run.continues)
             current = current_days(stores.warehouse, report, chunk)
-        waiting = [account for account in accounts if account.account_id not in committed]
-        plan = ExtractPlan(report, chunk, waiting, current, stores, provenance)
+        wanted = {account.account_id: run.days_in(chunk, account.account_id) for account in accounts}
+        missing = {account: days - committed.get(account, set()) for account, days in wanted.items()}
+        waiting = [account for account in accounts if missing[account.account_id]]
+        days = None if run.days is None else missing
+        plan = ExtractPlan(report, chunk, waiting, current, stores, provenance, days)
         extracts = extract_and_commit(connector, plan, result)
-        log_progress(plan, chunks, extracts, len(accounts) - len(waiting))
+        log_progress(plan, chunks, extracts, sum(map(bool, wanted.values())) - len(waiting))
     if result.retry_after_seconds is None:
         result.require_an_account()
     return result
@@ -85,10 +103,10 @@ def _accounts(
     connector: DataSourceConnector, stores: Stores, run: IngestRun, result: IngestResult
 ) -> list[PlatformAccount]:
     source = result.report.source
-    if run.only is None:
+    if run.accounts is None:
         return look_up_accounts(connector, stores.clients.listed(source), stores, result)
     known = known_accounts(stores.warehouse, stores.clients, source)
-    return [account for account_id, account in known.items() if account_id in run.only]
+    return [account for account_id, account in known.items() if account_id in run.accounts]
 
 
 def look_up_accounts(

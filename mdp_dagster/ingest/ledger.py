@@ -80,10 +80,10 @@ def _utc(value: datetime) -> datetime:
     return value.replace(tzinfo=timezone.utc)
 
 
-def accounts_committed(
+def committed_days(
     warehouse: Warehouse, report: DayReport, window: DateWindow, run_id: str, earlier_run_ids: Collection[str] = ()
-) -> set[str]:
-    """Returns the accounts of which this run, or the unfinished runs that it continues, committed the whole window.
+) -> dict[str, set[date]]:
+    """Returns the days that this run, or the unfinished runs that it continues, committed of each account.
 
     A day that the source was still changing when an earlier run extracted it counts for 24 hours only. Otherwise a run
     that is continued a week later would accept a day that was only partly filled.
@@ -91,7 +91,7 @@ def accounts_committed(
     earlier = {f"earlier_{n}": run for n, run in enumerate(earlier_run_ids)}
     rows = warehouse.query(
         f"""
-        select account_id
+        select distinct account_id, date
         from {EXTRACTS.id}
         where {in_window(window)} and source = $source and report = $report
             and (dagster_run_id = $run or (
@@ -101,8 +101,6 @@ def accounts_committed(
                     or extracted_at >= cast(date as timestamp) + interval {report.lookback_days} day
                 )
             ))
-        group by account_id
-        having count(distinct date) = {len(window)}
         """,
         {
             "source": report.source,
@@ -112,7 +110,10 @@ def accounts_committed(
             **earlier,
         },
     )
-    return set(rows.column("account_id").to_pylist())
+    days: dict[str, set[date]] = {}
+    for account_id, day in zip(*map(values, rows.columns), strict=True):
+        days.setdefault(account_id, set()).add(day)
+    return days
 
 
 def has_days(warehouse: Warehouse, report: DayReport, window: DateWindow) -> bool:

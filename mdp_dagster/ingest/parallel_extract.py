@@ -9,6 +9,7 @@ from threading import Event
 from mdp_dagster.connectors.base import DataSourceConnector, PlatformAccount
 from mdp_dagster.connectors.errors import ConnectorError, PlatformError
 from mdp_dagster.ingest.extraction import ExtractPlan, ExtractResult, land_answer, request_answer
+from mdp_dagster.window import DateWindow
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +19,8 @@ Failure = tuple[PlatformAccount, ConnectorError]
 def extract_in_parallel(connector: DataSourceConnector, plan: ExtractPlan) -> tuple[list[ExtractResult], list[Failure]]:
     """Extracts and lands every account of the plan. Nothing is visible in the warehouse yet.
 
-    One account's failure does not stop the others. Each thread holds one answer at a time.
+    One account's failure does not stop the others. Each thread holds one answer at a time, and requests the windows of
+    an account one after the other.
 
     Returns:
         The extracts and the failed accounts, in the order of the plan's accounts.
@@ -29,22 +31,30 @@ def extract_in_parallel(connector: DataSourceConnector, plan: ExtractPlan) -> tu
     """
     stop = Event()
 
-    def extract(account: PlatformAccount) -> ExtractResult | Failure | None:
+    def extract_window(account: PlatformAccount, window: DateWindow) -> ExtractResult | None:
         if stop.is_set():
             return None
-        try:
-            answer = request_answer(connector, plan, account)
-            # after a failure that concerns all accounts, what is landed would never be committed
-            return None if stop.is_set() else land_answer(plan, answer)
-        except ConnectorError as error:
-            if isinstance(error, PlatformError):
+        answer = request_answer(connector, plan, account, window)
+        # after a failure that concerns all accounts, what is landed would never be committed
+        return None if stop.is_set() else land_answer(plan, answer)
+
+    def extract(account: PlatformAccount) -> tuple[list[ExtractResult], Failure | None]:
+        landed: list[ExtractResult] = []
+        for window in plan.windows(account.account_id):
+            try:
+                result = extract_window(account, window)
+            except ConnectorError as error:
+                if isinstance(error, PlatformError):
+                    stop.set()
+                    raise
+                log.warning("%s %s %s: %s", plan.report.table, account.account_id, window, error)
+                return landed, (account, error)
+            except BaseException:
                 stop.set()
                 raise
-            log.warning("%s %s %s: %s", plan.report.table, account.account_id, plan.window, error)
-            return account, error
-        except BaseException:
-            stop.set()
-            raise
+            if result is not None:
+                landed.append(result)
+        return landed, None
 
     results: list[ExtractResult] = []
     failures: list[Failure] = []
@@ -52,11 +62,10 @@ def extract_in_parallel(connector: DataSourceConnector, plan: ExtractPlan) -> tu
         futures = [pool.submit(extract, account) for account in plan.accounts]
         try:
             for future in futures:
-                outcome = future.result()
-                if isinstance(outcome, ExtractResult):
-                    results.append(outcome)
-                elif outcome is not None:
-                    failures.append(outcome)
+                landed, failure = future.result()
+                results += landed
+                if failure is not None:
+                    failures.append(failure)
         except BaseException:
             stop.set()
             raise
