@@ -9,6 +9,7 @@ import dagster as dg
 
 from mdp_dagster.defs.ads import definitions as ads
 from mdp_dagster.google_cloud.settings import load_google_cloud_settings
+from mdp_dagster.orchestration.event_retention import event_retention_job, event_retention_schedule
 from mdp_dagster.orchestration.services import Services, services_resource
 from mdp_dagster.orchestration.shared_table_assets import shared_table_assets
 from mdp_dagster.settings import Settings, load_settings
@@ -28,8 +29,11 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         DbtError: The dbt project can't be parsed, or a model does not have the tag of exactly one domain.
     """
     project = dbt_project(settings)
+    retention = event_retention_job()
     shared = dg.Definitions(
         assets=shared_table_assets(),
+        jobs=[retention],
+        schedules=[event_retention_schedule(settings, retention)],
         resources={"services": services_resource(SOURCES), **_google_cloud(settings)},
         # One process per run: all steps share the connectors, the parsed project and DuckDB's only writer.
         executor=dg.in_process_executor,

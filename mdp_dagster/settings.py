@@ -66,6 +66,7 @@ class Settings(BaseSettings):
     probe_cron: str = "20 * * * *"  # not on the hour: the daily run begins then
     parallel_accounts: int = Field(default=4, ge=1, le=32)
     lock_timeout_seconds: float = Field(default=1800, gt=0, allow_inf_nan=False)
+    event_retention_days: int = Field(default=90, ge=0, le=36_500)  # 0: for ever
     dbt_execution: Literal["in_process", "cli"] = "in_process"
     bigquery_labels: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict)
     # Late data and the checks compare with the year before, so its days must still be there.
