@@ -99,7 +99,7 @@ def test_the_environment_beats_the_env_file_unless_it_is_empty(variable: str, mo
     other = {"duckdb": "duckdb", "7": "8", "12.5": "13.5", "cli": "in_process", "true": "false"}
     other |= {"2025-06-07": "2025-06-08", "Pacific/Auckland": "America/Denver"}
     other |= {"team=marketing,env=prod": "env=test", "730": "731", "1000000000": "5", "20000000000": "6"}
-    other |= {"another-project": "a-third-project", "2GiB": "600MB"}
+    other |= {"another-project": "a-third-project", "2GiB": "600MB", "30": "31"}
     environment = other.get(a_value(variable), "/from/the/environment")
     monkeypatch.setenv(variable, environment)
     assert str(value_of(variable)) == environment
