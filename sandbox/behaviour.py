@@ -51,13 +51,15 @@ class Mature:
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """Additive metrics: money, conversions and value in hundredths."""
+    """Additive metrics: money, conversions and value in hundredths. `by_date`: on the day of the conversion."""
 
     impressions: int = 0
     clicks: int = 0
     spend: int = 0
     conversions: int = 0
     conversion_value: int = 0
+    conversions_by_date: int = 0
+    conversion_value_by_date: int = 0
 
     def __add__(self, other: Metrics) -> Metrics:
         return Metrics(
@@ -66,10 +68,12 @@ class Metrics:
             self.spend + other.spend,
             self.conversions + other.conversions,
             self.conversion_value + other.conversion_value,
+            self.conversions_by_date + other.conversions_by_date,
+            self.conversion_value_by_date + other.conversion_value_by_date,
         )
 
     def __bool__(self) -> bool:
-        return bool(self.impressions or self.clicks or self.spend or self.conversions or self.conversion_value)
+        return any(getattr(self, name) for name in self.__slots__)
 
 
 @lru_cache(maxsize=65_536)
@@ -160,4 +164,6 @@ def served(facts: Mature, age: int, settling: int, elapsed: float) -> Metrics:
         spend=round(facts.spend * passed * (1 + provisional)),
         conversions=units * facts.weight,
         conversion_value=units * facts.unit_value,
+        conversions_by_date=units * facts.weight,
+        conversion_value_by_date=units * facts.unit_value,
     )

@@ -108,6 +108,8 @@ FIELDS: dict[str, Field] = {
     "metrics.conversions_value": Field("float", lambda r: r.metrics.conversion_value / 100),
     "metrics.all_conversions": Field("float", lambda r: _all_conversions(r.metrics)),
     "metrics.all_conversions_value": Field("float", lambda r: r.metrics.conversion_value / 100),
+    "metrics.conversions_by_conversion_date": Field("float", lambda r: r.metrics.conversions_by_date / 100),
+    "metrics.conversions_value_by_conversion_date": Field("float", lambda r: r.metrics.conversion_value_by_date / 100),
     "metrics.ctr": Field("float", lambda r: r.metrics.clicks / r.metrics.impressions if r.metrics.impressions else 0.0),
     "metrics.average_cpc": Field(
         "float", lambda r: r.metrics.spend * 10_000 / r.metrics.clicks if r.metrics.clicks else 0.0

@@ -35,7 +35,8 @@ CONTRACT = {
         "customer_id": INT, "customer_descriptive_name": TEXT, "customer_currency_code": TEXT,
         "customer_time_zone": TEXT, "segments_date": TEXT, "metrics_impressions": INT, "metrics_clicks": INT,
         "metrics_cost_micros": INT, "metrics_conversions": FLOAT, "metrics_conversions_value": FLOAT,
-        "metrics_all_conversions": FLOAT,
+        "metrics_all_conversions": FLOAT, "metrics_conversions_by_conversion_date": FLOAT,
+        "metrics_conversions_value_by_conversion_date": FLOAT,
     },
     ("google_ads", "campaign_daily"): {
         "customer_id": INT, "customer_descriptive_name": TEXT, "customer_currency_code": TEXT,
@@ -43,6 +44,7 @@ CONTRACT = {
         "campaign_advertising_channel_type": TEXT, "segments_date": TEXT, "metrics_impressions": INT,
         "metrics_clicks": INT, "metrics_cost_micros": INT, "metrics_conversions": FLOAT,
         "metrics_conversions_value": FLOAT, "metrics_all_conversions": FLOAT,
+        "metrics_conversions_by_conversion_date": FLOAT, "metrics_conversions_value_by_conversion_date": FLOAT,
     },
     ("meta_ads", "account_daily"): {
         "account_name": TEXT, "account_currency": TEXT, "timezone_name": TEXT, "date_start": TEXT,

@@ -200,6 +200,8 @@ def _odd_google_row(number: int, values: dict[str, list[Any]]) -> Row:
         "metrics_conversions": _picked(values["doubles"], number),
         "metrics_conversions_value": _picked(values["doubles"], number, 5),
         "metrics_all_conversions": _picked(values["doubles"], number, 7),
+        "metrics_conversions_by_conversion_date": _picked(values["doubles"], number, 11),
+        "metrics_conversions_value_by_conversion_date": _picked(values["doubles"], number, 13),
     }
 
 

@@ -259,6 +259,8 @@ def google(
         "metrics_cost_micros": micros,
         "metrics_conversions": conversions,
         "metrics_conversions_value": 40.0,
+        "metrics_conversions_by_conversion_date": 1.5,
+        "metrics_conversions_value_by_conversion_date": 24.0,
     }
     return row if campaign is None else {**row, "campaign_id": campaign, "campaign_name": f"G{campaign}"}
 
@@ -268,6 +270,7 @@ def meta(campaign: str | None, *, spend: str = "7.50", currency: str = "EUR", im
         "account_currency": currency,
         "impressions": impressions,
         "clicks": "5",
+        "inline_link_clicks": "4",
         "spend": spend,
         "actions": '[{"action_type":"purchase","value":"1"},{"action_type":"omni_purchase","value":"2"}]',
         "action_values": '[{"action_type":"omni_purchase","value":"25.5"},{"action_type":"lead","value":"9"}]',

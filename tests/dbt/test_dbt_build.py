@@ -83,6 +83,8 @@ def test_marts_have_the_current_rows(first_build: Built, built: Warehouse) -> No
         is_google = campaign_id != "9"
         impressions = 1000 if is_google else 500
         conversions, value = (2.5, 40.0) if is_google else (2.0, 25.5)
+        by_date, value_by_date = (1.5, 24.0) if is_google else (conversions, value)
+        link_clicks = clicks if is_google else 4
         return {
             "date": f"2026-01-0{day}",
             "platform": "google_ads" if is_google else "meta_ads",
@@ -93,16 +95,22 @@ def test_marts_have_the_current_rows(first_build: Built, built: Warehouse) -> No
             "reporting_currency": "EUR",
             "impressions": impressions,
             "clicks": clicks,
+            "clicks_all": clicks,
+            "link_clicks": link_clicks,
             "spend": Decimal(spend),
             "conversions": Decimal(str(conversions)),
             "conversion_value": Decimal(str(value)),
+            "conversions_by_conversion_date": Decimal(str(by_date)),
+            "conversion_value_by_conversion_date": Decimal(str(value_by_date)),
+            "conversion_dating": "click" if is_google else "conversion",
             "spend_reporting": Decimal(spend_reporting),
             "conversion_value_reporting": Decimal("20") if is_google else Decimal("25.5"),
-            "ctr": clicks / impressions,
+            "conversion_value_by_conversion_date_reporting": Decimal("12") if is_google else Decimal("25.5"),
+            "ctr": link_clicks / impressions,
             "cpa": float(spend) / conversions,
-            "conversion_rate": conversions / clicks,
+            "conversion_rate": conversions / link_clicks,
             "roas": value / float(spend),
-            "cpc": float(spend) / clicks,
+            "cpc": float(spend) / link_clicks,
             "cpm": float(1000 * Decimal(spend)) / impressions,
             "has_invalid_values": False,
             "extract_run_id": run,
@@ -121,6 +129,10 @@ def test_marts_have_the_current_rows(first_build: Built, built: Warehouse) -> No
 
     def client(day: int, platform: str, campaigns: int, clicks: int, spend: str) -> Row:
         impressions = campaigns * (1000 if platform == "google_ads" else 500)
+        link_clicks, by_date, value_by_date, dating = {
+            "google_ads": (clicks, Decimal("1.5"), Decimal("12"), "click"),
+            "meta_ads": (4, Decimal("2"), Decimal("25.5"), "conversion"),
+        }[platform]
         return {
             "date": f"2026-01-0{day}",
             "platform": platform,
@@ -131,9 +143,14 @@ def test_marts_have_the_current_rows(first_build: Built, built: Warehouse) -> No
             "campaigns": campaigns,
             "impressions": impressions,
             "clicks": clicks,
+            "clicks_all": clicks,
+            "link_clicks": link_clicks,
             "spend": Decimal(spend),
-            "ctr": clicks / impressions,
-            "cpc": float(spend) / clicks,
+            "conversions_by_conversion_date": campaigns * by_date,
+            "conversion_value_by_conversion_date": campaigns * value_by_date,
+            "conversion_dating": dating,
+            "ctr": link_clicks / impressions,
+            "cpc": float(spend) / link_clicks,
         }
 
     expected = [

@@ -3,6 +3,8 @@
     converted. A missing or unreadable value is null. `columns`: the columns that only this report has, unconverted.
 -#}
 {% macro google_ads_measured(relation, columns=[]) -%}
+    {%- set by_date = 'metrics_conversions_by_conversion_date' -%}
+    {%- set value_by_date = 'metrics_conversions_value_by_conversion_date' -%}
     select
         date,
         account_id,
@@ -18,11 +20,19 @@
         -- measures
         metrics_impressions as impressions,
         metrics_clicks as clicks,
+        metrics_clicks as link_clicks,
         {{ micros_to_currency('metrics_cost_micros') }} as spend,
         {{ double_to_numeric('metrics_conversions') }} as conversions,
         {{ double_to_numeric('metrics_conversions_value') }} as conversion_value,
         {{ double_to_numeric('metrics_all_conversions') }} as all_conversions,
         {{ is_invalid_side_value('metrics_all_conversions', double_to_numeric('metrics_all_conversions')) }} as is_invalid_all_conversions,
+
+        -- the same conversions on their own day, not on the day of the click
+        {{ double_to_numeric(by_date) }} as conversions_by_conversion_date,
+        {{ double_to_numeric(value_by_date) }} as conversion_value_by_conversion_date,
+        {{ is_invalid_side_value(by_date, double_to_numeric(by_date)) }} as is_invalid_conversions_by_conversion_date,
+        {{ is_invalid_side_value(value_by_date, double_to_numeric(value_by_date)) }} as is_invalid_conversion_value_by_conversion_date,
+        'click' as conversion_dating,
 
         -- provenance
         extract_run_id,

@@ -3,13 +3,20 @@
 {#-
     The measures, from a relation in which null means missing or unreadable. A missing value becomes 0, other values
     stay as they are. No row is dropped, so the totals stay comparable with the platform's own.
+
+    Link clicks and the conversions by the day of the conversion stay null: rows that were extracted without them, and
+    days that are dated differently, have an unknown number of them, not 0.
 -#}
 {% macro measures() -%}
     coalesce(impressions, 0) as impressions,
     coalesce(clicks, 0) as clicks,
+    link_clicks,
     coalesce(spend, cast(0 as {{ numeric_type() }})) as spend,
     coalesce(conversions, cast(0 as {{ numeric_type() }})) as conversions,
-    coalesce(conversion_value, cast(0 as {{ numeric_type() }})) as conversion_value
+    coalesce(conversion_value, cast(0 as {{ numeric_type() }})) as conversion_value,
+    conversions_by_conversion_date,
+    conversion_value_by_conversion_date,
+    conversion_dating
 {%- endmacro %}
 
 
@@ -23,7 +30,7 @@
 
 
 {#-
-    The rule behind the is_invalid_ flag of a column that feeds no measure: the source sent a value that can't be read,
+    The rule behind the is_invalid_ flag of a column that is not essential: the source sent a value that can't be read,
     or a negative one. An unreadable value is null. The row is valid either way.
 -#}
 {% macro is_invalid_side_value(sent, converted) -%}
@@ -31,12 +38,13 @@
 {%- endmacro %}
 
 
-{#- The rule behind a column's is_invalid_ flag. -#}
+{#-
+    The rule behind a column's is_invalid_ flag. Clicks may exceed the impressions of a day, because a click after
+    midnight can follow an impression before midnight. For the same reason conversions may exceed the clicks.
+-#}
 {% macro is_invalid(column) -%}
     {%- if column == 'currency' -%}
     currency is null or not {{ matches('currency', '^[A-Z]{3}$') }}
-    {%- elif column == 'clicks' -%}
-    clicks is null or clicks < 0 or coalesce(clicks > impressions, false)
     {%- else -%}
     {{ column }} is null or {{ column }} < 0
     {%- endif -%}
@@ -45,13 +53,14 @@
 
 {#-
     The ratios, from summed measures of those names. Fractions, not percent; null where the denominator is not positive.
+    Clicks are link clicks: Meta's `clicks` also count reactions, comments and clicks on the profile.
 -#}
 {% macro kpis() -%}
-    {{ safe_divide('clicks', 'impressions') }} as ctr,
+    {{ safe_divide('link_clicks', 'impressions') }} as ctr,
     {{ safe_divide('spend', 'conversions') }} as cpa,
-    {{ safe_divide('conversions', 'clicks') }} as conversion_rate,
+    {{ safe_divide('conversions', 'link_clicks') }} as conversion_rate,
     {{ safe_divide('conversion_value', 'spend') }} as roas,
-    {{ safe_divide('spend', 'clicks') }} as cpc,
+    {{ safe_divide('spend', 'link_clicks') }} as cpc,
     {{ safe_divide('1000 * spend', 'impressions') }} as cpm
 {%- endmacro %}
 

@@ -39,6 +39,21 @@
 {%- endmacro %}
 
 
+{#-
+    The day on which Meta counts a row's conversions. Since 2025-06-10 Meta ignores the request's settings: actions
+    outside of Meta (purchases, leads of a website) count on the day of the conversion, actions on Meta on the day of
+    the impression. The type `lead` has both. For earlier days Meta does not document which day its answers use: null.
+    Source: developers.facebook.com/docs/marketing-api/insights/best-practices.
+-#}
+{% macro meta_conversion_dating(day, action_type) -%}
+    case
+        when {{ day }} < date '2025-06-10' then null
+        when {{ matches(action_type, '^(onsite_conversion[.].*|(link|outbound)_click|(post|page)_engagement|video_view)$') }} then 'impression'
+        else 'conversion'
+    end
+{%- endmacro %}
+
+
 {#- A list of (action_type, value) out of JSON text; null if the text is not a JSON list. -#}
 {% macro parse_actions(json_text) -%}
     {{ adapter.dispatch('parse_actions', 'mdp')(json_text) }}

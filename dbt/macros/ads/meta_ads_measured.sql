@@ -31,10 +31,10 @@
             {{ text_to_integer('clicks') }} as clicks,
             {{ text_to_numeric('spend') }} as spend,
             {{ text_to_integer('reach') }} as reach,
-            {{ text_to_integer('inline_link_clicks') }} as inline_link_clicks,
+            -- Meta leaves out zeros
+            case when inline_link_clicks is null then 0 else {{ text_to_integer('inline_link_clicks') }} end as inline_link_clicks,
             {{ is_invalid_side_value('reach', text_to_integer('reach')) }} as is_invalid_reach,
             {{ is_invalid_side_value('inline_link_clicks', text_to_integer('inline_link_clicks')) }} as is_invalid_inline_link_clicks,
-            inline_link_clicks is null as has_no_inline_link_clicks,
 
             -- conversions, not yet chosen
             actions as actions_text,
@@ -62,11 +62,23 @@
         left join accounts
             on renamed.account_id = accounts.account_id
 
+    ),
+
+    counted as (
+
+        select
+            *,
+            {{ total_of_chosen_type('actions_text', 'actions') | indent(8) }} as conversions,
+            {{ total_of_chosen_type('action_values_text', 'action_values') | indent(8) }} as conversion_value,
+            {{ meta_conversion_dating('date', 'conversion_action_type') | indent(8) }} as conversion_dating
+        from chosen
+
     )
 
     select
         *,
-        {{ total_of_chosen_type('actions_text', 'actions') | indent(4) }} as conversions,
-        {{ total_of_chosen_type('action_values_text', 'action_values') | indent(4) }} as conversion_value
-    from chosen
+        inline_link_clicks as link_clicks,
+        case when conversion_dating = 'conversion' then conversions end as conversions_by_conversion_date,
+        case when conversion_dating = 'conversion' then conversion_value end as conversion_value_by_conversion_date
+    from counted
 {%- endmacro %}

@@ -11,7 +11,10 @@
         sum(clicks) as clicks,
         sum(spend) as spend,
         sum(conversions) as conversions,
-        sum(conversion_value) as conversion_value
+        sum(conversion_value) as conversion_value,
+        sum(link_clicks) as link_clicks,
+        sum(conversions_by_conversion_date) as conversions_by_conversion_date,
+        sum(conversion_value_by_conversion_date) as conversion_value_by_conversion_date
 {%- endset %}
 
 with staged as (
@@ -48,7 +51,10 @@ full outer join found
     on staged.platform = found.platform
     and staged.date = found.date
 where
-    {% for measure in ['row_count', 'impressions', 'clicks', 'spend', 'conversions', 'conversion_value'] -%}
+    {% for measure in [
+        'row_count', 'impressions', 'clicks', 'spend', 'conversions', 'conversion_value', 'link_clicks',
+        'conversions_by_conversion_date', 'conversion_value_by_conversion_date'
+    ] -%}
     {{ 'or ' if not loop.first }}staged.{{ measure }} is distinct from found.{{ measure }}
     {% endfor %}
 

@@ -47,7 +47,23 @@ _METRICS = (
         CURRENCY_UNIT,
     ),
     Column("metrics_all_conversions", ColumnType.DOUBLE, "Conversions of all actions; fractional.", essential=False),
+    Column(
+        "metrics_conversions_by_conversion_date",
+        ColumnType.DOUBLE,
+        "Conversions that happened on the day, of the same actions; fractional.",
+        essential=False,
+    ),
+    Column(
+        "metrics_conversions_value_by_conversion_date",
+        ColumnType.DOUBLE,
+        "Value of the conversions that happened on the day.",
+        CURRENCY_UNIT,
+        essential=False,
+    ),
 )
+
+# Version 2 added the conversions by their own day.
+_CONTRACT_VERSION = 2
 
 
 _AMOUNTS = {
@@ -68,6 +84,7 @@ ACCOUNT_DAILY = DayReport(
     history_months=HISTORY_MONTHS,
     columns=_ACCOUNT + _DAY + _METRICS,
     amounts=_AMOUNTS,
+    contract_version=_CONTRACT_VERSION,
 )
 CAMPAIGN_DAILY = DayReport(
     source=SOURCE,
@@ -82,6 +99,7 @@ CAMPAIGN_DAILY = DayReport(
     history_months=HISTORY_MONTHS,
     columns=_ACCOUNT + _CAMPAIGN + _DAY + _METRICS,
     amounts=_AMOUNTS,
+    contract_version=_CONTRACT_VERSION,
 )
 REPORTS = (ACCOUNT_DAILY, CAMPAIGN_DAILY)
 

@@ -11,14 +11,19 @@ campaigns as (
         account_name,
         currency,
         time_zone,
-        campaign_name,
+        -- Google sends nothing for a campaign without a name, Meta an empty text
+        nullif(campaign_name, '') as campaign_name,
         campaign_status,
         channel,
         impressions,
         clicks,
+        link_clicks,
         spend,
         conversions,
         conversion_value,
+        conversions_by_conversion_date,
+        conversion_value_by_conversion_date,
+        conversion_dating,
         (
             {% for column in var('flagged_columns') -%}
             {{ 'or ' if not loop.first }}is_invalid_{{ column }}
@@ -56,9 +61,13 @@ joined as (
         campaigns.channel,
         campaigns.impressions,
         campaigns.clicks,
+        campaigns.link_clicks,
         campaigns.spend,
         campaigns.conversions,
         campaigns.conversion_value,
+        campaigns.conversions_by_conversion_date,
+        campaigns.conversion_value_by_conversion_date,
+        campaigns.conversion_dating,
         campaigns.has_invalid_values,
         campaigns.extract_run_id,
         campaigns.ingested_at,
@@ -98,11 +107,18 @@ select
 
     impressions,
     clicks,
+    clicks as clicks_all,
+    link_clicks,
     spend,
     conversions,
     conversion_value,
+    conversions_by_conversion_date,
+    conversion_value_by_conversion_date,
+    conversion_dating,
     cast(spend * exchange_rate as {{ numeric_type() }}) as spend_reporting,
     cast(conversion_value * exchange_rate as {{ numeric_type() }}) as conversion_value_reporting,
+    cast(conversion_value_by_conversion_date * exchange_rate as {{ numeric_type() }})
+        as conversion_value_by_conversion_date_reporting,
 
     age_days,
     coalesce(age_days >= lookback_days, false) as is_final,

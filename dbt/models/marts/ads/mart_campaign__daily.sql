@@ -58,11 +58,17 @@ select
 
     impressions,
     clicks,
+    clicks_all,
+    link_clicks,
     spend,
     conversions,
     conversion_value,
+    conversions_by_conversion_date,
+    conversion_value_by_conversion_date,
+    conversion_dating,
     spend_reporting,
     conversion_value_reporting,
+    conversion_value_by_conversion_date_reporting,
 
     {{ kpis() }},
 

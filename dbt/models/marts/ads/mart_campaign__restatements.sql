@@ -21,7 +21,7 @@ measured as (
         cast(campaign_id as string) as campaign_id,
         version,
         currency,
-        campaign_name,
+        nullif(campaign_name, '') as campaign_name,
         {%- for metric in metrics %}
         {{ metric }}{{ ',' if not loop.last }}
         {%- endfor %}

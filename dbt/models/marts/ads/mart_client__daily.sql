@@ -25,9 +25,22 @@ grouped as (
 
         cast(sum(impressions) as bigint) as impressions,
         cast(sum(clicks) as bigint) as clicks,
+        cast(sum(clicks_all) as bigint) as clicks_all,
+        -- null in a row means unknown: a sum of the other rows would look complete
+        case when count(link_clicks) = count(*) then cast(sum(link_clicks) as bigint) end as link_clicks,
         sum(spend_reporting) as spend,
         sum(conversions) as conversions,
-        sum(conversion_value_reporting) as conversion_value
+        sum(conversion_value_reporting) as conversion_value,
+        case when count(conversions_by_conversion_date) = count(*) then sum(conversions_by_conversion_date) end
+            as conversions_by_conversion_date,
+        case
+            when count(conversion_value_by_conversion_date) = count(*)
+                then sum(conversion_value_by_conversion_date_reporting)
+        end as conversion_value_by_conversion_date,
+        case
+            when count(distinct conversion_dating) = 1 and count(conversion_dating) = count(*)
+                then max(conversion_dating)
+        end as conversion_dating
     from campaigns
     group by client_id, date, platform
 
@@ -48,9 +61,14 @@ summed as (
 
         impressions,
         clicks,
+        clicks_all,
+        link_clicks,
         case when is_one_currency then spend end as spend,
         conversions,
-        case when is_one_currency then conversion_value end as conversion_value
+        case when is_one_currency then conversion_value end as conversion_value,
+        conversions_by_conversion_date,
+        case when is_one_currency then conversion_value_by_conversion_date end as conversion_value_by_conversion_date,
+        conversion_dating
     from grouped
 
 )
@@ -68,9 +86,14 @@ select
 
     impressions,
     clicks,
+    clicks_all,
+    link_clicks,
     spend,
     conversions,
     conversion_value,
+    conversions_by_conversion_date,
+    conversion_value_by_conversion_date,
+    conversion_dating,
 
     {{ kpis() }}
 from summed

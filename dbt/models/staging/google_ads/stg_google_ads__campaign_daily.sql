@@ -33,6 +33,8 @@ select
     {{ measures_and_flags() }},
     all_conversions,
     is_invalid_all_conversions,
+    is_invalid_conversions_by_conversion_date,
+    is_invalid_conversion_value_by_conversion_date,
 
     extract_run_id,
     ingested_at,

@@ -22,7 +22,7 @@ select
 
     {{ measures_and_flags() }},
     reach,
-    case when has_no_inline_link_clicks then 0 else inline_link_clicks end as inline_link_clicks,
+    inline_link_clicks,
     is_invalid_reach,
     is_invalid_inline_link_clicks,
     conversion_action_type,

@@ -19,9 +19,15 @@
         -- measures
         {{ text_to_integer('impressions') }} as impressions,
         {{ text_to_integer('clicks') }} as clicks,
+        {{ text_to_integer('clicks') }} as link_clicks,
         {{ text_to_numeric('spend') }} as spend,
         {{ text_to_numeric('conversions') }} as conversions,
         {{ text_to_numeric('conversion_value') }} as conversion_value,
+
+        -- the day on which the platform counts a conversion. If it is `conversion`, these are the same measures.
+        cast(null as {{ numeric_type() }}) as conversions_by_conversion_date,
+        cast(null as {{ numeric_type() }}) as conversion_value_by_conversion_date,
+        'click' as conversion_dating,
 
         -- provenance
         extract_run_id,
