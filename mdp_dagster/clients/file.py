@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ import yaml
 from pydantic import ValidationError
 
 from mdp_dagster.clients.account_id_pattern import AccountIdPattern
-from mdp_dagster.clients.model import Clients
+from mdp_dagster.clients.model import AccountRef, Clients
+from mdp_dagster.clients.versions import TODAY, first_day
 from mdp_dagster.clients.yaml_nodes import YamlLimitError, read_yaml
 
 _KEYS = "write `key: value` lines below it"
@@ -35,12 +38,13 @@ class ClientsFileError(Exception):
     """The clients file can't be used. Names the file, the line and the remedy."""
 
 
-def load_clients(path: Path, sources: Mapping[str, AccountIdPattern]) -> Clients:
+def load_clients(path: Path, sources: Mapping[str, AccountIdPattern], today: date | None = None) -> Clients:
     """The clients of the file.
 
     Args:
         path: The file.
         sources: The sources that the file may name, with the form of their account ids.
+        today: The last day that a `from:` may have. None: any day.
 
     Raises:
         ClientsFileError: One line for each fault: file, line, the fault, the remedy.
@@ -62,9 +66,9 @@ def load_clients(path: Path, sources: Mapping[str, AccountIdPattern]) -> Clients
         raise ClientsFileError(f"{path}:1: the file has no clients → begin with `clients:` and a list below it")
     faults = [*_duplicate_keys(root, set()), *_read_account_ids(data, root, sources)]
     try:
-        clients = Clients.model_validate(data)
+        clients = Clients.model_validate(data, context={TODAY: today})
     except ValidationError as error:
-        faults += [(_line(root, e["loc"]), _fault(e)) for e in error.errors()]
+        faults += [(_line(root, e["loc"]), _fault(e, root)) for e in error.errors()]
     else:
         faults += _cross_faults(clients, root, sources)
     if faults:
@@ -138,8 +142,7 @@ def _items(value: Any) -> list[Any]:
 
 def _cross_faults(clients: Clients, root: Any, sources: Collection[str]) -> Iterator[tuple[int, str]]:
     seen_clients: dict[str, int] = {}
-    seen_accounts: set[tuple[str, str]] = set()
-    owners: dict[tuple[str, str], str] = {}
+    seen: dict[tuple[str, str], list[_Entry]] = {}
     for i, client in enumerate(clients.clients):
         if client.id in seen_clients:
             first = _line(root, ("clients", seen_clients[client.id], "id"))
@@ -153,21 +156,51 @@ def _cross_faults(clients: Clients, root: Any, sources: Collection[str]) -> Iter
                     f"{source!r} is not a known platform → use one of {', '.join(sources)}",
                 )
             for j, ref in enumerate(refs):
-                other = owners.setdefault((source, ref.id), client.id)
-                if (source, ref.id) in seen_accounts:
-                    where = _line(root, ("clients", i, "accounts", source, j))
-                    yield where, f"account {ref.id} of {source} is already listed for client {other!r} → keep one"
-                seen_accounts.add((source, ref.id))
+                where = _line(root, ("clients", i, "accounts", source, j))
+                seen.setdefault((source, ref.id), []).append(_Entry(ref, client.id, where))
         named: list[tuple[str, ...]] = [("targets", "platforms", source) for source in client.targets.platforms]
         named += [("lookback_days", source) for source in client.lookback_days]
         for loc in named:
             if loc[-1] not in sources:
                 where = _line(root, ("clients", i, *loc))
                 yield where, f"{loc[-1]!r} is not a known platform → use one of {', '.join(sources)}"
+    for (source, account_id), entries in seen.items():
+        yield from _entry_faults(f"account {account_id} of {source}", entries)
 
 
-def _fault(error: Any) -> str:
-    where = ".".join(str(part) for part in error["loc"]) or "a key"
+@dataclass(frozen=True)
+class _Entry:
+    """An account's entry in the file, the client that lists it, and its line."""
+
+    ref: AccountRef
+    client_id: str
+    line: int
+
+
+def _entry_faults(account: str, entries: Sequence[_Entry]) -> Iterator[tuple[int, str]]:
+    """Yields the faults in the entries for one account: one has no `from:`, the others have different days."""
+    by_day: dict[date | None, _Entry] = {}
+    for entry in entries:
+        day = entry.ref.valid_from
+        other = by_day.setdefault(day, entry)
+        if other is entry:
+            continue
+        if day is None:
+            remedy = "keep one, or add `from: YYYY-MM-DD` to the later one"
+            yield entry.line, f"{account} is already listed for client {other.client_id!r} → {remedy}"
+        else:
+            yield entry.line, f"{account} is already listed for client {other.client_id!r} from {day} → keep one"
+    if None not in by_day:
+        first = min(by_day.values(), key=lambda entry: first_day(entry.ref.valid_from))
+        yield (
+            first.line,
+            f"{account} has no client before {first.ref.valid_from} → list it without `from:` for its earlier client, "
+            "or remove this `from:`",
+        )
+
+
+def _fault(error: Any, root: Any) -> str:
+    where = ".".join(str(part) for part in _as_written(error["loc"], root)) or "a key"
     kind = error["type"]
     if kind == "missing":
         return f"{where} is missing → add it"
@@ -178,16 +211,37 @@ def _fault(error: Any) -> str:
     return f"{where}: {error['msg'].split(' or instance of ')[0]} → {_REMEDIES.get(kind, 'correct it')}"
 
 
+def _as_written(loc: Sequence[Any], root: Any) -> Sequence[Any]:
+    """Returns the path of a fault without the steps to a version that the file writes as a plain value."""
+    node = root
+    for n, part in enumerate(loc):
+        rest = tuple(loc[n:])
+        if isinstance(node, yaml.ScalarNode) and rest in ((0, "value"), ("value",)):
+            return loc[:n]
+        node = _child(node, part)
+    return loc
+
+
+def _child(node: Any, part: Any) -> Any:
+    found = _entry_of(node, part)
+    return None if found is None else found[1]
+
+
+def _entry_of(node: Any, part: Any) -> tuple[Any, Any] | None:
+    """Returns the nodes of a key and its value, or of an item of a list twice; None if there is no such part."""
+    if isinstance(node, yaml.MappingNode):
+        names = (str(part), _ALIASES.get(part))
+        return next(((key, value) for key, value in node.value if key.value in names), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part], node.value[part]
+    return None
+
+
 def _line(node: Any, loc: Sequence[Any]) -> int:
     """The line (from 1) of the deepest node of the path ``loc`` that the file has."""
     line = node.start_mark.line + 1 if node is not None else 1
     for part in loc:
-        found = None
-        if isinstance(node, yaml.MappingNode):
-            names = (str(part), _ALIASES.get(part))
-            found = next(((k, v) for k, v in node.value if k.value in names), None)
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            found = (node.value[part], node.value[part])
+        found = _entry_of(node, part)
         if found is None:
             return line
         line, node = found[0].start_mark.line + 1, found[1]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Iterator
+from datetime import date
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+
+from mdp_dagster.clients.versions import AS_VERSIONS, AS_VERSIONS_FROM_THE_BEGINNING, FromDay, Version, valid_on
 
 # With fewer impressions or clicks, a rate shows chance rather than the campaign.
 MIN_IMPRESSIONS = 1_000
@@ -73,27 +76,36 @@ Currency = Annotated[str, BeforeValidator(_currency)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Days = Annotated[int, AfterValidator(_some_days)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Lookbacks = Annotated[tuple[Version[Days], ...], AS_VERSIONS]
+Rates = Annotated[tuple[Version[Positive], ...], AS_VERSIONS_FROM_THE_BEGINNING]
 OnceEach = BeforeValidator(_each_currency_once)
 OrNone = BeforeValidator(lambda value: None if _is_empty(value) else value)
 OrNoList = BeforeValidator(lambda value: [] if _is_empty(value) else value)
 OrNoMapping = BeforeValidator(lambda value: {} if _is_empty(value) else value)
+ActionTypes = Annotated[tuple[Version[Annotated[str | None, OrNone]], ...], AS_VERSIONS]
+Currencies = Annotated[tuple[Version[Currency], ...], AS_VERSIONS_FROM_THE_BEGINNING]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
 
 
 class AccountRef(_Strict):
-    """An account as the file lists it. A manager account means all accounts under it."""
+    """An account as the file lists it. A manager account means all accounts under it.
+
+    ``valid_from``: the first day on which the account belongs to the client (`from` in the file). None: from the
+    beginning. The account belongs to the client until another entry for it begins.
+    """
 
     id: AccountId
-    conversion_action_type: Annotated[str | None, OrNone] = None
+    valid_from: FromDay = Field(default=None, alias="from")
+    conversion_action_type: ActionTypes = ()
     """Meta only: the `action_type` that counts as a conversion. None: the first of the project's list in the row."""
 
-    @property
-    def options(self) -> dict[str, str]:
-        """The options that the file sets for the account, by name. Only the account's source interprets them."""
-        return self.model_dump(exclude={"id"}, exclude_none=True)
+    def options_on(self, day: date) -> dict[str, str]:
+        """The options that are valid on a day, by name. Only the account's source interprets them."""
+        action_type = valid_on(self.conversion_action_type, day)
+        return {} if action_type is None else {"conversion_action_type": action_type}
 
 
 class KpiTargets(_Strict):
@@ -122,49 +134,49 @@ class Client(_Strict):
     """A client of the agency.
 
     ``lookback_days``: how many days a source goes on rewriting this client's days, by source, where that differs from
-    the source's usual number (an own conversion window).
+    the source's usual number (an own conversion window). It and ``reporting_currency`` may change over time.
     """
 
     id: str = Field(max_length=_MOST_ID_CHARACTERS, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     name: str = Field(min_length=1, max_length=_MOST_NAME_CHARACTERS)
-    reporting_currency: Currency = Field(validation_alias=AliasChoices("reporting_currency", "currency"))
+    reporting_currency: Currencies = Field(validation_alias=AliasChoices("reporting_currency", "currency"))
     accounts: Annotated[
         dict[str, Annotated[list[Annotated[AccountRef, BeforeValidator(_account)]], OrNoList]], OrNoMapping
     ]
     targets: Annotated[ClientTargets, OrNoMapping] = Field(
         default_factory=ClientTargets, validation_alias=AliasChoices("targets", "kpi_targets")
     )
-    lookback_days: Annotated[dict[str, Days], OrNoMapping] = Field(default_factory=dict)
+    lookback_days: Annotated[dict[str, Annotated[tuple[Version[Days], ...], AS_VERSIONS]], OrNoMapping] = Field(
+        default_factory=dict
+    )
 
 
 class Clients(_Strict):
     """The whole file.
 
     ``exchange_rates[reporting][account]``: units of the reporting currency for one unit of the account's currency.
-    These are budget rates, the same for every day.
+    These are budget rates: a day has the rate that is valid from the newest day up to it.
     """
 
     clients: list[Client] = Field(min_length=1)
     exchange_rates: Annotated[
-        dict[Currency, Annotated[dict[Currency, Positive], OnceEach, OrNoMapping]], OnceEach, OrNoMapping
+        dict[Currency, Annotated[dict[Currency, Rates], OnceEach, OrNoMapping]],
+        OnceEach,
+        OrNoMapping,
     ] = Field(default_factory=dict)
 
     def refs(self, source: str) -> Iterator[tuple[Client, AccountRef]]:
-        """The accounts listed for a source, with their clients, in the file's order."""
+        """The entries for a source's accounts, with their clients, in the file's order."""
         for client in self.clients:
             for ref in client.accounts.get(source, []):
                 yield client, ref
 
     def listed(self, source: str) -> list[str]:
-        """The account ids listed for a source."""
-        return [ref.id for _, ref in self.refs(source)]
+        """The account ids listed for a source, each once."""
+        return list(dict.fromkeys(ref.id for _, ref in self.refs(source)))
 
-    def lookbacks(self, source: str, usual: int) -> dict[str, int]:
-        """How many days the source goes on rewriting a day, by listed id."""
-        return {ref.id: client.lookback_days.get(source, usual) for client, ref in self.refs(source)}
-
-    def exchange_rate(self, reporting: str, account: str) -> float | None:
-        """Units of ``reporting`` for one unit of ``account``; None if the file has no such rate."""
+    def exchange_rate(self, reporting: str, account: str, day: date = date.max) -> float | None:
+        """Units of ``reporting`` for one unit of ``account`` on a day; None if the file has no such rate."""
         if reporting == account:
             return 1.0
-        return self.exchange_rates.get(reporting, {}).get(account)
+        return valid_on(self.exchange_rates.get(reporting, {}).get(account, ()), day)

@@ -212,6 +212,7 @@ class PlatformAccount:
         currency: ISO 4217 code reported by the source; empty if the source does not report one.
         time_zone: IANA name reported by the source; empty if the source does not report one.
         manager_id: The manager account through which the account is reached, if there is one.
+        also_listed_as: Other ids in the clients file that lead to the account.
     """
 
     source: str
@@ -221,6 +222,7 @@ class PlatformAccount:
     currency: str = ""
     time_zone: str = ""
     manager_id: str = ""
+    also_listed_as: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

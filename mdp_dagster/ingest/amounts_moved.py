@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
-from mdp_dagster.connectors.base import AccountOptions, DayReport
+from mdp_dagster.connectors.base import DayReport
+from mdp_dagster.ingest.account_registry import OptionsOnDay
 from mdp_dagster.ingest.compared_days import ComparedDay
 from mdp_dagster.ingest.tables import report_table
 from mdp_dagster.warehouse.base import Warehouse, in_window
@@ -23,7 +24,7 @@ def amounts_moved(
     totals: DayReport,
     report: DayReport,
     days: Sequence[ComparedDay],
-    options: Mapping[str, AccountOptions],
+    options: Mapping[str, OptionsOnDay],
 ) -> dict[tuple[str, date], Amounts]:
     """Returns by how much each day has changed, by account and day.
 
@@ -35,7 +36,7 @@ def amounts_moved(
         totals: The report with the account totals.
         report: The report that is compared with the totals.
         days: The days to measure.
-        options: Each account's options, by account id.
+        options: Each account's options on a day, by account id.
     """
     compared = [day for day in days if day.totals_before_run is not None]
     unknown = [day for day in days if day.totals_before_run is None]
@@ -65,7 +66,7 @@ def _amounts(
     report: DayReport,
     days: Sequence[ComparedDay],
     runs: set[str | None],
-    options: Mapping[str, AccountOptions],
+    options: Mapping[str, OptionsOnDay],
 ) -> dict[tuple[str, date, str | None], Amounts]:
     """Returns the sums of each account, day and extract run."""
     if not days:
@@ -80,8 +81,10 @@ def _amounts(
     sums: dict[tuple[str, date, str | None], Amounts] = {}
     for row in found.to_pylist():
         of_day = sums.setdefault((row["account_id"], row["date"], row["extract_run_id"]), {})
+        of_account = options.get(row["account_id"])
+        valid = of_account(row["date"]) if of_account else {}
         for name, amount in report.amounts.items():
-            of_day[name] = of_day.get(name, 0.0) + amount.of_row(row, options.get(row["account_id"], {}))
+            of_day[name] = of_day.get(name, 0.0) + amount.of_row(row, valid)
     return sums
 
 

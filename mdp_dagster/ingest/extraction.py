@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mdp_dagster.connectors.base import AccountOptions, DataSourceConnector, DayReport, NotAnswered, PlatformAccount
+from mdp_dagster.connectors.base import DataSourceConnector, DayReport, NotAnswered, PlatformAccount
 from mdp_dagster.connectors.errors import AccountError
-from mdp_dagster.ingest.account_registry import account_options, registry_rows
+from mdp_dagster.ingest.account_registry import OptionsOnDay, Rows, account_options, registry_rows
 from mdp_dagster.ingest.answers import CheckedAnswer, check_answer
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.digest import EMPTY
@@ -78,13 +77,13 @@ class ExtractPlan:
         return self.days is None or day in self.days[account_id]
 
     @cached_property
-    def registry(self) -> dict[str, dict[str, Any]]:
-        """The registry row of each account, by account id."""
+    def registry(self) -> dict[str, Rows]:
+        """The registry rows of each account, by account id."""
         return registry_rows(self.stores.clients, self.accounts)
 
     @cached_property
-    def options(self) -> dict[str, AccountOptions]:
-        """The options of each account, by account id."""
+    def options(self) -> dict[str, OptionsOnDay]:
+        """The options of each account on a day, by account id."""
         return account_options(self.stores.clients, self.accounts)
 
 
@@ -182,7 +181,8 @@ def land_answer(plan: ExtractPlan, answer: Answer) -> ExtractResult:
         LakeError: The lake cannot be written.
     """
     report, account_id = plan.report, answer.account.account_id
-    checked = check_answer(report, answer.rows, answer.window, plan.options[account_id], answer.account)
+    options = plan.options[account_id](answer.window.last)  # for the sums that people see
+    checked = check_answer(report, answer.rows, answer.window, options, answer.account)
     if contradictions := sorted(answer.not_answered & checked.contents.keys()):
         listed = ", ".join(map(str, contradictions))
         raise AccountError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -10,7 +11,7 @@ from uuid import uuid4
 import pyarrow as pa
 
 from mdp_dagster.connectors.base import DataSourceConnector, DayReport, PlatformAccount
-from mdp_dagster.ingest.account_registry import keep_owners, known_accounts, register_accounts
+from mdp_dagster.ingest.account_registry import disputed_accounts, keep_owners, known_accounts, register_accounts
 from mdp_dagster.ingest.chunks import chunks_within_history, days_beyond, log_progress
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.extraction import MAX_REJECTED_SHARE, ExtractPlan, ExtractResult, Provenance
@@ -22,6 +23,8 @@ from mdp_dagster.ingest.result import IngestError, IngestResult
 from mdp_dagster.ingest.stores import Stores
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
 from mdp_dagster.window import DateWindow
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,8 @@ def look_up_accounts(
     with stores.warehouse.session():
         accounts = keep_owners(stores.warehouse, stores.clients, accounts, failed)
         register_accounts(stores.warehouse, stores.clients, accounts, result.extract_run_id, utc_now())
+    for dispute in disputed_accounts(stores.clients, accounts):
+        log.warning("%s: %s", result.report.source, dispute)
     for failure in failures:
         result.fail(failure.account_id, failure.error)
     return accounts

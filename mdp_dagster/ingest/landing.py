@@ -44,7 +44,7 @@ class Extract:
         source: The source.
         report: The report's name.
         account_id: The account.
-        account: The account's registry row at the time.
+        account: The account's registry rows at the time.
         window: The days that were requested.
         extract_run_id: The id of the extract, shared by all accounts of a run.
         extracted_at: When the request was sent.
@@ -60,7 +60,7 @@ class Extract:
     source: str
     report: str
     account_id: str
-    account: dict[str, Any]
+    account: list[dict[str, Any]]
     window: DateWindow
     extract_run_id: str
     extracted_at: datetime
@@ -222,7 +222,7 @@ def _dump(extract: Extract) -> dict[str, Any]:
         "source": extract.source,
         "report": extract.report,
         "account_id": extract.account_id,
-        "account": extract.account,
+        "account": [{**row, "valid_from": _iso(row["valid_from"])} for row in extract.account],
         "window": [extract.window.start.isoformat(), extract.window.end.isoformat()],
         "extract_run_id": extract.extract_run_id,
         "extracted_at": extract.extracted_at.isoformat(),
@@ -242,7 +242,7 @@ def _load(metadata: dict[str, Any]) -> Extract:
         source=metadata["source"],
         report=metadata["report"],
         account_id=metadata["account_id"],
-        account=metadata["account"],
+        account=_registry_rows(metadata["account"]),
         window=DateWindow(*(date.fromisoformat(day) for day in metadata["window"])),
         extract_run_id=metadata["extract_run_id"],
         extracted_at=datetime.fromisoformat(metadata["extracted_at"]),
@@ -254,3 +254,17 @@ def _load(metadata: dict[str, Any]) -> Extract:
             for day, count, digest, status, effective in metadata["days"]
         ),
     )
+
+
+def _registry_rows(account: dict[str, Any] | list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Reads the registry rows. Files of earlier versions have one row, which is valid from the beginning."""
+    rows = account if isinstance(account, list) else [account]
+    return [{**row, "valid_from": _day(row.get("valid_from"))} for row in rows]
+
+
+def _iso(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
+
+
+def _day(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)

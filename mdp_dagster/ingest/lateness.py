@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import Enum
 
-from mdp_dagster.connectors.base import AccountOptions
+from mdp_dagster.ingest.account_registry import OptionsOnDay
 from mdp_dagster.ingest.amounts_moved import amounts_moved
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.compared_days import ComparedDay, Comparison, days_in_doubt
@@ -71,14 +71,19 @@ class WatchedAccount:
     Args:
         account_id: The account.
         window: The days that are probed.
-        lookback_days: The age from which the source no longer changes a day.
-        options: What the clients file sets for the account.
+        lookbacks: The age from which the source no longer changes a day, by the first day that it is valid for. It has
+            a value for every day.
+        options: What the clients file sets for the account on a day.
     """
 
     account_id: str
     window: DateWindow
-    lookback_days: int
-    options: AccountOptions = field(default_factory=dict)
+    lookbacks: Mapping[date, int] = field(hash=False)
+    options: OptionsOnDay = field(default=lambda _: {}, hash=False)
+
+    def lookback_on(self, day: date) -> int:
+        """Returns the age from which the source no longer changes this day."""
+        return self.lookbacks[max(first for first in self.lookbacks if first <= day)]
 
 
 def find_late_days(
@@ -120,7 +125,7 @@ def _late_days_of(
     window: DateWindow,
 ) -> list[LateDay]:
     """Returns the days that are late in one detail report."""
-    lookbacks = {account.lookback_days for account in accounts.values()}
+    lookbacks = {lookback for account in accounts.values() for lookback in account.lookbacks.values()}
     comparison = Comparison(watched.totals, detail, window, utc_now().date(), lookbacks)
     compared = [day for day in days_in_doubt(warehouse, comparison) if day.account_id in accounts]
     suspected = [day for day in compared if _may_be_restated(accounts[day.account_id], day)]
@@ -146,7 +151,8 @@ def _other_reason(account: WatchedAccount, day: ComparedDay) -> Reason | None:
         return Reason.NEVER_LOADED if day.date in account.window else None
     # Ages are in UTC, as in the dbt models. With another clock, a day could be final here and not final there.
     age, age_at_extract = ((moment.date() - day.date).days for moment in (utc_now(), day.extracted_at))
-    is_settling = account.lookback_days <= age <= account.lookback_days + SETTLING_DAYS
-    if is_settling and age_at_extract < account.lookback_days:
+    lookback = account.lookback_on(day.date)
+    is_settling = lookback <= age <= lookback + SETTLING_DAYS
+    if is_settling and age_at_extract < lookback:
         return Reason.SETTLED
     return Reason.NOT_BUILT if day.mart_differs and day.date in account.window else None

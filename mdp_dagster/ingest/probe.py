@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from uuid import uuid4
 
+from mdp_dagster.clients.facts import listed_accounts
 from mdp_dagster.connectors.base import DataSourceConnector, PlatformAccount
 from mdp_dagster.ingest.account_registry import account_options, follow_clients_file
 from mdp_dagster.ingest.clock import utc_now
@@ -85,22 +86,30 @@ def probe(
 def _watched_accounts(
     watched: WatchedReports, accounts: Sequence[PlatformAccount], days: DateWindow, stores: Stores
 ) -> dict[str, WatchedAccount]:
-    lookbacks = stores.clients.lookbacks(watched.source, watched.totals.lookback_days)
+    listed = listed_accounts(stores.clients)
     options = account_options(stores.clients, accounts)
-    return {
-        account.account_id: WatchedAccount(
-            account_id=account.account_id,
-            window=_end_of(days, lookbacks[account.listed_as]),
-            lookback_days=lookbacks[account.listed_as],
-            options=options[account.account_id],
-        )
-        for account in accounts
-    }
+    found = {}
+    for account in accounts:
+        lookbacks = listed[watched.source].lookbacks(account.listed_as, watched.totals.lookback_days)
+        window = _changing_days(days, lookbacks)
+        found[account.account_id] = WatchedAccount(account.account_id, window, lookbacks, options[account.account_id])
+    return found
 
 
-def _end_of(days: DateWindow, lookback_days: int) -> DateWindow:
-    """Returns the last day and the ``lookback_days`` before it."""
-    return DateWindow(max(days.start, days.last - timedelta(days=lookback_days)), days.end)
+def _changing_days(days: DateWindow, lookbacks: Mapping[date, int]) -> DateWindow:
+    """Returns the last day, and the days before it from the first one that is not older than its lookback.
+
+    Args:
+        days: All days that MDP has.
+        lookbacks: The lookbacks, by the first day that they are valid for.
+    """
+    starts = sorted(lookbacks)
+    start = days.last
+    for valid_from, next_start in zip(starts, [*starts[1:], days.end], strict=True):
+        first = max(valid_from, days.start, days.last - timedelta(days=lookbacks[valid_from]))
+        if first < next_start:
+            start = min(start, first)
+    return DateWindow(start, days.end)
 
 
 def _accounts(

@@ -103,13 +103,10 @@ def _units(lake: Lake, reports: Reports, accepted: Sequence[Extract], refused: S
 
 def _registry(extracts: Sequence[Extract]) -> Iterator[dict[str, object]]:
     """Yields the registry rows that were new for each account, the oldest first."""
-    newest: dict[tuple[str, str], dict[str, object]] = {}
+    newest: dict[tuple[str, str], list[dict[str, object]]] = {}
     for extract in extracts:
         key = extract.source, extract.account_id
         if newest.get(key) != extract.account:
             newest[key] = extract.account
-            yield {
-                **extract.account,
-                "extract_run_id": extract.extract_run_id,
-                "ingested_at": extract.ingested_at,
-            }
+            stamp = {"extract_run_id": extract.extract_run_id, "ingested_at": extract.ingested_at}
+            yield from ({**row, **stamp} for row in extract.account)

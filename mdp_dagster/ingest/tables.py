@@ -82,11 +82,23 @@ _ACCOUNTS: _Columns = (
         "platform's usual number applies.",
     ),
     (
+        "valid_from",
+        pa.date32(),
+        "The first day for which the row's facts are valid, from the clients file. They are valid until the account's "
+        "next row of the same `ingested_at`. Null: from the beginning.",
+    ),
+    (
+        "facts_digest",
+        pa.string(),
+        "A digest of the facts from the clients file. Days that were built with the same facts have the same digest. "
+        "Null in rows older than this column.",
+    ),
+    (
         "extract_run_id",
         pa.string(),
         "The extract that wrote the row, or the Dagster run of a dbt build that found a change in the clients file.",
     ),
-    ("ingested_at", UTC, "When the row was written (UTC). The newest row of an account counts."),
+    ("ingested_at", UTC, "When the row was written (UTC). An account's newest rows count; they share it."),
 )
 
 
@@ -126,8 +138,9 @@ REJECTS = Table(
 ACCOUNTS = Table(
     name="raw__accounts",
     description=(
-        "The account registry: each account's client and settings. Grain: source × account × ingested_at. The newest "
-        "row of an account counts. A row is added when the source's or the clients file's data changes."
+        "The account registry: each account's client and settings, by the days for which they are valid. Grain: source "
+        "× account × ingested_at × valid_from. The newest rows of an account count. When the source's or the clients "
+        "file's data changes, all rows of the account are added again."
     ),
     schema=_schema(_ACCOUNTS),
     descriptions=_descriptions(_ACCOUNTS),

@@ -16,6 +16,7 @@ from mdp_dagster.ingest.result import IngestResult
 from mdp_dagster.ingest.stores import Stores
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
 from mdp_dagster.lake import Lake
+from mdp_dagster.orchestration.partitions import today
 from mdp_dagster.settings import Settings, load_settings
 from mdp_dagster.warehouse.base import Warehouse
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
@@ -45,7 +46,7 @@ class Services:
     def clients(self) -> Clients:
         """The clients file."""
         account_ids = {name: source.account_id for name, source in self._sources.items()}
-        return load_clients(self.settings.clients_file, account_ids)
+        return load_clients(self.settings.clients_file, account_ids, today(self.settings))
 
     @cached_property
     def warehouse(self) -> Warehouse:

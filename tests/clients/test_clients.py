@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from mdp_dagster.settings import PROJECT_ROOT
 
 SOURCES = {platform.name: platform.account_id for platform in AD_PLATFORMS}
 EXAMPLE = PROJECT_ROOT / "config" / "clients.yaml"
+DAY = date(2026, 7, 1)
 
 GOOD = """\
 clients:
@@ -80,9 +82,9 @@ def test_a_good_file_gives_the_accounts_of_each_client(file: Path) -> None:
     assert clients.listed("google_ads") == ["1234567890", "2234567890"]
     assert clients.listed("meta_ads") == ["301400000000101", "301400000000102"]
     assert clients.listed("tiktok") == []
-    assert [(client.id, ref.conversion_action_type) for client, ref in clients.refs("meta_ads")] == [
-        ("acme", None),
-        ("acme", "lead"),
+    assert [(client.id, ref.options_on(DAY)) for client, ref in clients.refs("meta_ads")] == [
+        ("acme", {}),
+        ("acme", {"conversion_action_type": "lead"}),
     ]
     assert [client.name for client in clients.clients] == ["Acme", "Zenith Ü"]
 
@@ -151,7 +153,7 @@ exchange_rates:
 """
     clients = load(file, text)
     assert clients.listed("google_ads") == [] and clients.listed("meta_ads") == ["1", "2"]
-    assert [ref.conversion_action_type for _, ref in clients.refs("meta_ads")] == [None, None]
+    assert [ref.options_on(DAY) for _, ref in clients.refs("meta_ads")] == [{}, {}]
     assert clients.clients[0].targets.on("meta_ads") == KpiTargets() == clients.clients[1].targets.on("meta_ads")
     assert clients.exchange_rates == {}
 
@@ -172,7 +174,7 @@ FAULTS = {
     "an empty client id": (with_line(2, "  - id:"), 2, "use letters, digits"),
     "a currency's name": (with_line(4, "    reporting_currency: Euro"), 4, "'Euro' is not a valid ISO 4217"),
     "a currency's sign": (with_line(4, "    reporting_currency: €"), 4, "is not a valid ISO 4217"),
-    "currencies as a list": (with_line(4, "    reporting_currency: [EUR]"), 4, "is not a valid ISO 4217"),
+    "a currency in two lists": (with_line(4, "    reporting_currency: [[EUR]]"), 4, "is not a valid ISO 4217"),
     "an unknown platform": (with_line(6, "      tiktok:"), 6, "'tiktok' is not a known platform → use one"),
     "targets for an unknown platform": (with_line(15, "        tiktok: {cpa: 9}"), 15, "'tiktok' is not a known"),
     "accounts as a scalar": (with_line(6, "      google_ads: 5", "      x:"), 6, "write a list"),

@@ -63,7 +63,7 @@ def rows(warehouse: Warehouse) -> list[Row]:
 
 
 def current(warehouse: Warehouse) -> dict[str, Row]:
-    """As dbt's `current_accounts` macro reads it."""
+    """The newest row of each account, as dbt's `accounts_by_day` macro reads it without validity dates."""
     found = warehouse.query(
         f"""
         select * from {ACCOUNTS.id}
@@ -99,6 +99,8 @@ def test_a_new_account_gets_a_row_with_all_that_is_known(warehouse: Warehouse) -
             "exchange_rate": 1.17,
             "conversion_action_type": "lead",
             "lookback_days": None,
+            "valid_from": None,
+            "facts_digest": rows(warehouse)[0]["facts_digest"],
             "extract_run_id": "run0",
             "ingested_at": NOW.replace(tzinfo=None),
         }
@@ -226,7 +228,7 @@ def test_accounts_of_two_platforms_with_the_same_id_are_two(warehouse: Warehouse
 def test_the_registry_row_of_each_account_goes_with_its_extract() -> None:
     clients = clients_file({"acme": ["900"], "zenith": ["3"]})
     found = registry_rows(clients, [account("1", listed_as="900"), account("3")])
-    assert {id_: row["client_id"] for id_, row in found.items()} == {"1": "acme", "3": "zenith"}
+    assert {id_: [row["client_id"] for row in rows] for id_, rows in found.items()} == {"1": ["acme"], "3": ["zenith"]}
     assert registry_rows(clients, []) == {}
 
 
@@ -242,7 +244,7 @@ def test_a_change_counts_even_if_the_clock_was_set_back(warehouse: Warehouse) ->
 def test_two_registrations_at_once_are_harmless(warehouse: Warehouse) -> None:
     """Both read, then both append: the same row is there twice, and a third one does not follow."""
     clients = clients_file({"acme": ["1"]})
-    row = registry_rows(clients, [account("1")])["1"]
+    [row] = registry_rows(clients, [account("1")])["1"]
     twice = [{**row, "extract_run_id": run, "ingested_at": NOW} for run in ("a", "b")]
     warehouse.commit(Unit([Append(ACCOUNTS, pa.Table.from_pylist([one], ACCOUNTS.schema))]) for one in twice)
     assert list(current(warehouse)) == ["1"]
@@ -256,7 +258,7 @@ def test_two_different_registrations_in_the_same_instant_end_with_the_clients_fi
     """The registry and dbt must agree which of the two counts."""
     acme, zenith = clients_file({"acme": ["1"], "zenith": []}), clients_file({"acme": [], "zenith": ["1"]})
     for run, clients in [("a", acme), ("b", zenith)]:
-        row = registry_rows(clients, [account("1")])["1"]
+        [row] = registry_rows(clients, [account("1")])["1"]
         stamped = {**row, "extract_run_id": run, "ingested_at": NOW}
         warehouse.commit([Unit([Append(ACCOUNTS, pa.Table.from_pylist([stamped], ACCOUNTS.schema))])])
     follow(warehouse, acme, 1)
@@ -296,7 +298,8 @@ def test_after_any_history_the_newest_row_equals_the_clients_file(tmp_path_facto
                 follow(warehouse, clients, step["clock"])
             wanted = registry_rows(clients, accounts)
             found = current(warehouse)
-            assert {id_: {name: found[id_][name] for name in wanted[id_]} for id_ in found} == wanted
+            newest = {id_: [{name: found[id_][name] for name in rows[0]}] for id_, rows in wanted.items()}
+            assert newest == wanted
             assert len(rows(warehouse)) - before <= 2
             follow(warehouse, clients, step["clock"])
             assert len(rows(warehouse)) - before <= 2, "once appended is enough"

@@ -8,7 +8,7 @@
 
     accounts as (
 
-        {{ current_accounts(['meta_ads']) | indent(4) }}
+        {{ accounts_by_day(['meta_ads']) | indent(4) }}
 
     ),
 
@@ -61,6 +61,7 @@
         from renamed
         left join accounts
             on renamed.account_id = accounts.account_id
+            and {{ valid_on('renamed.date') | indent(12) }}
 
     ),
 

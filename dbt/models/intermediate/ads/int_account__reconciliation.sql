@@ -5,7 +5,7 @@ with
 
 accounts as (
 
-    {{ current_accounts(var('ad_platforms')) }}
+    {{ accounts_by_day(var('ad_platforms')) }}
 
 ),
 
@@ -197,6 +197,7 @@ joined as (
     left join accounts
         on days.platform = accounts.source
         and days.account_id = accounts.account_id
+        and {{ valid_on('days.date') | indent(8) }}
 
 ),
 

@@ -1,3 +1,5 @@
+{{ config(pre_hook="{{ as_double('exchange_rate') }}") }}
+
 with
 
 campaigns as (
@@ -41,7 +43,7 @@ campaigns as (
 
 accounts as (
 
-    {{ current_accounts(var('ad_platforms')) }}
+    {{ accounts_by_day(var('ad_platforms')) }}
 
 ),
 
@@ -79,12 +81,14 @@ joined as (
         -- the rate is for the account's registered currency; for rows in another currency it is unknown
         case
             when campaigns.currency <> accounts.currency then null
-            else {{ double_to_numeric('accounts.exchange_rate') }}
-        end as exchange_rate
+            else {{ finite('accounts.exchange_rate') }}
+        end as exchange_rate,
+        accounts.facts_digest
     from campaigns
     left join accounts
         on campaigns.platform = accounts.source
         and campaigns.account_id = accounts.account_id
+        and {{ valid_on('campaigns.date') | indent(8) }}
 
 )
 
@@ -115,15 +119,16 @@ select
     conversions_by_conversion_date,
     conversion_value_by_conversion_date,
     conversion_dating,
-    cast(spend * exchange_rate as {{ numeric_type() }}) as spend_reporting,
-    cast(conversion_value * exchange_rate as {{ numeric_type() }}) as conversion_value_reporting,
-    cast(conversion_value_by_conversion_date * exchange_rate as {{ numeric_type() }})
+    {{ at_exchange_rate('spend', 'exchange_rate') }} as spend_reporting,
+    {{ at_exchange_rate('conversion_value', 'exchange_rate') }} as conversion_value_reporting,
+    {{ at_exchange_rate('conversion_value_by_conversion_date', 'exchange_rate') }}
         as conversion_value_by_conversion_date_reporting,
 
     age_days,
     coalesce(age_days >= lookback_days, false) as is_final,
 
     has_invalid_values,
+    facts_digest,
     extract_run_id,
     ingested_at
 from joined

@@ -6,7 +6,7 @@ with
 
 accounts as (
 
-    {{ current_accounts(var('ad_platforms')) }}
+    {{ accounts_by_day(var('ad_platforms')) }}
 
 ),
 
@@ -41,6 +41,7 @@ final_days as (
     left join accounts
         on campaign_extracts.platform = accounts.source
         and campaign_extracts.account_id = accounts.account_id
+        and {{ valid_on('campaign_extracts.date') | indent(8) }}
     where {{ age_days('campaign_extracts.date', 'campaign_extracts.pulled_at') }}
         >= {{ lookback_of('campaign_extracts.platform', 'accounts.lookback_days') | indent(4) }}
 

@@ -1,3 +1,5 @@
+{{ config(pre_hook="{{ as_double('exchange_rate') }}") }}
+
 -- The mart must not publish a day with lost rows: the check on the reconciliation runs before this model.
 -- depends_on: {{ ref('int_account__reconciliation') }}
 
@@ -77,6 +79,7 @@ select
     expected_completeness,
 
     has_invalid_values,
+    facts_digest,
     extract_run_id,
     ingested_at
 from joined

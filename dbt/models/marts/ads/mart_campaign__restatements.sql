@@ -46,7 +46,7 @@ campaigns as (
 
 accounts as (
 
-    {{ current_accounts(var('ad_platforms')) }}
+    {{ accounts_by_day(var('ad_platforms')) }}
 
 ),
 
@@ -148,4 +148,5 @@ from compared
 left join accounts
     on compared.platform = accounts.source
     and compared.account_id = accounts.account_id
+    and {{ valid_on('compared.date') | indent(4) }}
 where compared.old_value is distinct from compared.new_value
