@@ -26,7 +26,8 @@ class Watch:
         self._workspace = workspace
         self._sandbox = sandbox
         self._requests_before = sandbox.requests.count()
-        self._threshold = chance.randint(1, 12)  # the number of requests or files to wait for
+        self._threshold = chance.randint(1, 12)  # the number of requests to wait for
+        self._file_threshold = 1 + self._threshold % 3  # a run writes one file for each report
         self._last_look = 0.0
         self._builds_before = self._build_folders()  # folders of killed runs
         self._files_before = self._files_done = self._files_at_lock = self._files()  # done: committed
@@ -91,7 +92,9 @@ class Watch:
         if stage == "extract":
             return lambda: (self.requests() >= self._threshold and self._current_stage() == "extract") or self._builds
         if stage == "landing":
-            return lambda: (self._landed() >= self._threshold and self._current_stage() == "landing") or self._builds
+            return lambda: (
+                (self._landed() >= self._file_threshold and self._current_stage() == "landing") or self._builds
+            )
         if stage in ("load", "commit"):
             return lambda: self._times[stage] >= times or self._builds
         if stage == "dbt":

@@ -19,9 +19,10 @@ from mdp_dagster.ingest.account_registry import OptionsOnDay, Rows, account_opti
 from mdp_dagster.ingest.answers import CheckedAnswer, check_answer
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.digest import EMPTY
-from mdp_dagster.ingest.landing import LOADED, UNCHANGED, Day, Extract, land, land_refused
+from mdp_dagster.ingest.landing import LOADED, UNCHANGED, Day, Extract
 from mdp_dagster.ingest.ledger import CurrentDays
 from mdp_dagster.ingest.requested_days import AccountDays, windows_to_request
+from mdp_dagster.ingest.run_files import RunFiles
 from mdp_dagster.ingest.stores import Stores
 from mdp_dagster.window import DateWindow
 
@@ -173,8 +174,8 @@ def request_answer(
     return Answer(account, window, rows, frozenset(not_answered), extracted_at, received_at, seconds)
 
 
-def land_answer(plan: ExtractPlan, answer: Answer) -> ExtractResult:
-    """Checks an answer and lands what is new in it. Nothing is visible in the warehouse yet.
+def land_answer(plan: ExtractPlan, answer: Answer, files: RunFiles) -> ExtractResult:
+    """Checks an answer and adds what is new in it to the run's files. Nothing is visible yet.
 
     Raises:
         AccountError: The connector sent rows for a day that it reported as not answered.
@@ -221,12 +222,13 @@ def land_answer(plan: ExtractPlan, answer: Answer) -> ExtractResult:
         days_not_answered=not_answered,
     )
     if result.refused:
-        land_refused(plan.stores.lake, report, extract, checked.rows)
+        files.add_refused(extract, checked.rows)
         return result
     if not days:
         return replace(result, landed=False)
     new_rows = checked.rows.filter(pc.is_in(checked.rows.column("date"), pa.array(loaded, pa.date32())))
-    return replace(result, extract=land(plan.stores.lake, report, extract, new_rows))
+    files.add(extract, new_rows)
+    return result
 
 
 def _extract_time(newest_extract: datetime | None) -> datetime:

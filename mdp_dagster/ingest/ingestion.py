@@ -15,11 +15,12 @@ from mdp_dagster.ingest.account_registry import disputed_accounts, keep_owners, 
 from mdp_dagster.ingest.chunks import chunks_within_history, days_beyond, log_progress
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.extraction import MAX_REJECTED_SHARE, ExtractPlan, ExtractResult, Provenance
-from mdp_dagster.ingest.landing import refuse, rejects_unit, unit
+from mdp_dagster.ingest.landing import LandedFile, rejects_unit, unit
 from mdp_dagster.ingest.ledger import committed_days, current_days
 from mdp_dagster.ingest.parallel_extract import extract_in_parallel
 from mdp_dagster.ingest.requested_days import AccountDays
 from mdp_dagster.ingest.result import IngestError, IngestResult
+from mdp_dagster.ingest.run_files import RunFiles
 from mdp_dagster.ingest.stores import Stores
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
 from mdp_dagster.window import DateWindow
@@ -133,34 +134,53 @@ def look_up_accounts(
 
 def extract_and_commit(connector: DataSourceConnector, plan: ExtractPlan, result: IngestResult) -> list[ExtractResult]:
     """Extracts the accounts of the plan in parallel, then commits them and adds them to the result."""
-    extracts, failures = extract_in_parallel(connector, plan)
+    files = RunFiles(plan.stores.lake, plan.report, plan.window, plan.provenance.extract_run_id)
+    try:
+        extracts, failures = extract_in_parallel(connector, plan, files)
+        too_many = _has_too_many_rejects(extracts)
+        if too_many:
+            files.refuse()
+        landed = None if too_many else files.finish()
+    except BaseException:
+        files.discard()
+        raise
     for account, error in failures:
         result.fail(account.account_id, error)
     for extracted in extracts:
         result.add(extracted)
-    _commit(plan, extracts)
+    _commit(plan, extracts, landed)
+    if too_many:
+        raise _too_many_rejects(plan, extracts)
     pa.default_memory_pool().release_unused()  # the next chunk, or dbt, needs the memory of this chunk's rows
     return extracts
 
 
-def _commit(plan: ExtractPlan, extracts: Sequence[ExtractResult]) -> None:
-    warehouse, lake, report = plan.stores.warehouse, plan.stores.lake, plan.report
+def _has_too_many_rejects(extracts: Sequence[ExtractResult]) -> bool:
+    received = sum(extracted.received for extracted in extracts)
+    return sum(extracted.rejected for extracted in extracts) > MAX_REJECTED_SHARE * received
+
+
+def _too_many_rejects(plan: ExtractPlan, extracts: Sequence[ExtractResult]) -> IngestError:
     received = sum(extracted.received for extracted in extracts)
     rejected = sum(extracted.rejected for extracted in extracts)
-    too_many = rejected > MAX_REJECTED_SHARE * received
-    landed = [extracted for extracted in extracts if extracted.landed]
-    # the rejects are kept as evidence even if the run fails
-    if rejected:
-        warehouse.commit(rejects_unit(e.extract) for e in landed if e.rejected and (e.refused or too_many))
-    if too_many:
-        for extracted in landed:
-            if not extracted.refused:
-                refuse(lake, extracted.extract)
-        raise IngestError(
-            f"{report.table} {plan.window}: {rejected} of {received} rows rejected, more than "
-            f"{MAX_REJECTED_SHARE:.0%}; nothing of this window was committed → see mdp_raw.raw__rejects, and correct "
-            "the source or the report's columns\n"
-            + "\n".join(f"  {e.extract.account_id}: {e.common_reasons()}" for e in extracts if e.rejected)
-        )
-    if accepted := [extracted.extract for extracted in landed if not extracted.refused]:
-        warehouse.commit(unit(lake, report, extract) for extract in accepted)
+    return IngestError(
+        f"{plan.report.table} {plan.window}: {rejected} of {received} rows rejected, more than "
+        f"{MAX_REJECTED_SHARE:.0%}; nothing of this window was committed → see mdp_raw.raw__rejects, and correct "
+        "the source or the report's columns\n"
+        + "\n".join(f"  {e.extract.account_id}: {e.common_reasons()}" for e in extracts if e.rejected)
+    )
+
+
+def _commit(plan: ExtractPlan, extracts: Sequence[ExtractResult], file: LandedFile | None) -> None:
+    """Commits the accepted extracts, and the rejects of all others, which are kept as evidence even if the run fails.
+
+    Args:
+        plan: The plan.
+        extracts: All extracts.
+        file: The file with the accepted extracts; None if none is accepted.
+    """
+    refused = [e.extract for e in extracts if e.landed and e.rejected and (e.refused or file is None)]
+    if refused:
+        plan.stores.warehouse.commit([rejects_unit(refused)])
+    if file:
+        plan.stores.warehouse.commit([unit(plan.stores.lake, plan.report, file)])

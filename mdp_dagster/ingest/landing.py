@@ -1,13 +1,15 @@
-"""Lands an extract in the lake, and derives its rows in the warehouse.
+"""The extracts in a file of the lake, and their rows in the warehouse.
 
-The file's metadata has everything that the ledger gets, so that raw can be rebuilt from the lake.
+The file's metadata has everything that the ledger gets, so that raw can be rebuilt from the lake. `run_files.py` writes
+the files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -53,8 +55,6 @@ class Extract:
         dagster_run_id: The Dagster run.
         days: The answered days of the window. The file has the rows of those that are ``loaded``.
         rejects: The rejected rows.
-        landing_uri: The file in the lake.
-        exact: Whether the file has exactly the columns that the report has now.
     """
 
     source: str
@@ -69,79 +69,72 @@ class Extract:
     dagster_run_id: str
     days: tuple[Day, ...]
     rejects: tuple[Reject, ...] = ()
-    landing_uri: str = ""
-    exact: bool = True
-
-    @property
-    def path(self) -> str:
-        """The file's path in the lake, by source, report and extract."""
-        window = f"{self.window.start}_{self.window.last}"
-        return f"{self.source}/{self.report}/{self.extract_run_id}/{self.account_id}_{window}.parquet"
 
 
-def land(lake: Lake, report: DayReport, extract: Extract, rows: pa.Table) -> Extract:
-    """Writes the rows of the loaded days, and returns the extract with the file's address.
+@dataclass(frozen=True)
+class LandedFile:
+    """A file of the lake: the extracts of one report in one run, for several accounts.
 
-    ``rows`` have a ``date`` column, but not the other metadata columns.
+    Args:
+        address: The file's address.
+        extracts: The extract of each account. Files of earlier versions have one.
+        exact: Whether the file has exactly the columns that the report has now.
     """
-    return replace(extract, landing_uri=_write(lake, extract.path, report, extract, rows))
 
-
-def land_refused(lake: Lake, report: DayReport, extract: Extract, rows: pa.Table) -> str:
-    """Writes a refused extract to a folder that a rebuild does not load, and returns its address."""
-    return _write(lake, f"{REFUSED_FOLDER}/{extract.path}", report, extract, rows)
-
-
-def refuse(lake: Lake, extract: Extract) -> None:
-    """Moves a landed extract to the folder that a rebuild does not load."""
-    paths = [_rejects_of(extract.path)] if extract.rejects else []
-    for path in (extract.path, *paths):
-        lake.move(path, f"{REFUSED_FOLDER}/{path}")
+    address: str
+    extracts: tuple[Extract, ...]
+    exact: bool = True
 
 
 def landed_paths(lake: Lake) -> Iterator[str]:
-    """Returns the paths of all extracts in the lake, including the refused ones."""
+    """Returns the paths of all landed files in the lake, including the refused ones."""
     return (path for path in lake.files() if not path.endswith(_REJECTS_ENDING))
 
 
-def landed(lake: Lake, path: str) -> Extract:
-    """Returns an extract that was landed earlier."""
+def landed(lake: Lake, path: str) -> LandedFile:
+    """Returns a file that was landed earlier, also one of an earlier version."""
     metadata = lake.metadata(path)
-    address = f"{lake.uri}/{path}"
-    rejected = lake.read(_rejects_of(address)).to_pylist() if metadata["rejects"] else []
-    rejects = tuple(Reject(row["date"], row["reason"], row["payload"]) for row in rejected)
-    return replace(_load(metadata), landing_uri=address, rejects=rejects)
+    dumps = metadata.get("extracts", [metadata])
+    rejects = iter(_rejects_in(lake, path) if any(each["rejects"] for each in dumps) else ())
+    extracts = (replace(_load(each), rejects=tuple(islice(rejects, each["rejects"]))) for each in dumps)
+    return LandedFile(lake.address(path), tuple(extracts))
 
 
-def _write(lake: Lake, path: str, report: DayReport, extract: Extract, rows: pa.Table) -> str:
-    """Writes the rejects first: when the extract's own file appears, the extract is complete."""
-    if extract.rejects:
-        lake.write(_rejects_of(path), _rejected_rows(extract).read(), {"kind": "rejects"})
-    return lake.write(path, _with_metadata(report, extract, rows), _dump(extract))
+def _rejects_in(lake: Lake, path: str) -> list[Reject]:
+    """Returns the rejects of all extracts in a file, in the order of the extracts."""
+    rows = lake.read(lake.address(rejects_of(path))).to_pylist()
+    return [Reject(row["date"], row["reason"], row["payload"]) for row in rows]
 
 
-def _rejects_of(path: str) -> str:
+def rejects_of(path: str) -> str:
+    """Returns the path of the file with the rejects of another file."""
     return path.removesuffix(".parquet") + _REJECTS_ENDING
 
 
-def unit(lake: Lake, report: DayReport, extract: Extract) -> Unit:
-    """Returns what the warehouse appends for an extract: rows, rejects, then the ledger rows.
+def unit(lake: Lake, report: DayReport, file: LandedFile) -> Unit:
+    """Returns what the warehouse appends for a file: rows, rejects, then the ledger rows.
 
     The unit is appended once even if it is committed again, because a rebuild may have loaded it already.
     """
 
-    def read() -> pa.Table:
-        return _with_new_columns(lake.read(extract.landing_uri), report)
+    def parts() -> Iterator[pa.Table]:
+        return (_with_new_columns(rows, report) for rows in lake.row_groups(file.address))
 
-    loaded = sum(day.content.row_count for day in extract.days if day.status == LOADED)
-    rows = Append(report_table(report), LandedRows(extract.landing_uri, loaded, read, extract.exact))
-    ledger = Append(EXTRACTS, _ledger_rows(extract))
-    return Unit([rows, _rejected_rows(extract), ledger], commit_key={"landing_uri": extract.landing_uri})
+    days = (day for extract in file.extracts for day in extract.days)
+    loaded = sum(day.content.row_count for day in days if day.status == LOADED)
+    rows = Append(report_table(report), LandedRows(file.address, loaded, parts, file.exact))
+    ledger = Append(EXTRACTS, pa.concat_tables(_ledger_rows(each, file.address) for each in file.extracts))
+    return Unit([rows, *_rejects(file.extracts), ledger], commit_key={"landing_uri": file.address})
 
 
-def rejects_unit(extract: Extract) -> Unit:
-    """Returns only the rejected rows, for an extract that is not loaded."""
-    return Unit([_rejected_rows(extract)])
+def rejects_unit(extracts: Iterable[Extract]) -> Unit:
+    """Returns only the rejected rows, for extracts that are not loaded."""
+    return Unit(_rejects(extracts))
+
+
+def _rejects(extracts: Iterable[Extract]) -> list[Append]:
+    rejected = [rejected_rows(extract) for extract in extracts if extract.rejects]
+    return [Append(REJECTS, pa.concat_tables(rejected))] if rejected else []
 
 
 def _with_new_columns(rows: pa.Table, report: DayReport) -> pa.Table:
@@ -154,27 +147,25 @@ def _with_new_columns(rows: pa.Table, report: DayReport) -> pa.Table:
     return pa.table(columns, schema=schema)
 
 
-def _rejected_rows(extract: Extract) -> Append:
-    return Append(
-        REJECTS,
-        pa.Table.from_pylist(
-            [
-                {
-                    "source": extract.source,
-                    "report": extract.report,
-                    "account_id": extract.account_id,
-                    "extract_run_id": extract.extract_run_id,
-                    "ingested_at": extract.ingested_at,
-                    **asdict(reject),
-                }
-                for reject in extract.rejects
-            ],
-            REJECTS.schema,
-        ),
+def rejected_rows(extract: Extract) -> pa.Table:
+    """Returns the rejects of an extract as rows of their raw table."""
+    return pa.Table.from_pylist(
+        [
+            {
+                "source": extract.source,
+                "report": extract.report,
+                "account_id": extract.account_id,
+                "extract_run_id": extract.extract_run_id,
+                "ingested_at": extract.ingested_at,
+                **asdict(reject),
+            }
+            for reject in extract.rejects
+        ],
+        REJECTS.schema,
     )
 
 
-def _ledger_rows(extract: Extract) -> pa.Table:
+def _ledger_rows(extract: Extract, address: str) -> pa.Table:
     return pa.Table.from_pylist(
         [
             {
@@ -190,7 +181,7 @@ def _ledger_rows(extract: Extract) -> pa.Table:
                 "status": day.status,
                 "effective_run_id": day.effective_run_id,
                 "contract_version": extract.contract_version,
-                "landing_uri": extract.landing_uri,
+                "landing_uri": address,
                 "dagster_run_id": extract.dagster_run_id,
             }
             for day in extract.days
@@ -199,7 +190,8 @@ def _ledger_rows(extract: Extract) -> pa.Table:
     )
 
 
-def _with_metadata(report: DayReport, extract: Extract, rows: pa.Table) -> pa.Table:
+def with_metadata(report: DayReport, extract: Extract, rows: pa.Table) -> pa.Table:
+    """Returns the rows with the columns of the report's raw table."""
     schema = report_table(report).schema
     constants = {
         "source": extract.source,
@@ -216,9 +208,9 @@ def _with_metadata(report: DayReport, extract: Extract, rows: pa.Table) -> pa.Ta
     return pa.table(columns, schema=schema)
 
 
-def _dump(extract: Extract) -> dict[str, Any]:
+def dump(extract: Extract) -> dict[str, Any]:
+    """Returns an extract as JSON values."""
     return {
-        "kind": "extract",
         "source": extract.source,
         "report": extract.report,
         "account_id": extract.account_id,

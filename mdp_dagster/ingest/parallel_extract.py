@@ -9,6 +9,7 @@ from threading import Event
 from mdp_dagster.connectors.base import DataSourceConnector, PlatformAccount
 from mdp_dagster.connectors.errors import ConnectorError, PlatformError
 from mdp_dagster.ingest.extraction import ExtractPlan, ExtractResult, land_answer, request_answer
+from mdp_dagster.ingest.run_files import RunFiles
 from mdp_dagster.window import DateWindow
 
 log = logging.getLogger(__name__)
@@ -16,8 +17,10 @@ log = logging.getLogger(__name__)
 Failure = tuple[PlatformAccount, ConnectorError]
 
 
-def extract_in_parallel(connector: DataSourceConnector, plan: ExtractPlan) -> tuple[list[ExtractResult], list[Failure]]:
-    """Extracts and lands every account of the plan. Nothing is visible in the warehouse yet.
+def extract_in_parallel(
+    connector: DataSourceConnector, plan: ExtractPlan, files: RunFiles
+) -> tuple[list[ExtractResult], list[Failure]]:
+    """Extracts every account of the plan, and adds what is new to the run's files. Nothing is visible yet.
 
     One account's failure does not stop the others. Each thread holds one answer at a time, and requests the windows of
     an account one after the other.
@@ -36,7 +39,7 @@ def extract_in_parallel(connector: DataSourceConnector, plan: ExtractPlan) -> tu
             return None
         answer = request_answer(connector, plan, account, window)
         # after a failure that concerns all accounts, what is landed would never be committed
-        return None if stop.is_set() else land_answer(plan, answer)
+        return None if stop.is_set() else land_answer(plan, answer, files)
 
     def extract(account: PlatformAccount) -> tuple[list[ExtractResult], Failure | None]:
         landed: list[ExtractResult] = []

@@ -8,7 +8,16 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from mdp_dagster.connectors.base import DayReport
-from mdp_dagster.ingest.landing import LOADED, REFUSED_FOLDER, Extract, landed, landed_paths, rejects_unit, unit
+from mdp_dagster.ingest.landing import (
+    LOADED,
+    REFUSED_FOLDER,
+    Extract,
+    LandedFile,
+    landed,
+    landed_paths,
+    rejects_unit,
+    unit,
+)
 from mdp_dagster.ingest.tables import ACCOUNTS, SHARED_TABLES, report_table
 from mdp_dagster.lake import Lake, LakeError
 from mdp_dagster.warehouse.base import Append, Unit, Warehouse, same_columns
@@ -49,56 +58,77 @@ def rebuild_raw(lake: Lake, warehouse: Warehouse, reports: Sequence[DayReport]) 
             raise LakeError(f"{lake.uri} holds no extract → check MDP_LAKE_URI; mdp_raw was left as it is")
         kept = list(_without_lost_rows(found.accepted))
         warehouse.replace(_units(lake, by_key, kept, found.refused), tables)
-    forgotten = sum(len(extract.days) for extract in found.accepted) - sum(len(extract.days) for extract in kept)
-    return Rebuilt(len(found.accepted), len(found.refused), found.foreign, forgotten)
+    forgotten = _number_of_days(found.accepted) - _number_of_days(kept)
+    return Rebuilt(_number_of_extracts(found.accepted), _number_of_extracts(found.refused), found.foreign, forgotten)
 
 
 @dataclass
 class _Found:
-    accepted: list[Extract]
-    refused: list[Extract]
+    accepted: list[LandedFile]
+    refused: list[LandedFile]
     foreign: int = 0
 
 
 def _read_lake(lake: Lake, reports: Reports) -> _Found:
     found = _Found([], [])
     for path in landed_paths(lake):
-        extract = landed(lake, path)
-        if (extract.source, extract.report) not in reports:
-            found.foreign += 1
+        file = landed(lake, path)
+        if _key(file) not in reports:
+            found.foreign += len(file.extracts)
         elif path.startswith(f"{REFUSED_FOLDER}/"):
-            found.refused.append(extract)
+            found.refused.append(file)
         else:
-            table = report_table(reports[extract.source, extract.report])
-            found.accepted.append(replace(extract, exact=same_columns(lake.schema(path), table.schema)))
-    found.accepted.sort(key=lambda extract: extract.extracted_at)
+            table = report_table(reports[_key(file)])
+            found.accepted.append(replace(file, exact=same_columns(lake.schema(path), table.schema)))
     return found
 
 
-def _without_lost_rows(extracts: Sequence[Extract]) -> Iterator[Extract]:
-    """Yields the extracts without the days that point to rows of a file that is no longer in the lake.
+def _key(file: LandedFile) -> tuple[str, str]:
+    """Returns the source and the report of a file. All of its extracts have the same."""
+    return file.extracts[0].source, file.extracts[0].report
+
+
+def _number_of_extracts(files: Sequence[LandedFile]) -> int:
+    return sum(len(file.extracts) for file in files)
+
+
+def _number_of_days(files: Sequence[LandedFile]) -> int:
+    return sum(len(extract.days) for file in files for extract in file.extracts)
+
+
+def _without_lost_rows(files: Sequence[LandedFile]) -> Iterator[LandedFile]:
+    """Yields the files without the days that point to rows of a file that is no longer in the lake.
 
     If the ledger listed such a day as unchanged, no later extract would load it again.
     """
     loaded = {
         (extract.source, extract.report, extract.account_id, day.date, extract.extract_run_id)
-        for extract in extracts
+        for file in files
+        for extract in file.extracts
         for day in extract.days
         if day.status == LOADED
     }
-    for extract in extracts:
+
+    def kept(extract: Extract) -> Extract:
         identity = extract.source, extract.report, extract.account_id
-        days = tuple(day for day in extract.days if (*identity, day.date, day.effective_run_id) in loaded)
-        if days:
-            yield replace(extract, days=days)
+        days = (day for day in extract.days if (*identity, day.date, day.effective_run_id) in loaded)
+        return replace(extract, days=tuple(days))
+
+    for file in files:
+        extracts = tuple(extract for extract in map(kept, file.extracts) if extract.days)
+        if extracts:
+            yield replace(file, extracts=extracts)
 
 
-def _units(lake: Lake, reports: Reports, accepted: Sequence[Extract], refused: Sequence[Extract]) -> Iterator[Unit]:
-    for extract in accepted:
-        yield unit(lake, reports[extract.source, extract.report], extract)
-    for extract in refused:
-        yield rejects_unit(extract)
-    yield Unit([Append(ACCOUNTS, pa.Table.from_pylist(list(_registry(accepted)), ACCOUNTS.schema))])
+def _units(
+    lake: Lake, reports: Reports, accepted: Sequence[LandedFile], refused: Sequence[LandedFile]
+) -> Iterator[Unit]:
+    for file in accepted:
+        yield unit(lake, reports[_key(file)], file)
+    for file in refused:
+        yield rejects_unit(file.extracts)
+    extracts = sorted((extract for file in accepted for extract in file.extracts), key=lambda each: each.extracted_at)
+    yield Unit([Append(ACCOUNTS, pa.Table.from_pylist(list(_registry(extracts)), ACCOUNTS.schema))])
 
 
 def _registry(extracts: Sequence[Extract]) -> Iterator[dict[str, object]]:

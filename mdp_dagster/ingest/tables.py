@@ -38,7 +38,7 @@ _EXTRACTS: _Columns = (
     ),
     ("effective_run_id", pa.string(), "The extract that the day's current rows belong to."),
     ("contract_version", pa.int32(), "The version of the report's columns."),
-    ("landing_uri", pa.string(), "The file in the lake."),
+    ("landing_uri", pa.string(), "The file in the lake. It has the rows of all accounts of the run."),
     ("dagster_run_id", pa.string(), "The Dagster run."),
 )
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
+import os
+import tempfile
 from collections.abc import Callable, Iterator
 from typing import IO
 
@@ -20,6 +21,23 @@ from mdp_dagster.lake.gcs import TIMEOUT, BucketError, BucketLocation, retry
 
 _FOOTER_BYTES = 64 * 1024
 _MAGIC = b"PAR1"
+
+
+class _Upload:
+    """A temporary file on this machine's disk, which becomes an object."""
+
+    def __init__(self, upload: Callable[[IO[bytes], str], None]) -> None:
+        self._upload = upload
+        self.content: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by finish or discard)
+
+    def finish(self, path: str) -> None:
+        """Upload the file."""
+        with self.content:
+            self._upload(self.content, path)
+
+    def discard(self) -> None:
+        """Delete the temporary file."""
+        self.content.close()
 
 
 class BucketFiles:
@@ -34,16 +52,19 @@ class BucketFiles:
         self._location = BucketLocation(uri, storage_client)
         self.uri = self._location.uri
 
-    def create(self, path: str, fill: Callable[[IO[bytes]], object]) -> None:
+    def new_file(self, path: str) -> _Upload:
+        """Begin a temporary file on this machine's disk."""
+        return _Upload(self._upload)
+
+    def _upload(self, content: IO[bytes], path: str) -> None:
         """Upload an object. Does nothing if an object with the same content exists."""
-        content = io.BytesIO()
-        fill(content)
+        size = content.seek(0, os.SEEK_END)
         try:
             with self._location.translated_errors():
                 self._location.blob(path).upload_from_file(
                     content,
                     rewind=True,
-                    size=len(content.getbuffer()),
+                    size=size,
                     content_type="application/vnd.apache.parquet",
                     if_generation_match=0,
                     checksum="crc32c",
@@ -70,31 +91,6 @@ class BucketFiles:
             end = self._end(path, length)
         return pa.BufferReader(end)
 
-    def move(self, path: str, new_path: str) -> None:
-        """Copy the object, then delete the original. If the process dies in between, both exist."""
-        source = self._find(path, retry())
-        if source is None:
-            if self._find(new_path, retry()):
-                return
-            raise BucketError(f"No such object: {self.uri}/{path}")
-        try:
-            with self._location.translated_errors():
-                bucket = self._location.bucket()
-                bucket.copy_blob(
-                    self._location.blob(path),
-                    bucket,
-                    self._location.name(new_path),
-                    if_generation_match=0,
-                    if_source_generation_match=source.generation,
-                    timeout=TIMEOUT,
-                    retry=retry(),
-                )
-        except BucketError as error:
-            existing = self._find_after(error, new_path)
-            if not existing or _checksums(existing) != _checksums(source):
-                raise _already_exists() if existing else error from None
-        self._delete(path, source.generation)
-
     def paths(self, prefix: str) -> Iterator[str]:
         """List the objects below a folder, relative to the root."""
         root = self._location.name("")
@@ -117,14 +113,6 @@ class BucketFiles:
                 return b""
             raise
 
-    def _delete(self, path: str, generation: int) -> None:
-        try:
-            with self._location.translated_errors():
-                self._location.blob(path).delete(if_generation_match=generation, timeout=TIMEOUT, retry=retry())
-        except BucketError as error:
-            if error.status != 404:  # 404: an earlier attempt has deleted it
-                raise
-
     def _find(self, path: str, retry_policy: Retry | None = None) -> storage.Blob | None:
         with self._location.translated_errors():
             return self._location.bucket().get_blob(self._location.name(path), timeout=TIMEOUT, retry=retry_policy)
@@ -138,12 +126,12 @@ class BucketFiles:
             raise error from None
 
 
-def _checksums(blob: storage.Blob) -> tuple[int, str, str | None]:
-    return blob.size, blob.crc32c, blob.md5_hash
-
-
-def _md5(content: io.BytesIO) -> str:
-    return base64.b64encode(hashlib.md5(content.getbuffer(), usedforsecurity=False).digest()).decode()
+def _md5(content: IO[bytes]) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    content.seek(0)
+    while part := content.read(1 << 20):
+        digest.update(part)
+    return base64.b64encode(digest.digest()).decode()
 
 
 def _already_exists() -> BucketError:

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import IO, Protocol
 
 import pyarrow as pa
+
+
+class NewFile(Protocol):
+    """A file that is being written. It does not appear in the lake before ``finish``."""
+
+    content: IO[bytes]
+    """The bytes so far."""
+
+    def finish(self, path: str) -> None:
+        """Make the complete file appear at a path. If this fails, no part of the file remains."""
+
+    def discard(self) -> None:
+        """Remove what was written. Does nothing after ``finish``."""
 
 
 class Files(Protocol):
@@ -17,17 +30,14 @@ class Files(Protocol):
     uri: str
     """The address of the root, without a slash at the end."""
 
-    def create(self, path: str, fill: Callable[[IO[bytes]], object]) -> None:
-        """Create a file with the bytes that ``fill`` writes. If this fails, no part of the file remains."""
+    def new_file(self, path: str) -> NewFile:
+        """Begin a file. ``path`` is where it probably will appear."""
 
     def content(self, path: str) -> pa.NativeFile:
         """Open a whole file."""
 
     def footer(self, path: str) -> pa.NativeFile:
         """Open the end of a file. It is long enough for Parquet's metadata."""
-
-    def move(self, path: str, new_path: str) -> None:
-        """Move a file. Does nothing if the file has been moved already."""
 
     def paths(self, prefix: str) -> Iterable[str]:
         """List the finished files below a folder, in any order. A missing folder has no files."""

@@ -15,6 +15,37 @@ import pyarrow.fs as pafs
 _UNFINISHED = ".unfinished"
 
 
+class _UnfinishedFile:
+    """A temporary file in the lake's folder. A killed process leaves it there; nothing reads it."""
+
+    def __init__(self, on_disk: Callable[[str], Path], path: str) -> None:
+        self._on_disk = on_disk
+        target = on_disk(path)
+        self._path = target.with_name(target.name + _UNFINISHED)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self.content: IO[bytes] = self._path.open("wb")
+
+    def finish(self, path: str) -> None:
+        """Sync the file to disk (power can fail), then rename it."""
+        try:
+            self.content.flush()
+            os.fsync(self.content.fileno())
+            self.content.close()
+            target = self._on_disk(path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._path.rename(target)
+        except BaseException:
+            self.discard()
+            raise
+
+    def discard(self) -> None:
+        """Close and delete the temporary file. An error is ignored: the first one is reported."""
+        with suppress(OSError):
+            self.content.close()
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)
+
+
 class FolderFiles:
     """Files under ``/a/folder``, ``a/folder`` or ``file:///a/folder``."""
 
@@ -35,22 +66,9 @@ class FolderFiles:
         else:
             self.uri = self._root = os.path.abspath(uri)  # independent of the working directory
 
-    def create(self, path: str, fill: Callable[[IO[bytes]], object]) -> None:
-        """Write a temporary file in the same folder, sync it to disk (power can fail), then rename it."""
-        target = self._path(path)
-        unfinished = target.with_name(target.name + _UNFINISHED)
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with unfinished.open("wb") as file:
-                fill(file)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.rename(target)
-        except BaseException:
-            # The file may not exist. Report the first error.
-            with suppress(OSError):
-                unfinished.unlink()
-            raise
+    def new_file(self, path: str) -> _UnfinishedFile:
+        """Begin a temporary file next to the path."""
+        return _UnfinishedFile(self._path, path)
 
     def content(self, path: str) -> pa.NativeFile:
         """Open a whole file."""
@@ -59,14 +77,6 @@ class FolderFiles:
     def footer(self, path: str) -> pa.NativeFile:
         """Open the whole file: on a disk, that costs no more than opening its end."""
         return self.content(path)
-
-    def move(self, path: str, new_path: str) -> None:
-        """Rename a file. Does nothing if that has been done already."""
-        source, target = self._path(path), self._path(new_path)
-        if target.is_file() and not source.exists():
-            return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        source.rename(target)
 
     def paths(self, prefix: str) -> Iterator[str]:
         """List the finished files below a folder, relative to the root."""

@@ -16,11 +16,10 @@ import pyarrow.parquet as pq
 from mdp_dagster.lake.errors import LakeError
 from mdp_dagster.lake.files import Files
 from mdp_dagster.lake.folder import FolderFiles
+from mdp_dagster.lake.writer import METADATA_KEY, LakeWriter
 
 if TYPE_CHECKING:
     from google.cloud import storage
-
-_METADATA_KEY = b"mdp"
 
 
 class Lake:
@@ -56,34 +55,38 @@ class Lake:
         Raises:
             LakeError: for example a full disk or a missing permission. No part of the file remains.
         """
-        table = table.replace_schema_metadata({_METADATA_KEY: json.dumps(metadata).encode()})
+        writer = self.writer(path, table.schema)
+        writer.add(table)
+        writer.finish(path, metadata)
+        return self.address(path)
 
-        def fill(file: Any) -> None:
-            # Without checksums, a flipped bit on the disk would silently change numbers.
-            pq.write_table(table, file, compression="zstd", write_page_checksum=True)
+    def writer(self, path: str, schema: pa.Schema) -> LakeWriter:
+        """Begin a file that is written a part at a time.
 
-        try:
-            self._files.create(path, fill)
-        except (OSError, pa.ArrowException) as error:
-            raise LakeError(
-                f"{self.uri}/{path} can't be written: {error} → "
-                f"{_remedy(error) or 'free space there, or point MDP_LAKE_URI elsewhere'}; "
-                "this extract was not committed; the next run extracts it again"
-            ) from error
-        return f"{self.uri}/{path}"
-
-    def move(self, path: str, new_path: str) -> None:
-        """Move a file. The call may be repeated after the process died in the middle of it.
+        Args:
+            path: Where it will appear, unless ``finish`` gets another path. Relative to the root.
+            schema: The columns of all parts.
 
         Raises:
-            LakeError: the file can't be moved.
+            LakeError: for example a missing permission.
         """
+
+        def failed(error: Exception) -> LakeError:
+            return LakeError(
+                f"{self.address(path)} can't be written: {error} → "
+                f"{_remedy(error) or 'free space there, or point MDP_LAKE_URI elsewhere'}; "
+                "this extract was not committed; the next run extracts it again"
+            )
+
         try:
-            self._files.move(path, new_path)
+            file = self._files.new_file(path)
         except OSError as error:
-            raise LakeError(
-                f"{self.uri}/{path} can't be moved to {new_path}: {error} → {_remedy(error) or 'move it by hand'}"
-            ) from error
+            raise failed(error) from error
+        return LakeWriter(file, schema, failed)
+
+    def address(self, path: str) -> str:
+        """The address of a file by its path."""
+        return f"{self.uri}/{path}"
 
     def files(self, prefix: str = "") -> Iterator[str]:
         """The paths of the finished files below ``prefix``, relative to the root, sorted.
@@ -105,7 +108,8 @@ class Lake:
             LakeError: the file is damaged, or MDP did not write it.
         """
         try:
-            metadata: dict[str, Any] = json.loads((self._schema(path).metadata or {})[_METADATA_KEY])
+            with self._files.footer(path) as file:
+                metadata: dict[str, Any] = json.loads((pq.read_metadata(file).metadata or {})[METADATA_KEY])
             return metadata
         except (OSError, pa.ArrowException, KeyError, ValueError) as error:
             if remedy := _remedy(error):
@@ -126,6 +130,20 @@ class Lake:
             return self._schema(path).remove_metadata()
         except (OSError, pa.ArrowException, ValueError) as error:
             raise self._unreadable(f"{self.uri}/{path}", error) from error
+
+    def row_groups(self, address: str) -> Iterator[pa.Table]:
+        """The rows of the file at an address, a row group at a time.
+
+        Raises:
+            LakeError: the file can't be read.
+        """
+        try:
+            with self._files.content(self._relative(address)) as file:
+                parquet = pq.ParquetFile(file, page_checksum_verification=True)
+                for number in range(parquet.num_row_groups):
+                    yield parquet.read_row_group(number)
+        except (OSError, pa.ArrowException, ValueError) as error:
+            raise self._unreadable(address, error) from error
 
     def read(self, address: str) -> pa.Table:
         """The rows of the file at an address that ``write`` returned.

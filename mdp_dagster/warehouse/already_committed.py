@@ -76,6 +76,11 @@ def _days_of(appends: list[Append], table: Table) -> DateWindow | None:
     """The days of the rows, to prune partitions. A committed unit has rows of the same days."""
     if table.partition_column is None:
         return None
-    spans = [pc.min_max(append.read().column(table.partition_column)).as_py() for append in appends if append.count]
+    spans = [
+        pc.min_max(rows.column(table.partition_column)).as_py()
+        for append in appends
+        if append.count
+        for rows in append.parts()
+    ]
     days = [day for span in spans for day in span.values() if day is not None]
     return DateWindow.of_days(min(days), max(days)) if days else None

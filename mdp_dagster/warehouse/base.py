@@ -65,13 +65,13 @@ class LandedRows:
     Args:
         address: The file's address.
         count: The number of rows.
-        read: Returns the rows with exactly the table's columns.
+        parts: Returns the rows with exactly the table's columns, a part at a time.
         exact: Whether the file itself has exactly the table's columns. Then an engine may load the file directly.
     """
 
     address: str
     count: int
-    read: Callable[[], pa.Table]
+    parts: Callable[[], Iterable[pa.Table]]
     exact: bool = True
 
 
@@ -87,9 +87,9 @@ class Append:
         """The number of rows."""
         return self.rows.count if isinstance(self.rows, LandedRows) else int(self.rows.num_rows)
 
-    def read(self) -> pa.Table:
-        """The rows."""
-        return self.rows.read() if isinstance(self.rows, LandedRows) else self.rows
+    def parts(self) -> Iterable[pa.Table]:
+        """The rows, a part at a time, so that memory holds one part."""
+        return self.rows.parts() if isinstance(self.rows, LandedRows) else [self.rows]
 
 
 @dataclass(frozen=True)

@@ -240,16 +240,23 @@ def _append(connection: duckdb.DuckDBPyConnection, units: Sequence[Unit]) -> Non
     def query(sql: str, parameters: Mapping[str, Any]) -> pa.Table:
         return connection.sql(sql, params=dict(parameters)).to_arrow_table()
 
-    incoming: dict[Table, list[pa.Table]] = {}
+    waiting: dict[Table, list[pa.Table]] = {}
     for unit in uncommitted_units(query, units):
         for append in unit.appends:
-            if append.count:
-                incoming.setdefault(append.table, []).append(conform(append.read(), append.table))
-    for table, rows in incoming.items():
-        connection.register("incoming", pa.concat_tables(rows))
-        columns = ", ".join(f'"{field.name}"' for field in table.schema)
-        connection.execute(f"insert into {table.id} ({columns}) select {columns} from incoming")
-        connection.unregister("incoming")
+            for rows in append.parts() if append.count else ():
+                parts = waiting.setdefault(append.table, [])
+                parts.append(conform(rows, append.table))
+                if sum(part.num_rows for part in parts) >= _MAX_ROWS_PER_TRANSACTION:
+                    _insert(connection, append.table, waiting.pop(append.table))
+    for table, parts in waiting.items():
+        _insert(connection, table, parts)
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, table: Table, parts: Sequence[pa.Table]) -> None:
+    connection.register("incoming", pa.concat_tables(parts))
+    columns = ", ".join(f'"{field.name}"' for field in table.schema)
+    connection.execute(f"insert into {table.id} ({columns}) select {columns} from incoming")
+    connection.unregister("incoming")
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> set[str] | None:

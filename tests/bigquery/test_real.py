@@ -131,7 +131,7 @@ def test_a_file_of_the_wrong_type_is_refused_whole(real_platform: CloudPlatform)
     pq.write_table(wrong, sink)
     blob = real_platform.cloud.storage_client().bucket(bucket).blob(f"{prefix}/wrong.parquet")
     blob.upload_from_string(sink.getvalue())
-    rows = LandedRows(f"gs://{bucket}/{prefix}/wrong.parquet", 1, lambda: wrong)
+    rows = LandedRows(f"gs://{bucket}/{prefix}/wrong.parquet", 1, lambda: [wrong])
     with pytest.raises(WarehouseError):
         real_platform.warehouse.commit([Unit([Append(EXTRACTS, rows)])])
 

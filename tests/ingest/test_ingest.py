@@ -20,8 +20,10 @@ from mdp_dagster.ingest import ingestion as run_module
 from mdp_dagster.ingest import parallel_extract
 from mdp_dagster.ingest.extraction import Answer
 from mdp_dagster.ingest.ingestion import IngestRun, ingest
+from mdp_dagster.ingest.landing import Extract
 from mdp_dagster.ingest.rebuild import rebuild_raw
 from mdp_dagster.ingest.result import IngestError
+from mdp_dagster.ingest.run_files import RunFiles
 from mdp_dagster.ingest.stores import Stores
 from mdp_dagster.lake import LakeError
 from mdp_dagster.window import DateWindow
@@ -89,24 +91,30 @@ def test_one_accounts_failure_does_not_stop_the_others(connector: ScriptedConnec
 def test_a_thread_holds_one_answer_at_a_time(
     connector: ScriptedConnector, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many accounts there are: an answer is landed and released before the next account is requested."""
+    """However many accounts there are: an answer goes to the run's file, and is released before the next request."""
     connector.max_parallel_accounts = 1
     accounts = [str(n) for n in range(5)]
     stores = make_stores(Path(stores.lake.uri).parent, accounts)
     connector.rows = {account: [row(D1), row(D2)] for account in accounts}
     landed: list[int] = []
     held: list[int] = []
+    added: list[str] = []
     received: list[weakref.ref[Answer]] = []
-    request = parallel_extract.request_answer
+    request, add = parallel_extract.request_answer, RunFiles.add
 
     def counting(*arguments: Any) -> Answer:
-        landed.append(len(list(stores.lake.files())))
+        landed.append(len(added))
         held.append(sum(answer() is not None for answer in received))
         answer = request(*arguments)
         received.append(weakref.ref(answer))
         return answer
 
+    def adding(files: RunFiles, extract: Extract, rows: pa.Table) -> None:
+        added.append(extract.account_id)
+        add(files, extract, rows)
+
     monkeypatch.setattr(parallel_extract, "request_answer", counting)
+    monkeypatch.setattr(RunFiles, "add", adding)
     ingest(connector, REPORT, WINDOW, stores, IngestRun("run"))
     assert landed == [0, 1, 2, 3, 4]
     assert held == [0, 0, 0, 0, 0]
@@ -393,7 +401,7 @@ def test_a_full_disk_commits_nothing_and_names_the_remedy(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pyarrow.parquet.write_table", full)
+    monkeypatch.setattr("pyarrow.parquet.ParquetWriter.write_table", full)
     with pytest.raises(LakeError, match="No space left.*free space.*MDP_LAKE_URI"):
         pull(connector, stores)
     assert counts(stores.warehouse)[RAW] == 0

@@ -90,28 +90,46 @@ def test_threads_can_write_in_parallel(place: Place) -> None:
     assert all(place.lake.metadata(path) == {"path": path} for path in paths[::10])
 
 
-# ---- moving ----------------------------------------------------------------------------------------------------------
+# ---- a part at a time ------------------------------------------------------------------------------------------------
 
 
-def test_a_moved_file_exists_only_at_its_new_path(place: Place) -> None:
-    place.lake.write("s/r/1.parquet", ROWS, METADATA)
-    place.lake.move("s/r/1.parquet", "refused/s/r/1.parquet")
+def test_a_file_is_written_a_part_at_a_time_and_is_visible_when_it_is_finished(place: Place) -> None:
+    writer = place.lake.writer("s/r/1.parquet", SCHEMA)
+    for part in (ROWS, ROWS.slice(0, 0), ROWS):
+        writer.add(part)
+        assert list(place.lake.files()) == []
+    writer.finish("s/r/1.parquet", METADATA)
+    assert list(place.lake.files()) == ["s/r/1.parquet"]
+    assert place.lake.metadata("s/r/1.parquet") == METADATA
+    assert same_rows(place.lake.read(place.lake.address("s/r/1.parquet")), pa.concat_tables([ROWS, ROWS]))
+    writer.discard()
+    assert list(place.lake.files()) == ["s/r/1.parquet"]
+
+
+def test_a_file_can_appear_at_another_path(place: Place) -> None:
+    writer = place.lake.writer("s/r/1.parquet", SCHEMA)
+    writer.add(ROWS)
+    writer.finish("refused/s/r/1.parquet", METADATA)
     assert place.names() == ["refused/s/r/1.parquet"]
-    assert same_rows(place.lake.read(f"{place.lake.uri}/refused/s/r/1.parquet"), ROWS)
-    assert place.lake.metadata("refused/s/r/1.parquet") == METADATA
 
 
-def test_a_move_can_be_repeated(place: Place) -> None:
-    place.lake.write("a.parquet", ROWS, METADATA)
-    for _ in range(3):
-        place.lake.move("a.parquet", "b.parquet")
-    assert place.names() == ["b.parquet"]
-
-
-def test_a_missing_file_can_not_be_moved(place: Place) -> None:
-    with pytest.raises(LakeError, match=r"gone.parquet can't be moved to b.parquet: .* → move it by hand"):
-        place.lake.move("gone.parquet", "b.parquet")
+def test_a_discarded_file_leaves_nothing(place: Place) -> None:
+    writer = place.lake.writer("s/r/1.parquet", SCHEMA)
+    writer.add(ROWS)
+    writer.discard()
     assert place.names() == []
+
+
+def test_large_parts_are_written_and_read_in_row_groups(place: Place) -> None:
+    """Memory holds one of them, however long the file is."""
+    large = pa.table({"text": [os.urandom(500).hex() for _ in range(9_000)]})
+    writer = place.lake.writer("1.parquet", large.schema)
+    for _ in range(3):
+        writer.add(large)
+    writer.add(large.slice(0, 5))
+    writer.finish("1.parquet", {})
+    groups = [rows.num_rows for rows in place.lake.row_groups(place.lake.address("1.parquet"))]
+    assert groups == [9_000, 9_000, 9_000, 5]
 
 
 # ---- damage ----------------------------------------------------------------------------------------------------------

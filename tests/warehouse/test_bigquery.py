@@ -72,7 +72,7 @@ class Place:
             blob.upload_from_string(sink.getvalue())
         address = f"gs://{self.bucket}/mdp/{run}.parquet"
         ledger = pa.table({"run": [run], "date": [DAY], "landing_uri": [address]}).cast(LEDGER.schema)
-        source = LandedRows(address, count, lambda: rows) if landed else rows
+        source = LandedRows(address, count, lambda: [rows]) if landed else rows
         return Unit([Append(SPEND, source), Append(LEDGER, ledger)], commit_key={"landing_uri": address})
 
     @contextmanager
@@ -292,7 +292,7 @@ def test_the_next_rebuild_drops_the_temporary_tables_of_a_killed_one(place: Plac
 def test_a_file_that_lacks_a_column_is_loaded_from_memory(place: Place) -> None:
     """The missing column is empty."""
     rows = pa.table({"run": ["old"], "date": [DAY], "clicks": pa.nulls(1, pa.int64())}).cast(SPEND.schema)
-    landed = LandedRows(f"gs://{place.bucket}/not-read.parquet", 1, lambda: rows, exact=False)
+    landed = LandedRows(f"gs://{place.bucket}/not-read.parquet", 1, lambda: [rows], exact=False)
     place.warehouse.replace([Unit([Append(SPEND, landed)])], [SPEND])
     assert place.rows() == {"old": 1}
 

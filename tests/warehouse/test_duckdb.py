@@ -484,7 +484,7 @@ def test_a_refused_unit_does_not_affect_earlier_units(
     warehouse: DuckDBWarehouse, caplog: pytest.LogCaptureFixture
 ) -> None:
     [rows, ledger] = unit("refused", 5).appends
-    nowhere = Append(Table("never_prepared", "", LEDGER.schema), ledger.read())
+    nowhere = Append(Table("never_prepared", "", LEDGER.schema), ledger.rows)
     once = Unit(unit("a", 5).appends, commit_key={"run": "a"})
     with pytest.raises(WarehouseError, match="never_prepared"):
         warehouse.commit([once, unit("b", 30_000), once, unit("c", 5), Unit([rows, nowhere, ledger]), unit("never", 5)])
@@ -494,11 +494,11 @@ def test_a_refused_unit_does_not_affect_earlier_units(
 
 
 def test_an_unreadable_file_does_not_affect_earlier_units(warehouse: DuckDBWarehouse) -> None:
-    def read() -> pa.Table:
+    def parts() -> list[pa.Table]:
         raise OSError("the lake is gone")
 
     [rows, ledger] = unit("gone", 5).appends
-    gone = Unit([Append(rows.table, LandedRows("lake/gone.parquet", 5, read)), ledger])
+    gone = Unit([Append(rows.table, LandedRows("lake/gone.parquet", 5, parts)), ledger])
     with pytest.raises(OSError, match="the lake is gone"):
         warehouse.commit([unit("a", 5), unit("b", 200_000), unit("c", 5), gone, unit("never", 5)])
     assert whole_units(warehouse) == {"a", "b", "c"}

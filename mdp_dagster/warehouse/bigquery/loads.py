@@ -100,8 +100,8 @@ def _slices(addresses: list[str], size: int) -> Iterator[list[str]]:
 
 def _batches(table: Table, appends: Sequence[Append]) -> Iterator[pa.Table]:
     batch: list[pa.Table] = []
-    for append in appends:
-        batch.append(conform(append.read(), table))
+    for part in (part for append in appends for part in append.parts()):
+        batch.append(conform(part, table))
         if sum(rows.num_rows for rows in batch) >= _MAX_ROWS_IN_MEMORY:
             yield pa.concat_tables(batch)
             batch = []
