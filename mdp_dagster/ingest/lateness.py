@@ -18,6 +18,7 @@ from mdp_dagster.ingest.account_registry import OptionsOnDay
 from mdp_dagster.ingest.amounts_moved import amounts_moved
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.compared_days import ComparedDay, Comparison, days_in_doubt
+from mdp_dagster.ingest.shown_facts import days_with_other_facts
 from mdp_dagster.ingest.watched_reports import DetailReport, WatchedReports
 from mdp_dagster.warehouse.base import Warehouse
 from mdp_dagster.window import DateWindow
@@ -32,7 +33,7 @@ class Reason(Enum):
     *Restated*: the totals differ from those that were known when the day was extracted or, if none were known, from the
     sums of the day's own rows. *Never loaded*: the day is inside the lookback and has totals, but was never extracted.
     *Settled*: the source no longer changes the day, and the day was not extracted since then. *Not built*: the mart
-    shows rows of another extract than the current one.
+    shows rows of another extract than the current one, or rows with other facts about the account than the valid ones.
     """
 
     RESTATED = "restated"
@@ -106,7 +107,9 @@ def find_late_days(
     found: dict[tuple[str, date], LateDay] = {}
     with warehouse.session():
         for detail in watched.details:
-            for late in _late_days_of(warehouse, watched, detail, accounts, window):
+            late_days = _late_days_of(warehouse, watched, detail, accounts, window)
+            late_days += _days_with_other_facts(warehouse, detail, DateWindow(first_day, window.end))
+            for late in late_days:
                 key = late.account_id, late.date
                 if key not in found or _rank(late) < _rank(found[key]):
                     found[key] = late
@@ -139,6 +142,19 @@ def _late_days_of(
         elif reason := _other_reason(accounts[day.account_id], day):
             late.append(LateDay(*key, reason))
     return late
+
+
+def _days_with_other_facts(warehouse: Warehouse, detail: DetailReport, days: DateWindow) -> list[LateDay]:
+    """Returns the days, of the whole history, that the mart shows with other facts than the valid ones.
+
+    Days between them are included, so that one run builds all of them.
+    """
+    if detail.shown_by is None:
+        return []
+    found = days_with_other_facts(warehouse, detail.report.source, detail.shown_by, days)
+    return [
+        LateDay(differing.account_id, day, Reason.NOT_BUILT) for differing in found for day in differing.window.days()
+    ]
 
 
 def _may_be_restated(account: WatchedAccount, day: ComparedDay) -> bool:

@@ -10,7 +10,10 @@ from mdp_dagster.warehouse.base import MARTS
 
 @dataclass(frozen=True)
 class ShownBy:
-    """The mart that shows a report's rows, and its columns that identify the extract of a row."""
+    """The mart that shows a report's rows, and its columns that identify the extract of a row.
+
+    ``facts_column``: the column with the digest of the account's facts. Without it, the facts are not compared.
+    """
 
     table: str
     dataset: str = MARTS
@@ -18,6 +21,7 @@ class ShownBy:
     account_column: str = "account_id"
     date_column: str = "date"
     extract_run_column: str = "extract_run_id"
+    facts_column: str = ""
 
     @property
     def id(self) -> str:

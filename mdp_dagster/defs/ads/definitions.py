@@ -3,6 +3,7 @@
 import dagster as dg
 
 from mdp_dagster.defs.ads.campaign_checks import campaign_checks
+from mdp_dagster.defs.ads.facts_check import facts_check
 from mdp_dagster.defs.ads.jobs import (
     ads_daily_job,
     ads_daily_schedule,
@@ -39,7 +40,7 @@ def definitions(settings: Settings, project: ParsedProject) -> dg.Definitions:
     reloads = {watched: reload_job(watched) for watched in PROBES}
     return dg.Definitions(
         assets=[*raw, models, *late_days],
-        asset_checks=[campaign_checks(), rows_check()],
+        asset_checks=[campaign_checks(), rows_check(), facts_check()],
         jobs=[daily, probe, *reloads.values()],
         sensors=[reload_sensor(watched, job) for watched, job in reloads.items()],
         schedules=[ads_daily_schedule(settings, daily), probe_schedule(settings, probe)],

@@ -18,7 +18,9 @@ PLATFORM_NAMES: tuple[str, ...] = tuple(platform.name for platform in AD_PLATFOR
 REPORTS: tuple[DayReport, ...] = tuple(report for platform in AD_PLATFORMS for report in platform.reports)
 
 _TOTALS = "account_daily"
-_SHOWN_BY = {"campaign_daily": ShownBy("mart_campaign__daily", source_column="platform")}
+SHOWN_BY = ShownBy("mart_campaign__daily", source_column="platform", facts_column="facts_digest")
+"""The mart that shows the campaigns."""
+_SHOWN_BY = {"campaign_daily": SHOWN_BY}
 
 # For late data: the account totals that the probe extracts, and all other reports, which are reloaded when they change.
 PROBES: tuple[WatchedReports, ...] = tuple(
