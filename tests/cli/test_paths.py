@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ import pytest
 from mdp_dagster.__main__ import main
 from mdp_dagster.cli.dagster_home import prepare_dagster_home
 from mdp_dagster.settings import PROJECT_ROOT, SettingsError
+from tests.support.clock import NOW
 
-BACKFILL = ["backfill", "2026-11-01", "2026-11-01"]
+_DAY = str(NOW.date() - timedelta(days=10))
+BACKFILL = ["backfill", _DAY, _DAY]
 
 
 Lines = Callable[..., list[str]]

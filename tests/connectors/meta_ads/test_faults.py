@@ -178,6 +178,7 @@ def test_near_its_limit_the_connector_pauses_before_the_next_page(
 ) -> None:
     pauses: list[float] = []
     monkeypatch.setattr(client, "time", SimpleNamespace(sleep=pauses.append))
+    monkeypatch.setattr("mdp_dagster.connectors.meta_ads.insights.PAGE_ROWS", 7)  # more than four pages on any day
     meta = MetaAdsConnector(meta_settings(), retry=FAST, pause_seconds=0.4)
     account = account_of(meta)
     sandbox.faults.add("meta_ads", "usage_high", percent=97, method="insights")
