@@ -40,10 +40,12 @@ MODELS = [
     "mdp_staging.stg_meta_ads__account_daily",
     "mdp_staging.int_campaign__daily_unified",
     "mdp_staging.int_account__reconciliation",
+    "mdp_staging.int_account__daily_maturity",
     "mdp_staging.int_platform__daily_maturity",
     "mdp_marts.mart_campaign__daily",
     "mdp_marts.mart_campaign__restatements",
     "mdp_marts.mart_client__daily",
+    "mdp_marts.mart_account__maturity",
     "mdp_marts.mart_platform__maturity",
 ]
 RECONCILES = "campaigns_add_up_int_account__reconciliation"

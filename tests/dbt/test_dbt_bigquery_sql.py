@@ -113,7 +113,7 @@ def test_bigquery_can_parse_and_prune(bigquery: Dbt, statements: dict[str, str])
         days[name] = {one for _, ranges in read for one in ranges}
     and_the_mornings = {name for name, read in days.items() if read == {WINDOW, MORNING}}
     and_what_was_before = {name for name, read in days.items() if read == {WINDOW, ("2025-07-05", WINDOW[1])}}
-    assert and_what_was_before == {"mart_platform__maturity"}
+    assert and_what_was_before == {"mart_account__maturity", "mart_platform__maturity"}
     assert {name.partition("_stg_")[0] for name in and_the_mornings} == {
         "exchange_rate_known_mart_campaign__daily",
         "no_invalid_values",
@@ -184,10 +184,12 @@ def test_tables_are_partitioned_and_clustered(bigquery: Dbt) -> None:
         "stg_meta_ads__account_daily": ["account_id"],
         "int_campaign__daily_unified": ["platform", "campaign_id"],
         "int_account__reconciliation": ["platform", "account_id"],
+        "int_account__daily_maturity": ["platform", "account_id"],
         "int_platform__daily_maturity": ["platform"],
         "mart_campaign__daily": ["platform", "campaign_id"],
         "mart_campaign__restatements": ["platform", "campaign_id"],
         "mart_client__daily": ["platform", "client_id"],
+        "mart_account__maturity": ["platform", "account_id"],
         "mart_platform__maturity": ["platform"],
     }
     for name, node in bigquery.nodes("model").items():

@@ -54,6 +54,7 @@ def test_marts_have_a_contract_and_types(dbt: Dbt) -> None:
         "mart_campaign__daily",
         "mart_campaign__restatements",
         "mart_client__daily",
+        "mart_account__maturity",
         "mart_platform__maturity",
     }
     for node in marts.values():

@@ -274,21 +274,27 @@ def test_a_warehouse_without_late_data_gets_the_new_columns_and_tables(dbt: Dbt,
         "mdp_staging.stg_meta_ads__campaign_daily": ["pulled_at"],
         "mdp_staging.stg_meta_ads__account_daily": ["pulled_at"],
         UNIFIED: ["age_days", "is_final"],
-        MART: ["age_days", "is_final", "expected_completeness"],
+        MART: ["age_days", "is_final", "expected_completeness", "completeness_source"],
     }
     for model, columns in new_columns.items():
         for column in columns:
             built.query(f"alter table {model} drop column {column}")
-    for model in (RESTATEMENTS, RECONCILIATION, "mdp_staging.int_platform__daily_maturity"):
+    for model in (
+        RESTATEMENTS,
+        RECONCILIATION,
+        "mdp_staging.int_account__daily_maturity",
+        "mdp_staging.int_platform__daily_maturity",
+        "mdp_marts.mart_account__maturity",
+        "mdp_marts.mart_platform__maturity",
+    ):
         built.query(f"drop table {model}")
-    built.query("drop table mdp_marts.mart_platform__maturity")
 
     assert not went_wrong(dbt.build(("2026-01-04", "2026-01-05")))
     for model, columns in new_columns.items():
         for row, was in zip(table(built, model), before[model], strict=True):
             empty = {} if row["date"].day == 4 else dict.fromkeys(columns)
             # the curve's input was not built, so the values are null
-            empty |= {"expected_completeness": None} if "expected_completeness" in columns else {}
+            empty |= {name: None for name in ("expected_completeness", "completeness_source") if name in columns}
             assert row == was | empty
     assert {row["date"].day for row in table(built, RESTATEMENTS)} == {4}
 

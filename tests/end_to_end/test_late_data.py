@@ -160,10 +160,12 @@ def test_a_reload_job_has_all_assets_downstream_of_the_report_and_not_the_kpi_ch
         "stg_meta_ads__campaign_daily",
         "int_account__reconciliation",
         "int_campaign__daily_unified",
+        "int_account__daily_maturity",
         "int_platform__daily_maturity",
         "mart_campaign__daily",
         "mart_campaign__restatements",
         "mart_client__daily",
+        "mart_account__maturity",
         "mart_platform__maturity",
     }
     checks = {key.name for key in layer.asset_graph.asset_check_keys}

@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from mdp_dagster.defs.ads.jobs import JOB_NAME
-from mdp_dagster.defs.ads.kpis import KPIS
+from mdp_dagster.defs.ads.kpi_check import NO_NEW_MISSES
 from mdp_dagster.window import DateWindow
 from sandbox import Sandbox
 from tests.end_to_end.conftest import NOW, TEN_DAYS, TODAY, Platform, days_ago
@@ -29,9 +29,10 @@ def test_marts_follow_the_platforms_through_restated_emptied_and_added_days(plat
     assert len(checks) == number_of_checks("ads")
     failed = {key for key, check in checks.items() if not check.passed}
     # as in reality, not all campaigns of the sandbox meet their targets
-    assert failed <= {("mart_campaign__daily", kpi.name) for kpi in KPIS}
-    worst = checks["mart_campaign__daily", "cpa_below_target"].metadata["worst_campaigns"].value.records
-    assert len(worst) == 10
+    assert failed == {("mart_campaign__daily", NO_NEW_MISSES)}
+    kpis = checks["mart_campaign__daily", NO_NEW_MISSES].metadata
+    assert {record.data["kpi"] for record in kpis["worst_misses"].value.records} == {"ctr", "cpa", "conversion_rate"}
+    assert {record.data["measured_on"] for record in kpis["worst_misses"].value.records} == {"assumed"}
 
     job = platform.definitions.resolve_job_def(JOB_NAME)
     for key in job.asset_layer.executable_asset_keys:

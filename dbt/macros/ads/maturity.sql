@@ -1,8 +1,12 @@
 {#- The age of a day when MDP saw it, and how much of its conversions has usually arrived by that age. -#}
 
-{#- The age in days of a `day` at an instant: the instant's day in UTC minus the day. 0 on the day itself. -#}
-{% macro age_days(day, instant) -%}
-    {{ days_from(day, 'cast(' ~ instant ~ ' as date)') }}
+{#-
+    The age in days of a `day` at an instant: the instant's day in the account's time zone (in UTC, if the zone is
+    unknown) minus the day. 0 on the day itself, and before it.
+-#}
+{% macro age_days(day, instant, time_zone) -%}
+    {%- set age = days_from(day, day_in_zone(instant, time_zone)) -%}
+    case when {{ age }} < 0 then 0 else {{ age }} end
 {%- endmacro %}
 
 
@@ -22,4 +26,23 @@
     select {{ measured }} as age_days
     {{ 'union all' if not loop.last }}
     {%- endfor %}
+{%- endmacro %}
+
+
+{#- An account's own completeness applies from this number of final days on. With fewer, the platform's applies. -#}
+{% macro has_own_completeness(days_observed) -%}
+    {{ days_observed }} >= {{ var('maturity_account_days') }}
+{%- endmacro %}
+
+
+{#- The sum over the rows of the `days` days before a row's day, within its partition. -#}
+{% macro sum_of_days_before(expression, partition, days) -%}
+    coalesce(
+        sum({{ expression }}) over (
+            partition by {{ partition | join(', ') }}
+            order by {{ days_from("date '1970-01-01'", 'date') }}
+            range between {{ days }} preceding and 1 preceding
+        ),
+        0
+    )
 {%- endmacro %}

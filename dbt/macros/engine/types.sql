@@ -159,3 +159,35 @@
 {% macro bigquery__minutes_between(one, other) -%}
     div(abs(timestamp_diff({{ one }}, {{ other }}, microsecond)), 60000000)
 {%- endmacro %}
+
+
+{#- The day on which an instant falls in a time zone (IANA name), or in UTC if the zone is unknown. -#}
+{% macro day_in_zone(instant, time_zone) -%}
+    {{ adapter.dispatch('day_in_zone', 'mdp')(instant, time_zone) }}
+{%- endmacro %}
+
+{% macro duckdb__day_in_zone(instant, time_zone) -%}
+    cast(timezone({{ known_time_zone(time_zone, 'UTC') }}, timezone('UTC', {{ instant }})) as date)
+{%- endmacro %}
+
+{% macro bigquery__day_in_zone(instant, time_zone) -%}
+    date({{ instant }}, {{ known_time_zone(time_zone, 'UTC') }})
+{%- endmacro %}
+
+
+{#- The time zone, or `otherwise` if the engine does not know it. An engine refuses unknown names with an error. -#}
+{% macro known_time_zone(time_zone, otherwise) -%}
+    {{ adapter.dispatch('known_time_zone', 'mdp')(time_zone, otherwise) }}
+{%- endmacro %}
+
+{#- Its table of time zones is part of DuckDB's Python package: nothing is downloaded. -#}
+{% macro duckdb__known_time_zone(time_zone, otherwise) -%}
+    case when {{ time_zone }} in (select name from pg_timezone_names()) then {{ time_zone }} else '{{ otherwise }}' end
+{%- endmacro %}
+
+{% macro bigquery__known_time_zone(time_zone, otherwise) -%}
+    case
+        when safe.datetime(timestamp '2000-01-01 00:00:00+00', nullif({{ time_zone }}, '')) is not null then {{ time_zone }}
+        else '{{ otherwise }}'
+    end
+{%- endmacro %}

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from math import isfinite
 from typing import Any
 
 import dagster as dg
 
-from mdp_dagster.defs.ads.kpis import KPIS, Kpi, Verdict, judge, totals_of
+from mdp_dagster.defs.ads.kpi_check import DESCRIPTION, NO_NEW_MISSES, kpi_result
 from mdp_dagster.defs.ads.volume import WEEKS, odd_days
 from mdp_dagster.orchestration.partitions import run_window, today
 from mdp_dagster.orchestration.services import Services
@@ -16,23 +15,18 @@ from mdp_dagster.window import DateWindow
 
 MART = "mart_campaign__daily"
 VOLUME = "volume_like_same_weekday"
-_WORST = 10
-
-_KPI_NOTE = (
-    " For each campaign, over the run's window without today. The targets are in clients.yaml, by client and platform. "
-    "Campaigns with too few impressions or clicks are not judged."
-)
+_NEWEST = 10
 
 
 def daily_window_check_keys() -> list[dg.AssetCheckKey]:
-    """Returns the checks that are about the daily run's window: KPI targets and volume."""
-    return [dg.AssetCheckKey(dg.AssetKey(MART), name) for name in (*(kpi.name for kpi in KPIS), VOLUME)]
+    """Returns the checks that are about the morning, not about the days of a reload: KPI targets and volume."""
+    return [dg.AssetCheckKey(dg.AssetKey(MART), name) for name in (NO_NEW_MISSES, VOLUME)]
 
 
 def campaign_checks() -> dg.AssetChecksDefinition:
     """The checks of the campaigns' mart."""
     specs = [
-        *(dg.AssetCheckSpec(kpi.name, asset=MART, description=kpi.description + _KPI_NOTE) for kpi in KPIS),
+        dg.AssetCheckSpec(NO_NEW_MISSES, asset=MART, description=DESCRIPTION),
         dg.AssetCheckSpec(
             VOLUME,
             asset=MART,
@@ -43,11 +37,8 @@ def campaign_checks() -> dg.AssetChecksDefinition:
     @dg.multi_asset_check(name="campaign_checks", specs=specs, required_resource_keys={"services"})
     def checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         services: Services = context.resources.services
-        window = _settled(services, run_window(context.run.tags, services.settings))
-        totals = [totals_of(row) for row in _campaign_sums(services, window)] if window else []
-        for kpi in KPIS:
-            yield _kpi_result(kpi, judge(kpi, totals, services.clients), window)
-        yield _volume_result(services, window)
+        yield kpi_result(context, services, MART)
+        yield _volume_result(services, _settled(services, run_window(context.run.tags, services.settings)))
 
     return checks
 
@@ -56,51 +47,6 @@ def _settled(services: Services, window: DateWindow) -> DateWindow | None:
     """Returns the window without today, which is not complete yet; None if no day is left."""
     end = min(window.end, today(services.settings))
     return DateWindow(window.start, end) if end > window.start else None
-
-
-def _campaign_sums(services: Services, window: DateWindow) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = services.warehouse.query(
-        f"""
-        select
-            client_id, platform, campaign_id, max(campaign_name) as campaign_name, sum(impressions) as impressions,
-            sum(clicks) as clicks, sum(conversions) as conversions,
-            case when count(spend_reporting) = count(*) then sum(spend_reporting) end as spend
-        from {MARTS}.{MART}
-        where {in_window(window)}
-        group by client_id, platform, campaign_id
-        """
-    ).to_pylist()
-    return rows
-
-
-def _kpi_result(kpi: Kpi, verdict: Verdict, window: DateWindow | None) -> dg.AssetCheckResult:
-    worst = [
-        dg.TableRecord(
-            {
-                "client": judged.totals.client_id,
-                "platform": judged.totals.platform,
-                "campaign_id": judged.totals.campaign_id,
-                "campaign": judged.totals.campaign_name,
-                # JSON has no infinity, so a CPA without any conversion is empty.
-                "value": round(judged.value, 4) if isfinite(judged.value) else None,
-                "target": judged.target,
-            }
-        )
-        for judged in verdict.missed[:_WORST]
-    ]
-    return dg.AssetCheckResult(
-        check_name=kpi.name,
-        asset_key=MART,
-        passed=not verdict.missed,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={
-            "window": str(window or "today only: nothing to judge yet"),
-            "campaigns_judged": len(verdict.judged),
-            "campaigns_not_judged": verdict.not_judged,
-            **({"share_meeting_target": round(verdict.share, 4)} if verdict.share is not None else {}),
-            **({"worst_campaigns": dg.MetadataValue.table(worst)} if worst else {}),
-        },
-    )
 
 
 def _volume_result(services: Services, window: DateWindow | None) -> dg.AssetCheckResult:
@@ -115,7 +61,7 @@ def _volume_result(services: Services, window: DateWindow | None) -> dg.AssetChe
                 "usual": o.usual,
             }
         )
-        for o in sorted(odd, key=lambda oddity: oddity.date, reverse=True)[:_WORST]
+        for o in sorted(odd, key=lambda oddity: oddity.date, reverse=True)[:_NEWEST]
     ]
     return dg.AssetCheckResult(
         check_name=VOLUME,

@@ -73,7 +73,7 @@ joined as (
         campaigns.has_invalid_values,
         campaigns.extract_run_id,
         campaigns.ingested_at,
-        {{ age_days('campaigns.date', 'campaigns.pulled_at') }} as age_days,
+        {{ age_days('campaigns.date', 'campaigns.pulled_at', 'accounts.time_zone') }} as age_days,
         {{ lookback_of('campaigns.platform', 'accounts.lookback_days') | indent(8) }} as lookback_days,
         coalesce(accounts.client_id, 'unassigned') as client_id,
         accounts.client_name,

@@ -13,7 +13,21 @@ campaigns as (
 
 ),
 
-maturity as (
+account_maturity as (
+
+    select
+        date,
+        platform,
+        account_id,
+        age_days,
+        completeness
+    from {{ ref('mart_account__maturity') }}
+    where {{ in_window('date') }}
+        and {{ has_own_completeness('days_observed') }}
+
+),
+
+platform_maturity as (
 
     select
         date,
@@ -25,20 +39,39 @@ maturity as (
 
 ),
 
-joined as (
+measured as (
 
     select
         campaigns.*,
+        coalesce(account_maturity.completeness, platform_maturity.completeness) as completeness,
         case
-            when campaigns.is_final or maturity.completeness > 1 then cast(1 as {{ double_type() }})
-            -- without conversions at this age, nothing can be estimated
-            when maturity.completeness > 0 then maturity.completeness
-        end as expected_completeness
+            when campaigns.is_final then 'final'
+            when account_maturity.completeness is not null then 'account'
+            when platform_maturity.completeness is not null then 'platform'
+        end as completeness_source
     from campaigns
-    left join maturity
-        on campaigns.date = maturity.date
-        and campaigns.platform = maturity.platform
-        and {{ measured_age('campaigns.age_days') | indent(8) }} = maturity.age_days
+    left join account_maturity
+        on campaigns.date = account_maturity.date
+        and campaigns.platform = account_maturity.platform
+        and campaigns.account_id = account_maturity.account_id
+        and {{ measured_age('campaigns.age_days') | indent(8) }} = account_maturity.age_days
+    left join platform_maturity
+        on campaigns.date = platform_maturity.date
+        and campaigns.platform = platform_maturity.platform
+        and {{ measured_age('campaigns.age_days') | indent(8) }} = platform_maturity.age_days
+
+),
+
+joined as (
+
+    select
+        measured.*,
+        case
+            when is_final or completeness > 1 then cast(1 as {{ double_type() }})
+            -- without conversions at this age, nothing can be estimated
+            when completeness > 0 then completeness
+        end as expected_completeness
+    from measured
 
 )
 
@@ -77,6 +110,7 @@ select
     age_days,
     is_final,
     expected_completeness,
+    completeness_source,
 
     has_invalid_values,
     facts_digest,

@@ -142,7 +142,7 @@ select
     - coalesce(compared.old_value, cast(0 as {{ numeric_type() }})) as difference,
 
     compared.seen_at,
-    {{ age_days('compared.date', 'compared.seen_at') }} as age_days,
+    {{ age_days('compared.date', 'compared.seen_at', 'accounts.time_zone') }} as age_days,
     compared.extract_run_id
 from compared
 left join accounts
