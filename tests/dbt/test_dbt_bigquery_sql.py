@@ -26,6 +26,7 @@ DBTS_OWN = {"create_schema"}
 
 WINDOW = ("2026-01-01", "2026-01-08")
 MORNING = ("2026-03-01", "2026-03-09")
+FOUR_WEEKS = ("2026-02-09", "2026-03-09")
 AS_OF = {"instant": "2026-01-06 06:00:00", "schema": "then"}
 INSTANT = "CAST('2026-01-06 06:00:00' AS TIMESTAMP)"
 
@@ -119,7 +120,9 @@ def test_bigquery_can_parse_and_prune(bigquery: Dbt, statements: dict[str, str])
         "no_invalid_values",
         "campaigns_add_up_int_account__reconciliation",
     }
-    others = models_and_tests - and_the_mornings - and_what_was_before
+    and_four_weeks = {name for name, read in days.items() if read == {FOUR_WEEKS}}
+    assert and_four_weeks == {"conversion_type_occurs_stg_meta_ads__account_daily"}
+    others = models_and_tests - and_the_mornings - and_what_was_before - and_four_weeks
     assert {name: days[name] for name in others if days[name] != {WINDOW}} == {}
 
 

@@ -77,6 +77,20 @@
 {%- endmacro %}
 
 
+{#- A list of (action_type, value) as rows named `entry`, for a cross join. -#}
+{% macro unnested(actions, entry) -%}
+    {{ adapter.dispatch('unnested', 'mdp')(actions, entry) }}
+{%- endmacro %}
+
+{% macro duckdb__unnested(actions, entry) -%}
+    unnest({{ actions }}) as unnested ({{ entry }})
+{%- endmacro %}
+
+{% macro bigquery__unnested(actions, entry) -%}
+    unnest({{ actions }}) as {{ entry }}
+{%- endmacro %}
+
+
 {% macro has_action_type(actions, action_type) -%}
     {{ adapter.dispatch('has_action_type', 'mdp')(actions, action_type) }}
 {%- endmacro %}

@@ -32,6 +32,19 @@
 {%- endmacro %}
 
 
+{#- `date` in the four weeks up to the end of the daily run's days (without these variables, of the window). -#}
+{% macro in_recent_weeks(column) -%}
+    {%- set end = window_day('recent_end' if var('recent_end', none) else 'window_end') | trim -%}
+    {%- set start = end -%}
+    {%- if execute -%}
+        {%- set start = (
+            modules.datetime.datetime.strptime(end, '%Y-%m-%d') - modules.datetime.timedelta(days=28)
+        ).strftime('%Y-%m-%d') -%}
+    {%- endif -%}
+    ({{ column }} >= date '{{ start }}' and {{ column }} < date '{{ end }}')
+{%- endmacro %}
+
+
 {#- The days of the window, each as a literal. -#}
 {% macro days_in_window() -%}
     {%- set days = [] -%}

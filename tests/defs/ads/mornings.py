@@ -80,7 +80,7 @@ class Mart:
 
 @dataclass
 class Count:
-    """What the check said on some mornings, and what was true."""
+    """The number of alarms of some mornings, and of the real misses."""
 
     campaign_mornings: int = 0
     alarms: int = 0

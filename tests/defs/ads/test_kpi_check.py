@@ -30,7 +30,7 @@ CLIENTS = Clients.model_validate(
 
 @dataclass
 class Services:
-    """What the checks use of the services of a run."""
+    """The services of a run that the checks use."""
 
     settings: Settings
     clients: Clients

@@ -26,6 +26,7 @@ select
     is_invalid_reach,
     is_invalid_inline_link_clicks,
     conversion_action_type,
+    actions_text as actions,
 
     extract_run_id,
     ingested_at,
