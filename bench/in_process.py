@@ -61,7 +61,7 @@ def tick(instance: dg.DagsterInstance) -> dict[str, list[float]]:
     )
     metadata = {METADATA_KEY: dg.MetadataValue.json(late.to_json())}
     instance.report_runless_asset_event(dg.AssetMaterialization("google_ads__late_days", metadata=metadata))
-    sensor = reload_sensor(PROBES[0], reload_job(PROBES[0]))
+    sensor = reload_sensor(PROBES[0], reload_job(PROBES[0]), load_settings())
 
     def evaluate() -> None:
         answer: Any = sensor(dg.build_sensor_context(instance))

@@ -98,13 +98,16 @@ def reload_late_days(setting: ProcessSettings, jumps: Connection) -> None:
     cursors: dict[str, str | None] = {}
     with dg.DagsterInstance.get() as instance:
 
-        def run(job: str, tags: dict[str, str]) -> None:
+        def run(job: str, request: dg.RunRequest) -> None:
             definition = definitions.resolve_job_def(job)
-            if not definition.execute_in_process(instance=instance, tags=tags, raise_on_error=False).success:
-                sys.exit(f"error: {job} failed with {tags}")
+            result = definition.execute_in_process(
+                request.run_config, instance=instance, tags=dict(request.tags), raise_on_error=False
+            )
+            if not result.success:
+                sys.exit(f"error: {job} failed with {request.tags}")
 
         for _ in range(_PROBES_AT_MOST):
-            run(PROBE_JOB_NAME, {})
+            run(PROBE_JOB_NAME, dg.RunRequest())
             requested = 0
             for source in PLATFORM_NAMES:
                 sensor = definitions.resolve_sensor_def(f"{source}_late_data_sensor")
@@ -113,7 +116,7 @@ def reload_late_days(setting: ProcessSettings, jumps: Connection) -> None:
                 print(f"{source}: {answer.skip_message or len(answer.run_requests or [])}")
                 for request in answer.run_requests or []:
                     requested += 1
-                    run(f"{source}_late_data", dict(request.tags))
+                    run(f"{source}_late_data", request)
             if not requested:
                 sys.exit(0)
     sys.exit("error: days are still late after their reload")

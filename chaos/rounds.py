@@ -86,6 +86,7 @@ def run_round(session: Session, plan: RoundPlan, deadline: float) -> RoundState:
         **sandbox.env,
         "MDP_START_DATE": str(first_day),
         "MDP_TIMEZONE": plan.zone,
+        "MDP_RELOAD_CADENCE": "0+=1h",  # the recovery probes again and again until no day is late
     }
     workspace = make_workspace(session.disk.folder, session.logs, f"round-{plan.number}", session.home, settings)
     sets_clocks = plan.base is not None or session.now is not None

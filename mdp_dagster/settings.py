@@ -17,6 +17,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from mdp_dagster.reload_cadence import DEFAULT as DEFAULT_CADENCE
+from mdp_dagster.reload_cadence import parse_cadence
+
 S = TypeVar("S", bound=BaseSettings)
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -64,6 +67,7 @@ class Settings(BaseSettings):
     start_date: date = Field(default_factory=default_start_date)
     timezone: str = "UTC"
     probe_cron: str = "20 * * * *"  # not on the hour: the daily run begins then
+    reload_cadence: str = DEFAULT_CADENCE
     parallel_accounts: int = Field(default=4, ge=1, le=32)
     lock_timeout_seconds: float = Field(default=1800, gt=0, allow_inf_nan=False)
     event_retention_days: int = Field(default=90, ge=0, le=36_500)  # 0: for ever
@@ -90,6 +94,12 @@ class Settings(BaseSettings):
     def _valid_amount(cls, value: str) -> str:
         if not re.fullmatch(r"[1-9][0-9]{0,5} ?[MGT]i?B", value):
             raise ValueError("not a valid amount of memory → use a number and a unit, for example 512MiB or 4GiB")
+        return value
+
+    @field_validator("reload_cadence")
+    @classmethod
+    def _valid_cadence(cls, value: str) -> str:
+        parse_cadence(value)
         return value
 
     @field_validator("bigquery_labels", mode="before")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from calendar import monthrange
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -65,6 +66,21 @@ def join_days(days: Iterable[date]) -> list[DateWindow]:
             joined.append(DateWindow(ordered[first], _next(day)))
             first = n
     return joined
+
+
+def join_windows(windows: Iterable[DateWindow], at_most: int, max_gap_days: int = 0) -> list[DateWindow]:
+    """Join windows until there are at most ``at_most`` of them, and no gap of at most ``max_gap_days``.
+
+    The windows don't overlap. The smallest gaps are closed first; of equal gaps, the later one.
+    """
+    ordered = sorted(windows)
+    if not ordered:
+        return []
+    gaps = [(after.start - before.end).days for before, after in itertools.pairwise(ordered)]
+    widest = sorted(range(len(gaps)), key=lambda n: (-gaps[n], n))[: at_most - 1]
+    kept = sorted(n for n in widest if gaps[n] > max_gap_days)
+    starts, ends = [0, *(n + 1 for n in kept)], [*kept, len(ordered) - 1]
+    return [DateWindow(ordered[first].start, ordered[last].end) for first, last in zip(starts, ends, strict=True)]
 
 
 def months_before(day: date, months: int) -> date:

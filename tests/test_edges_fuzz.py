@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from datetime import date, datetime, timedelta, timezone
 from types import SimpleNamespace
@@ -17,9 +18,12 @@ from mdp_dagster.cli.as_of import AsOfError, parse_instant
 from mdp_dagster.cli.backfill import BackfillError
 from mdp_dagster.ingest.lateness import LateDay, Reason
 from mdp_dagster.orchestration.late_data.backoff import PastRequest
+from mdp_dagster.orchestration.late_data.memory import Memory
 from mdp_dagster.orchestration.late_data.payload import LateDays
-from mdp_dagster.orchestration.late_data.plan import Memory, ProbeEvent, plan
+from mdp_dagster.orchestration.late_data.plan import ProbeEvent, plan
+from mdp_dagster.orchestration.late_data.reload_times import ReloadTimes
 from mdp_dagster.orchestration.partitions import today
+from mdp_dagster.reload_cadence import DEFAULT, parse_cadence
 from mdp_dagster.settings import Settings
 from mdp_dagster.transform.as_of_build import AsOf
 from mdp_dagster.window import DateWindow
@@ -48,7 +52,7 @@ asked = st.builds(PastRequest, st.lists(some_windows, min_size=1, max_size=3).ma
 memories = st.builds(
     Memory,
     event_id=st.integers(0, 2**63),
-    waiting=st.frozensets(some_days, max_size=4),
+    waiting=st.dictionaries(st.text(max_size=6), st.lists(some_windows, min_size=1, max_size=3).map(tuple), max_size=3),
     past=st.dictionaries(st.text(max_size=6), st.lists(asked, min_size=1, max_size=2), max_size=3),
 )
 _ranges = st.builds('"{}/{}"'.format, st.dates(), st.dates()) | st.sampled_from(
@@ -65,7 +69,8 @@ cursors = (
     json_text.with_keys(
         {
             "event": json_text.numbers | json_text.values(),
-            "waiting": json_text.lists(_ranges | json_text.strings | st.sampled_from(['"9999-12-31"', '"2026-11-01"'])),
+            "waiting": json_text.lists(_ranges | json_text.strings | st.sampled_from(['"9999-12-31"', '"2026-11-01"']))
+            | json_text.objects(["a"], _ranges | json_text.values()),
             "asked": json_text.objects(["a"], json_text.lists(_entries)) | json_text.values(),
         }
     )
@@ -74,12 +79,20 @@ cursors = (
 )
 
 
+TIMES = ReloadTimes(parse_cadence(DEFAULT))
+
+
 def tick(memory: Memory, event_id: int = 7) -> Memory:
     """Runs a sensor's tick with late days of the account `a`, and returns the memory afterwards."""
+    changed = [None, NOW - timedelta(hours=1), NOW - timedelta(days=2)]
     late = LateDays(
-        tuple(LateDay("a", date(2026, 11, n + 1), reason, {"spend": 1.0}, "aa") for n, reason in enumerate(REASONS)), {}
+        tuple(
+            LateDay("a", date(2026, 11, n + 1), reason, {"spend": 1.0}, "aa", changed_at)
+            for n, (reason, changed_at) in enumerate(itertools.product(REASONS, changed))
+        ),
+        {},
     )
-    planned = plan(ProbeEvent(event_id, NOW - timedelta(minutes=1), late), [], memory, NOW)
+    planned = plan(ProbeEvent(event_id, NOW - timedelta(minutes=1), late), [], memory, TIMES, NOW)
     assert all(isinstance(text, str) for text in planned.explanations)
     return planned.memory
 

@@ -56,6 +56,7 @@ def a_value(variable: str) -> str:
         "MDP_TARGET": "duckdb",
         "MDP_START_DATE": "2025-06-07",
         "MDP_TIMEZONE": "Pacific/Auckland",
+        "MDP_RELOAD_CADENCE": "0+=1h",
         "MDP_PARALLEL_ACCOUNTS": "7",
         "MDP_LOCK_TIMEOUT_SECONDS": "12.5",
         "MDP_EVENT_RETENTION_DAYS": "30",
@@ -99,7 +100,7 @@ def test_the_environment_beats_the_env_file_unless_it_is_empty(variable: str, mo
     other = {"duckdb": "duckdb", "7": "8", "12.5": "13.5", "cli": "in_process", "true": "false"}
     other |= {"2025-06-07": "2025-06-08", "Pacific/Auckland": "America/Denver"}
     other |= {"team=marketing,env=prod": "env=test", "730": "731", "1000000000": "5", "20000000000": "6"}
-    other |= {"another-project": "a-third-project", "2GiB": "600MB", "30": "31"}
+    other |= {"another-project": "a-third-project", "2GiB": "600MB", "30": "31", "0+=1h": "0+=2h"}
     environment = other.get(a_value(variable), "/from/the/environment")
     monkeypatch.setenv(variable, environment)
     assert str(value_of(variable)) == environment

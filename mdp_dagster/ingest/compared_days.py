@@ -27,6 +27,7 @@ class ComparedDay:
         totals_before: The digest of the totals that had been received when the report's extract began.
         totals_before_run: The extract that those totals belong to.
         mart_differs: Whether the mart shows rows of another extract.
+        changed_at: When totals first changed after the report's extract began; None if they did not.
     """
 
     account_id: str
@@ -38,6 +39,7 @@ class ComparedDay:
     totals_before: str | None
     totals_before_run: str | None
     mart_differs: bool
+    changed_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,14 @@ def days_in_doubt(warehouse: Warehouse, comparison: Comparison) -> list[Compared
                 order by ledger.extracted_at desc, ledger.extract_run_id desc
             ) = 1
         ),
+        changed as (
+            select ledger.account_id, ledger.date, min(ledger.received_at) as changed_at
+            from ledger
+            inner join extracted on ledger.account_id = extracted.account_id and ledger.date = extracted.date
+            where ledger.report = $totals and ledger.effective_run_id = ledger.extract_run_id
+                and ledger.received_at > extracted.extracted_at
+            group by ledger.account_id, ledger.date
+        ),
         shown as (
             select account_id, date, min(extract_run_id) as first_run, max(extract_run_id) as last_run
             from ({_shown_rows(warehouse, comparison)}) as shown_rows
@@ -117,10 +127,12 @@ def days_in_doubt(warehouse: Warehouse, comparison: Comparison) -> list[Compared
                 extracted_at is not null and (
                     first_run is distinct from last_run
                     or first_run is distinct from if(row_count > 0, rows_run, null)
-                ) as mart_differs
+                ) as mart_differs,
+                changed_at
             from totals
             full outer join extracted on totals.account_id = extracted.account_id and totals.date = extracted.date
             left join before on extracted.account_id = before.account_id and extracted.date = before.date
+            left join changed on extracted.account_id = changed.account_id and extracted.date = changed.date
             left join shown on extracted.account_id = shown.account_id and extracted.date = shown.date
         )
         select {", ".join(f.name for f in fields(ComparedDay))}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 from enum import Enum
 
 from mdp_dagster.ingest.account_registry import OptionsOnDay
@@ -41,6 +41,11 @@ class Reason(Enum):
     SETTLED = "settled"
     NOT_BUILT = "not built"
 
+    @property
+    def needs_extract(self) -> bool:
+        """Whether the day has to be extracted. Otherwise it is enough to build it."""
+        return self is not Reason.NOT_BUILT
+
 
 _PRECEDENCE = list(Reason)
 
@@ -56,6 +61,7 @@ class LateDay:
         moved: By how much the account's totals have changed since the day was extracted, by amount; money is in the
             account's currency.
         totals: The beginning of the totals' digest. It distinguishes one restatement from the next.
+        changed_at: When the totals of a restated day first changed after its extract (UTC); None if it is unknown.
     """
 
     account_id: str
@@ -63,6 +69,7 @@ class LateDay:
     reason: Reason
     moved: Mapping[str, float] = field(default_factory=dict, hash=False)
     totals: str = ""
+    changed_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -138,7 +145,8 @@ def _late_days_of(
     for day in compared:
         key = day.account_id, day.date
         if key in moved:
-            late.append(LateDay(*key, Reason.RESTATED, moved[key], (day.totals or "")[:8]))
+            changed_at = day.changed_at and day.changed_at.replace(tzinfo=timezone.utc)
+            late.append(LateDay(*key, Reason.RESTATED, moved[key], (day.totals or "")[:8], changed_at))
         elif reason := _other_reason(accounts[day.account_id], day):
             late.append(LateDay(*key, reason))
     return late

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from uuid import uuid4
 
@@ -25,10 +25,17 @@ from mdp_dagster.window import DateWindow
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """The extract of the totals, and the days of the detail reports that are late."""
+    """The extract of the totals, and the days of the detail reports that are late.
+
+    Args:
+        totals: The extract of the totals.
+        late: The late days.
+        time_zones: The time zone of each probed account (IANA name), by account id; empty if it is unknown.
+    """
 
     totals: IngestResult
     late: list[LateDay]
+    time_zones: Mapping[str, str] = field(default_factory=dict)
 
 
 def probe(
@@ -80,7 +87,8 @@ def probe(
     result.require_an_account()
     for failed in result.failed:  # their reload would fail as well
         watched_accounts.pop(failed.account_id, None)
-    return ProbeResult(result, find_late_days(stores.warehouse, watched, watched_accounts, days.start))
+    late = find_late_days(stores.warehouse, watched, watched_accounts, days.start)
+    return ProbeResult(result, late, {account.account_id: account.time_zone for account in accounts})
 
 
 def _watched_accounts(

@@ -17,6 +17,8 @@ RANGE_END_TAG = "dagster/asset_partition_range_end"
 
 # The daily run loads today and these days before it, because sources change them most often.
 DAYS_BEFORE = 7
+# The hour of the daily run, in MDP_TIMEZONE.
+DAILY_RUN_HOUR = 5
 
 # A backfill of any length is one run, with one window and one dbt build.
 SINGLE_RUN = dg.BackfillPolicy.single_run()

@@ -7,6 +7,7 @@ from mdp_dagster.ingest.ingestion import IngestRun, ingest
 from mdp_dagster.ingest.result import IngestResult
 from mdp_dagster.ingest.tables import report_table
 from mdp_dagster.orchestration import run_tags
+from mdp_dagster.orchestration.account_days import CONFIG_SCHEMA, days_in
 from mdp_dagster.orchestration.carried_failures import failures_of_other_accounts
 from mdp_dagster.orchestration.domain import OWNERS, RAW, Domain
 from mdp_dagster.orchestration.partitions import SINGLE_RUN, run_window
@@ -29,6 +30,7 @@ def raw_asset(report: DayReport, domain: Domain, partitions: dg.DailyPartitionsD
         partitions_def=partitions,
         backfill_policy=SINGLE_RUN,
         check_specs=check_specs(report),
+        config_schema=CONFIG_SCHEMA,
         required_resource_keys={"services"},
         owners=OWNERS,
         kinds={"python", "parquet", report.source.split("_")[0]},
@@ -44,8 +46,13 @@ def raw_asset(report: DayReport, domain: Domain, partitions: dg.DailyPartitionsD
         connector = services.connector(report.source)
         window = run_window(context.run.tags, services.settings)
         earlier = services.unfinished.pop(report.table, None)
-        only = run_tags.accounts_of(context.run.tags)
-        run = IngestRun(context.run.run_id, only, unfinished_before(context.instance, context.run), earlier)
+        run = IngestRun(
+            context.run.run_id,
+            run_tags.accounts_of(context.run.tags),
+            unfinished_before(context.instance, context.run),
+            earlier,
+            days_in(context.op_execution_context.op_config or {}),
+        )
         result = ingest(connector, report, window, services.stores(), run)
         for account in result.failed:
             context.log.warning(f"{account.account_id} {account.name}: {account.failure}")
@@ -55,7 +62,7 @@ def raw_asset(report: DayReport, domain: Domain, partitions: dg.DailyPartitionsD
                 services.unfinished[report.table] = result
                 raise dg.RetryRequested(_QUOTA_RETRIES, result.retry_after_seconds)
             result.require_an_account()  # one account's quota must not keep the others out of the marts
-        others = failures_of_other_accounts(context.instance, report, only)
+        others = failures_of_other_accounts(context.instance, report, run.accounts)
         return dg.MaterializeResult(metadata=_metadata(result), check_results=check_results(result, others))
 
     return raw

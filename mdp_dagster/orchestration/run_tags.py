@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 ACCOUNTS = "mdp/accounts"
 REASON = "mdp/reason"
@@ -11,6 +11,16 @@ DAYS = "mdp/days"
 PROBE_RUN = "mdp/probe_run"
 BACKFILL = "mdp/backfill"
 CONTINUES = "mdp/continues"
+
+
+# PostgreSQL's index on tags refuses texts of more than 2,704 bytes.
+_LONGEST_LIST = 2000
+
+
+def account_list(accounts: Collection[str]) -> str:
+    """Returns the tag that lists a run's accounts; only their number if the list is too long for a tag."""
+    listed = ",".join(sorted(accounts))
+    return listed if len(listed) <= _LONGEST_LIST else f"{len(accounts)} accounts"
 
 
 def accounts_of(tags: Mapping[str, str]) -> set[str] | None:

@@ -83,7 +83,7 @@ class Platform:
     def reload(self, source: str, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
         """Run the request of a sensor."""
         job = self.definitions.resolve_job_def(f"{source}_late_data")
-        result = self._execute(job, tags=request.tags)
+        result = self._execute(job, tags=request.tags, run_config=request.run_config)
         assert result.success, self.errors(result)
         return result
 
@@ -173,6 +173,7 @@ def enter(folder: Path, servers: Sandbox, patch: pytest.MonkeyPatch) -> None:
     patch.setenv("MDP_ENV_FILE", os.devnull)
     patch.setenv("MDP_DUCKDB_PATH", str(folder / "warehouse.duckdb"))
     patch.setenv("MDP_LAKE_URI", str(folder / "lake"))
+    patch.setenv("MDP_RELOAD_CADENCE", "0+=1h")  # a test restates a day that it has just loaded
 
 
 @pytest.fixture

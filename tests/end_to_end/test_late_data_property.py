@@ -29,8 +29,11 @@ from mdp_dagster.ingest.stores import Stores
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
 from mdp_dagster.ingest.watched_reports import DetailReport, WatchedReports
 from mdp_dagster.lake import Lake
+from mdp_dagster.orchestration.late_data.memory import Memory
 from mdp_dagster.orchestration.late_data.payload import LateDays
-from mdp_dagster.orchestration.late_data.plan import Memory, ProbeEvent, plan
+from mdp_dagster.orchestration.late_data.plan import ProbeEvent, plan
+from mdp_dagster.orchestration.late_data.reload_times import ReloadTimes
+from mdp_dagster.reload_cadence import parse_cadence
 from mdp_dagster.settings import load_settings
 from mdp_dagster.transform.in_process_dbt import run_models
 from mdp_dagster.transform.project import parsed_project
@@ -206,10 +209,11 @@ class Round:
         probed = probe(self.connector, WATCHED, DAYS, self.stores, str(uuid4()))
         late = LateDays(tuple(probed.late), {})
         now = datetime.now(timezone.utc)
-        for request in plan(ProbeEvent(1, now, late), [], Memory(), now).requests:
+        every_probe = ReloadTimes(parse_cadence("0+=1h"))
+        for request in plan(ProbeEvent(1, now, late), [], Memory(), every_probe, now).requests:
             if self.random.random() < obeyed:
-                accounts = set(request.late.accounts())
-                ingest(self.connector, CAMPAIGNS, request.window, self.stores, IngestRun(str(uuid4()), only=accounts))
+                run = IngestRun(str(uuid4()), days=request.days)
+                ingest(self.connector, CAMPAIGNS, request.window, self.stores, run)
         return len(late.days)
 
     def truth(self) -> dict[str, set[tuple[date, str, int]]]:

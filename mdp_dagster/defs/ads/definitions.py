@@ -42,6 +42,6 @@ def definitions(settings: Settings, project: ParsedProject) -> dg.Definitions:
         assets=[*raw, models, *late_days],
         asset_checks=[campaign_checks(), rows_check(), facts_check()],
         jobs=[daily, probe, *reloads.values()],
-        sensors=[reload_sensor(watched, job) for watched, job in reloads.items()],
+        sensors=[reload_sensor(watched, job, settings) for watched, job in reloads.items()],
         schedules=[ads_daily_schedule(settings, daily), probe_schedule(settings, probe)],
     )

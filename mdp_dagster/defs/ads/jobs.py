@@ -9,13 +9,14 @@ from mdp_dagster.defs.ads.platforms import ADS
 from mdp_dagster.ingest.watched_reports import WatchedReports
 from mdp_dagster.orchestration.domain import LATE_DATA
 from mdp_dagster.orchestration.late_data.reload_job import late_data_job
+from mdp_dagster.orchestration.late_data.reload_times import ReloadTimes
 from mdp_dagster.orchestration.late_data.sensor import late_data_sensor
-from mdp_dagster.orchestration.partitions import DAYS_BEFORE, daily_window, range_tags
+from mdp_dagster.orchestration.partitions import DAILY_RUN_HOUR, DAYS_BEFORE, daily_window, range_tags
 from mdp_dagster.settings import Settings, SettingsError
 
 JOB_NAME = "ads_daily"
 PROBE_JOB_NAME = "late_data_probe"
-_EVERY_MORNING = "0 5 * * *"
+_EVERY_MORNING = f"0 {DAILY_RUN_HOUR} * * *"
 
 
 def ads_daily_job() -> Any:
@@ -80,6 +81,6 @@ def reload_job(watched: WatchedReports) -> Any:
     return late_data_job(watched, ADS, daily_window_check_keys())
 
 
-def reload_sensor(watched: WatchedReports, job: Any) -> dg.SensorDefinition:
+def reload_sensor(watched: WatchedReports, job: Any, settings: Settings) -> dg.SensorDefinition:
     """Returns the sensor that requests the runs of a reload job."""
-    return late_data_sensor(watched, job, extracting_jobs=[JOB_NAME])
+    return late_data_sensor(watched, job, [JOB_NAME], ReloadTimes.of(settings))

@@ -86,6 +86,7 @@ def _metadata(probed: ProbeResult) -> dict[str, dg.MetadataValue]:
         tuple(probed.late),
         {account.account_id: account.currency for account in probed.totals.accounts.values()},
         frozenset(name for name, amount in probed.totals.report.amounts.items() if amount.is_money),
+        probed.time_zones,
     )
     return {
         "reason": dg.MetadataValue.text(late.reason()),

@@ -88,16 +88,44 @@ def paused_and_due(
     return paused, due, new
 
 
+def last_request(late: LateDay, past: Iterable[PastRequest]) -> PastRequest | None:
+    """Returns the last request for a restated day that did not bring its rows; None if there is none.
+
+    Totals that changed after a request show that the request succeeded: they changed after the newest extract.
+    """
+    failed = [
+        request
+        for request in past
+        if request.content and late.date in request and (late.changed_at is None or late.changed_at <= request.at)
+    ]
+    return max(failed, key=lambda request: request.at, default=None)
+
+
 def _content(days: Iterable[LateDay]) -> str:
     text = ",".join(f"{day.date}:{day.totals}" for day in sorted(days, key=lambda day: day.date))
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def dump_windows(windows: Iterable[DateWindow]) -> str:
+    """Returns windows as text."""
+    return ",".join(f"{window.start}/{window.last}" for window in windows)
+
+
+def load_windows(text: str) -> tuple[DateWindow, ...]:
+    """Reads what ``dump_windows`` returned.
+
+    Raises:
+        ValueError, TypeError, AttributeError: The text has another form.
+    """
+    return tuple(DateWindow.of_days(*window.split("/")) for window in text.split(","))
 
 
 def dump(requests: Mapping[str, list[PastRequest]]) -> dict[str, Any]:
     """Returns the past requests of each account as JSON values."""
     return {
         account: [
-            [",".join(f"{w.start}/{w.last}" for w in r.windows), r.content, r.times, r.at.isoformat()] for r in entries
+            [dump_windows(request.windows), request.content, request.times, request.at.isoformat()]
+            for request in entries
         ]
         for account, entries in sorted(requests.items())
         if entries
@@ -113,7 +141,7 @@ def load(data: Mapping[str, Any]) -> dict[str, list[PastRequest]]:
     return {
         account: [
             PastRequest(
-                tuple(DateWindow.of_days(*window.split("/")) for window in windows.split(",")),
+                load_windows(windows),
                 str(content),
                 int(times),
                 _instant(at),

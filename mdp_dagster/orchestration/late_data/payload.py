@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timezone
 from typing import Any
 
 from mdp_dagster.ingest.lateness import LateDay, Reason
@@ -21,11 +21,13 @@ class LateDays:
         days: The late days.
         currencies: The currency of each account (ISO 4217), by account id; empty if it is unknown.
         money: The names of the amounts that are in the account's currency.
+        time_zones: The time zone of each account (IANA name), by account id; empty if it is unknown.
     """
 
     days: tuple[LateDay, ...]
     currencies: Mapping[str, str]
     money: frozenset[str] = frozenset()
+    time_zones: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the days in a compact form, by day and account: 500 days of 50 accounts fit into one event."""
@@ -33,7 +35,8 @@ class LateDays:
         by_day: dict[str, dict[str, list[Any]]] = {}
         for late in sorted(self.days, key=lambda late: (late.date, late.account_id)):
             moved = [round(late.moved.get(name, 0.0), 6) for name in names]
-            details = [*moved, late.totals] if late.reason is Reason.RESTATED else []
+            changed_at = late.changed_at and round(late.changed_at.timestamp(), 3)
+            details = [*moved, late.totals, changed_at] if late.reason is Reason.RESTATED else []
             by_day.setdefault(late.date.isoformat(), {})[late.account_id] = [late.reason.value, *details]
         accounts = {late.account_id for late in self.days}
         return {
@@ -41,23 +44,35 @@ class LateDays:
             "money": sorted(self.money),
             "days": by_day,
             "currencies": {a: c for a, c in self.currencies.items() if a in accounts},
+            "time_zones": {a: zone for a, zone in self.time_zones.items() if a in accounts},
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> LateDays:
-        """Reads what ``to_json`` returned. Events of earlier versions do not list the amounts: they had these two."""
+        """Reads what ``to_json`` returned.
+
+        Events of earlier versions do not list the amounts, which were these two, or do not have the last detail.
+        """
         names = data.get("amounts", ["spend", "conversions"])
         days = []
         for day, accounts in data["days"].items():
             for account_id, (reason, *details) in accounts.items():
                 moved = dict(zip(names, details, strict=False)) if details else {}
-                totals = details[-1] if details else ""
-                days.append(LateDay(account_id, date.fromisoformat(day), Reason(reason), moved, totals))
-        return cls(tuple(days), data["currencies"], frozenset(data.get("money", ["spend"])))
+                totals, changed_at = [*details[len(names) :], None, None][:2]
+                days.append(
+                    LateDay(account_id, date.fromisoformat(day), Reason(reason), moved, totals or "", _utc(changed_at))
+                )
+        money, zones = frozenset(data.get("money", ["spend"])), data.get("time_zones", {})
+        return cls(tuple(days), data["currencies"], money, zones)
 
     def on(self, days: Collection[date]) -> LateDays:
         """Returns the late days that are among ``days``."""
         return replace(self, days=tuple(late for late in self.days if late.date in days))
+
+    def among(self, windows: Mapping[str, Collection[DateWindow]]) -> LateDays:
+        """Returns the late days that are in a window of their account."""
+        found = (late for late in self.days if any(late.date in w for w in windows.get(late.account_id, ())))
+        return replace(self, days=tuple(found))
 
     def accounts(self) -> list[str]:
         """Returns the ids of the accounts that have late days."""
@@ -69,13 +84,6 @@ class LateDays:
         for late in self.days:
             by_account.setdefault(late.account_id, []).append(late)
         return by_account
-
-    def accounts_by_day(self) -> dict[date, set[str]]:
-        """Returns the accounts that are late on each day."""
-        by_day: dict[date, set[str]] = {}
-        for late in self.days:
-            by_day.setdefault(late.date, set()).add(late.account_id)
-        return by_day
 
     def windows(self) -> list[DateWindow]:
         """Returns the days, joined into contiguous windows."""
@@ -103,6 +111,10 @@ class LateDays:
             unit = (self.currencies.get(late.account_id) or "unknown currency") if name in self.money else ""
             sums[unit] = sums.get(unit, 0.0) + late.moved.get(name, 0.0)
         return [f"{name} {amount:+,.2f} {unit}".rstrip() for unit, amount in sorted(sums.items()) if round(amount, 2)]
+
+
+def _utc(timestamp: float | None) -> datetime | None:
+    return None if timestamp is None else datetime.fromtimestamp(timestamp, timezone.utc)
 
 
 def _unchanged(names: list[str]) -> str:

@@ -5,16 +5,26 @@ Pure functions: they do not read an instance or a clock.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from mdp_dagster.ingest.lateness import LateDay, Reason
-from mdp_dagster.orchestration.late_data import backoff
-from mdp_dagster.orchestration.late_data.backoff import PastRequest, first_requests, paused_and_due
+from mdp_dagster.ingest.requested_days import AccountDays
+from mdp_dagster.orchestration.late_data.active_runs import ActiveRun
+from mdp_dagster.orchestration.late_data.backoff import PastRequest, first_requests, last_request, paused_and_due
+from mdp_dagster.orchestration.late_data.memory import Memory
 from mdp_dagster.orchestration.late_data.payload import LateDays
-from mdp_dagster.window import DateWindow, join_days
+from mdp_dagster.orchestration.late_data.reload_times import ReloadTimes, Wait, explain_waits
+from mdp_dagster.window import DateWindow, join_days, join_windows
+
+MAX_RUNS = 4
+"""The most runs that a tick requests: as many as Dagster executes at a time (``dagster.yaml``).
+
+A run has a fixed cost of ten seconds or more. If there are more ranges of days, the smallest gaps between them are
+built too. They are not extracted.
+"""
 
 
 @dataclass(frozen=True)
@@ -27,71 +37,21 @@ class ProbeEvent:
 
 
 @dataclass(frozen=True)
-class ActiveRun:
-    """A queued or running run that extracts the reports.
-
-    Args:
-        run_id: The Dagster run.
-        window: Its days.
-        accounts: Its accounts; None for all.
-        started_at: When it started; None while it is queued.
-    """
-
-    run_id: str
-    window: DateWindow
-    accounts: frozenset[str] | None
-    started_at: datetime | None
-
-    def covers(self, day: date, accounts: set[str]) -> bool:
-        """Returns whether the run extracts the day for all of these accounts."""
-        return day in self.window and (self.accounts is None or accounts <= self.accounts)
-
-
-@dataclass(frozen=True)
-class Memory:
-    """The state of a sensor between ticks.
-
-    Args:
-        event_id: The event that was handled last.
-        waiting: The days of that event that wait for a run to end.
-        past: The past requests of each account.
-    """
-
-    event_id: int = 0
-    waiting: frozenset[date] = frozenset()
-    past: Mapping[str, list[PastRequest]] = field(default_factory=dict)
-
-    def dump(self) -> str:
-        """Returns the memory as text for the sensor's cursor."""
-        return json.dumps(
-            {
-                "event": self.event_id,
-                "waiting": sorted(day.isoformat() for day in self.waiting),
-                "asked": backoff.dump(self.past),
-            }
-        )
-
-    @classmethod
-    def load(cls, text: str | None) -> Memory:
-        """Reads a cursor. Any other text gives an empty memory; at worst, days are requested once more."""
-        try:
-            data = json.loads(text or "{}")
-            return cls(
-                event_id=int(data.get("event", 0)),
-                waiting=frozenset(date.fromisoformat(day) for day in data.get("waiting", [])),
-                past=backoff.load(data.get("asked", {})),
-            )
-        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
-            return cls()
-
-
-@dataclass(frozen=True)
 class Request:
-    """One run to request."""
+    """One run to request: it builds a window for all accounts, and extracts the late days of each account."""
 
     run_key: str
     window: DateWindow
     late: LateDays
+
+    @property
+    def days(self) -> AccountDays:
+        """The days to extract of each account."""
+        days: dict[str, set[date]] = {}
+        for late in self.late.days:
+            if late.reason.needs_extract:
+                days.setdefault(late.account_id, set()).add(late.date)
+        return days
 
 
 @dataclass(frozen=True)
@@ -103,47 +63,84 @@ class Plan:
     explanations: list[str]
 
 
-def plan(event: ProbeEvent, runs: Iterable[ActiveRun], memory: Memory, now: datetime) -> Plan:
+def plan(event: ProbeEvent, runs: Iterable[ActiveRun], memory: Memory, times: ReloadTimes, now: datetime) -> Plan:
     """Returns one request for each contiguous range of late days that are due and not covered by an active run.
 
+    - A restated day is due once in each interval of the cadence. Other late days are due at once.
     - A run that is queued, or started after the event, will read what the probe read: it covers its days.
-    - A run that started before the event may already have extracted a restated day: such days wait for its end.
+    - A run that started before the event may already have extracted a restated day. If the day is reloaded with every
+      probe, it waits for the end of the run. Otherwise the next probe shows whether the day is still late.
     - Days that were requested before and are late for the same reason pause, longer each time.
     """
     is_new = event.id != memory.event_id
-    late = event.late if is_new else event.late.on(memory.waiting)
-    accounts = [_account_plan(account, days, memory, now, is_new) for account, days in late.by_account().items()]
+    late = event.late if is_new else event.late.among(memory.waiting)
+
+    def wait(day: LateDay, requested_at: datetime | None) -> Wait | None:
+        return times.wait(day, late.time_zones.get(day.account_id, ""), requested_at, now)
+
+    accounts = [
+        _account_plan(account, days, memory.past.get(account, []), wait, now)
+        # the rest of an event: these days waited for a run, and were not requested in its first tick
+        if is_new
+        else _AccountPlan(account, [], [], days, [], list(memory.past.get(account, [])))
+        for account, days in late.by_account().items()
+    ]
     due = replace(late, days=tuple(day for account in accounts for day in account.due))
-    free, waiting, explanations = _uncovered(due, event.time, list(runs))
+    free, covered = _split_by_coverage(due, list(runs))
+    waiting = [
+        day
+        for day, covering in covered
+        if day.reason is Reason.RESTATED
+        and not times.is_limited(day, late.time_zones.get(day.account_id, ""), now)
+        and all(run.started_at is not None and run.started_at <= event.time for run in covering)
+    ]
     past = {} if is_new else dict(memory.past)
-    past |= {account.account: remembered for account in accounts if (remembered := account.remember(free, now))}
+    requested = frozenset((day.account_id, day.date) for day in free.days)
+    past |= {account.account: remembered for account in accounts if (remembered := account.remember(requested, now))}
+    explanations = _explain_coverage(covered) + explain_waits(held for account in accounts for held in account.held)
     explanations += [text for account in accounts for text in account.explanations()]
-    requests = [
-        Request(f"{event.id}:{window}", window, due.on(frozenset(window.days()))) for window in due.on(free).windows()
-    ]
-    return Plan(requests, Memory(event.id, frozenset(waiting), past), explanations)
+    new_memory = Memory(event.id, _windows_by_account(waiting), past)
+    return Plan(_requests(event, free), new_memory, explanations)
 
 
-def _uncovered(
-    due: LateDays, event_time: datetime, runs: list[ActiveRun]
-) -> tuple[frozenset[date], set[date], list[str]]:
-    """Returns the days without a covering run, the days that wait for a run to end, and explanations for the others."""
-    restated = {day.date for day in due.days if day.reason is Reason.RESTATED}
-    free, waiting = set(), set()
-    covered: dict[str, list[date]] = {}
-    for day, accounts in due.accounts_by_day().items():
-        covering = [run for run in runs if run.covers(day, accounts)]
-        if not covering:
-            free.add(day)
-            continue
-        too_early = all(run.started_at is not None and run.started_at <= event_time for run in covering)
-        if too_early and day in restated:
-            waiting.add(day)
-        covered.setdefault(covering[0].run_id, []).append(day)
-    explanations = [
-        f"{', '.join(map(str, join_days(days)))}: covered by run {run_id[:8]}" for run_id, days in covered.items()
-    ]
-    return frozenset(free), waiting, explanations
+def _requests(event: ProbeEvent, free: LateDays) -> list[Request]:
+    requests = []
+    for window in join_windows(free.windows(), MAX_RUNS):
+        late = free.on(frozenset(window.days()))
+        listed = ",".join(f"{day.account_id}:{day.date}" for day in late.days)
+        digest = hashlib.blake2b(listed.encode(), digest_size=4).hexdigest()
+        requests.append(Request(f"{event.id}:{window}:{digest}", window, late))
+    return requests
+
+
+_Covered = list[tuple[LateDay, list[ActiveRun]]]
+
+
+def _split_by_coverage(due: LateDays, runs: list[ActiveRun]) -> tuple[LateDays, _Covered]:
+    """Returns the late days without a covering run, and the others with their covering runs."""
+    free: list[LateDay] = []
+    covered: _Covered = []
+    for day in due.days:
+        covering = [run for run in runs if run.covers(day)]
+        if covering:
+            covered.append((day, covering))
+        else:
+            free.append(day)
+    return replace(due, days=tuple(sorted(free, key=lambda day: (day.account_id, day.date)))), covered
+
+
+def _explain_coverage(covered: _Covered) -> list[str]:
+    days: dict[str, set[date]] = {}
+    for day, covering in covered:
+        days.setdefault(covering[0].run_id, set()).add(day.date)
+    return [f"{', '.join(map(str, join_days(of_run)))}: covered by run {run_id[:8]}" for run_id, of_run in days.items()]
+
+
+def _windows_by_account(days: Iterable[LateDay]) -> dict[str, tuple[DateWindow, ...]]:
+    by_account: dict[str, list[date]] = {}
+    for day in days:
+        by_account.setdefault(day.account_id, []).append(day.date)
+    return {account: tuple(join_days(of_account)) for account, of_account in by_account.items()}
 
 
 @dataclass(frozen=True)
@@ -154,14 +151,16 @@ class _AccountPlan:
         account: The account.
         paused: Past requests that still pause.
         again: Past requests that are due again, with their days.
-        new: Days that were not requested before.
-        others: Past requests for days that this tick is not about.
+        new: Other days that are due.
+        held: Days that wait for the end of their interval.
+        others: Past requests to remember for days that are not requested in this tick.
     """
 
     account: str
     paused: list[PastRequest]
     again: list[tuple[PastRequest, list[LateDay]]]
     new: list[LateDay]
+    held: list[tuple[LateDay, Wait]]
     others: list[PastRequest]
 
     @property
@@ -169,11 +168,14 @@ class _AccountPlan:
         """The days to request."""
         return [day for _, days in self.again for day in days] + self.new
 
-    def remember(self, free: frozenset[date], now: datetime) -> list[PastRequest]:
-        """Returns the account's past requests after the days in ``free`` were requested."""
-        again = [request for request, days in self.again if any(day.date in free for day in days)]
-        new = first_requests([day for day in self.new if day.date in free], now)
-        return [*self.others, *self.paused, *again, *new]
+    def remember(self, requested: frozenset[tuple[str, date]], now: datetime) -> list[PastRequest]:
+        """Returns the account's past requests after these days of accounts were requested."""
+
+        def was_requested(day: LateDay) -> bool:
+            return (day.account_id, day.date) in requested
+
+        again = [request for request, days in self.again if any(map(was_requested, days))]
+        return [*self.others, *self.paused, *again, *first_requests(filter(was_requested, self.new), now)]
 
     def explanations(self) -> list[str]:
         """Explains why paused days are not requested."""
@@ -184,9 +186,34 @@ class _AccountPlan:
         ]
 
 
-def _account_plan(account: str, days: list[LateDay], memory: Memory, now: datetime, is_new: bool) -> _AccountPlan:
-    past = memory.past.get(account, [])
-    if is_new:
-        return _AccountPlan(account, *paused_and_due(days, past, now), [])
-    # the rest of an event: these days waited, and were not requested in its first tick
-    return _AccountPlan(account, [], [], days, list(past))
+def _account_plan(
+    account: str,
+    days: list[LateDay],
+    past: list[PastRequest],
+    wait: Callable[[LateDay, datetime | None], Wait | None],
+    now: datetime,
+) -> _AccountPlan:
+    """Plans the days of an account in a new event.
+
+    Args:
+        account: The account.
+        days: Its late days.
+        past: Its past requests.
+        wait: Returns until when a day waits, given when it was last requested without success.
+        now: The current time.
+    """
+    paused, again, others = paused_and_due(days, past, now)
+    held: list[tuple[LateDay, Wait]] = []
+    new: list[LateDay] = []
+    without_success: dict[PastRequest, list[date]] = {}
+    for day in others:
+        request = last_request(day, past)
+        until = wait(day, None if request is None else request.at)
+        if until is None:
+            new.append(day)
+            continue
+        held.append((day, until))
+        if request is not None:
+            without_success.setdefault(request, []).append(day.date)
+    remembered = [replace(r, windows=tuple(join_days(of_request))) for r, of_request in without_success.items()]
+    return _AccountPlan(account, paused, again, new, held, remembered)

@@ -16,9 +16,12 @@ from mdp_dagster.defs.ads.jobs import reload_job, reload_sensor
 from mdp_dagster.defs.ads.platforms import PROBES
 from mdp_dagster.ingest.lateness import LateDay, Reason
 from mdp_dagster.orchestration import run_tags
-from mdp_dagster.orchestration.late_data import sensor as late_data_module
+from mdp_dagster.orchestration.account_days import account_days
+from mdp_dagster.orchestration.late_data import active_runs
 from mdp_dagster.orchestration.late_data.payload import METADATA_KEY, LateDays
+from mdp_dagster.orchestration.late_data.plan import MAX_RUNS
 from mdp_dagster.orchestration.partitions import range_tags
+from mdp_dagster.settings import load_settings
 from mdp_dagster.window import DateWindow
 from tests.support.settings_variables import forget_accounts
 
@@ -52,7 +55,7 @@ def report_late(instance: dg.DagsterInstance, late: LateDays) -> None:
 
 
 def tick(instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult:
-    sensor = reload_sensor(WATCHED, reload_job(WATCHED))
+    sensor = reload_sensor(WATCHED, reload_job(WATCHED), load_settings())
     answer = sensor(dg.build_sensor_context(instance, cursor=cursor))
     assert isinstance(answer, dg.SensorResult)
     return answer
@@ -79,8 +82,12 @@ def test_five_hundred_days_of_fifty_accounts_are_one_quick_tick(instance: dg.Dag
     print(f"a tick with 500 days x 50 accounts: {min(seconds):.3f} s of CPU time")
     assert min(seconds) < 1  # 0.2 on two cores; a query or a request for each would take many times that
     assert answer.run_requests is not None
-    assert 15 < len(answer.run_requests) < 19  # a gap in each month
+    assert len(answer.run_requests) == MAX_RUNS  # although there is a gap in each month
     assert all(len(request.tags[run_tags.ACCOUNTS].split(",")) == 50 for request in answer.run_requests)
+    extracted = [account_days(request.run_config, [REPORT.table]) for request in answer.run_requests]
+    assert sum(len(days) for found in extracted for days in (found or {}).values()) == 50 * sum(
+        (LAST - timedelta(days=n)).day != 7 for n in range(500)
+    )
 
 
 def start_run(instance: dg.DagsterInstance, window: DateWindow, tables: list[str], accounts: str = "") -> None:
@@ -129,5 +136,5 @@ def test_a_run_without_an_event_for_an_hour_covers_nothing(
     report_late(instance, late_accounts(days=3, accounts=1))
     assert not tick(instance).run_requests
     now = time.time()
-    monkeypatch.setattr(late_data_module.time, "time", lambda: now + 4000)
+    monkeypatch.setattr(active_runs.time, "time", lambda: now + 4000)
     assert len(tick(instance).run_requests or []) == 1
