@@ -144,6 +144,18 @@ def arrived_share(age: int, settling: int) -> float:
     return FIRST_SHARE + (1 - FIRST_SHARE) * progress
 
 
+def shown_age(seed: int, campaign: Campaign, day: date, age: int, elapsed: float) -> int:
+    """The age in days of the numbers that the platform shows of a past day; `elapsed` is the part of today that passed.
+
+    Each campaign's day gets tomorrow's numbers at an hour of its own, from 1 to 23. So past days change during the day,
+    and at midnight all of them have the numbers of their age.
+    """
+    if age < 1:
+        return age
+    hour = 1 + stable_hash(seed, campaign.account_id, campaign.id, day, age, "hour") % 23
+    return age + (round(24 * elapsed) >= hour)
+
+
 def served(facts: Mature, age: int, settling: int, elapsed: float) -> Metrics:
     """The numbers that the platform shows for a day at an age in days; `elapsed` is the part of today that has passed.
 

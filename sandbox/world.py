@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
-from sandbox.behaviour import Mature, Metrics, mature, served, settling_days
+from sandbox.behaviour import Mature, Metrics, mature, served, settling_days, shown_age
 from sandbox.model import Account, Campaign, campaigns_running, campaigns_until, stable_hash
 from sandbox.platforms import platforms
 from sandbox.rows import CampaignDay, normalised
@@ -141,7 +141,10 @@ class World:
                 edits = replace(edits, factors=list(edits.factors), rows=dict(edits.rows))
         empty = edits.empty if edits is not None and edits.empty is not None else self._is_outage(account, day)
         facts = () if empty else self._mature_day(account, day)
-        rows = [(campaign, served(settled, age, settling, elapsed)) for campaign, settled in facts]
+        rows = [
+            (campaign, served(settled, shown_age(self.seed, campaign, day, age, elapsed), settling, elapsed))
+            for campaign, settled in facts
+        ]
         if edits is not None:
             rows = _edited(rows, edits, self.campaigns(account), whole=platforms()[account.platform].whole_conversions)
         return [(campaign, metrics) for campaign, metrics in rows if metrics]

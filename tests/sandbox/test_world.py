@@ -71,6 +71,36 @@ def test_settled_days_stay_as_they_are(account: Account, ago: int, later: int) -
     assert _rows(world, account, day) == before
 
 
+@pytest.mark.parametrize("platform", list(platforms()))
+def test_past_days_change_from_hour_to_hour(platform: str) -> None:
+    """Not all together at midnight, as the probes of a day would otherwise find nothing."""
+    world = World(now=datetime(2026, 11, 20, 0, 30, tzinfo=timezone.utc))
+    serving = [account for account in world.accounts(platform) if account.serves_ads]
+    changes: dict[int, int] = dict.fromkeys(range(1, 25), 0)
+    before = {(a.id, ago): _rows(world, a, NOW.date() - timedelta(days=ago)) for a in serving for ago in range(1, 15)}
+    for hour in changes:
+        world.now += timedelta(hours=1)
+        for (id_, ago), rows in before.items():
+            account = world.account(platform, id_)
+            assert account
+            now = _rows(world, account, NOW.date() - timedelta(days=ago))
+            changes[hour] += now != rows
+            before[id_, ago] = now
+    assert sum(map(bool, changes.values())) >= 18, changes
+    assert max(changes.values()) < sum(changes.values()) / 4, "most changes come together"
+
+
+@given(account=accounts, ago=st.integers(1, 100))
+@settings(max_examples=40, deadline=None)
+def test_a_past_day_has_the_numbers_of_its_age_at_midnight(account: Account, ago: int) -> None:
+    """They are those that the day had in the last hour before."""
+    day = date(2026, 11, 10)
+    midnight = datetime.combine(day + timedelta(days=ago + 1), datetime.min.time(), account.zone)
+    last_hour = midnight.astimezone(timezone.utc) - timedelta(minutes=30)
+    rows = _rows(World(now=midnight), account, day)
+    assert _rows(World(now=last_hour), account, day) == rows
+
+
 def test_half_of_the_conversions_come_later() -> None:
     for settling in (28, 60, 75, 90):
         shares = [arrived_share(age, settling) for age in range(settling + 5)]
