@@ -18,7 +18,8 @@ from sandbox import World
 
 _COMPARED = """
     select date, platform, account_id, account_name, client_id, campaign_id, campaign_name, currency,
-        impressions, clicks, spend, conversions, conversion_value
+        impressions, clicks, clicks_all, link_clicks, spend, conversions, conversion_value,
+        conversions_by_conversion_date, conversion_value_by_conversion_date, conversion_dating
     from mdp_marts.mart_campaign__daily
 """
 _SHOWN = 5

@@ -1,13 +1,15 @@
 """The performance of campaigns, and how late their numbers arrive: pure functions of seed, campaign, day and age.
 
-`mature` gives the final numbers of a campaign's day; `served` gives those that a platform shows at a certain age. Money
-is in hundredths of the account's currency, conversions and their value in hundredths. All are integers, so that sums
-are exact.
+`mature` gives the final numbers of a campaign's day, with the conversions of that day's clicks; `served` gives those
+that a platform shows at a certain age. `conversions.py` puts the same conversions on the days on which they happen.
+Money is in hundredths of the account's currency, conversions and their value in hundredths. All are integers, so that
+sums are exact.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -16,8 +18,9 @@ from random import Random
 from sandbox.model import Account, Campaign, stable_hash
 from sandbox.platforms import platforms
 
-FIRST_SHARE = 0.55  # of a day's conversions are known when the day is over
+FIRST_SHARE = 0.55  # of the conversions of a day's clicks happen on the same day
 COST_PROVISIONAL_DAYS = 3
+_DELIVERED = (0.98, 0.995)  # of impressions and clicks are shown on the day, and on the next
 
 # Monday to Sunday.
 _WEEK = (0.96, 0.92, 0.95, 1.0, 1.08, 1.16, 1.13)
@@ -37,15 +40,21 @@ class Traits:
 
 @dataclass(frozen=True, slots=True)
 class Mature:
-    """A campaign's day when all is settled. `weight`: hundredths of a conversion that one arriving unit counts."""
+    """A campaign's day when all is settled.
+
+    Args:
+        lags: For each conversion of the day's clicks, after how many days it happens, ascending.
+        weight: Hundredths that each of these conversions counts.
+        unit_value: The value of each of them.
+        drift: By how much the first cost is off.
+    """
 
     impressions: int
     clicks: int
     spend: int
-    units: int
+    lags: tuple[int, ...]
     weight: int
     unit_value: int
-    jitter: float
     drift: float
 
 
@@ -125,18 +134,19 @@ def mature(seed: int, account: Account, campaign: Campaign, day: date) -> Mature
     # A platform without whole conversions splits each of them between the clicks that led to it.
     weight = 100 if platforms()[account.platform].whole_conversions else rng.randint(82, 104)
     unit_value = 0 if account.conversion == "lead" else round(own.order_value * rng.uniform(80, 120))
-    return Mature(impressions, clicks, spend, units, weight, unit_value, rng.random(), rng.uniform(-0.015, 0.015))
+    lags = _lags(units, clicks, settling_days(account), jitter=rng.random())
+    return Mature(impressions, clicks, spend, lags, weight, unit_value, rng.uniform(-0.015, 0.015))
 
 
 def settling_days(account: Account) -> int:
-    """Age in days from which the account's conversions don't grow any more."""
+    """After how many days at most a conversion of the account follows its click."""
     choices = platforms()[account.platform].settling_days
     return choices[stable_hash(account.id, "settling") % len(choices)]
 
 
 @lru_cache(maxsize=1024)
 def arrived_share(age: int, settling: int) -> float:
-    """Share of a day's conversions that is known at an age in days: 0.55 at first, 1 when settled, never falling."""
+    """Share of the conversions of a day's clicks that happen within an age in days: 0.55 at first, 1 when settled."""
     if age >= settling:
         return 1.0
     pace = settling / 6
@@ -156,26 +166,60 @@ def shown_age(seed: int, campaign: Campaign, day: date, age: int, elapsed: float
     return age + (round(24 * elapsed) >= hour)
 
 
-def served(facts: Mature, age: int, settling: int, elapsed: float) -> Metrics:
+@lru_cache(maxsize=256)
+def _arrived_shares(settling: int) -> tuple[float, ...]:
+    return tuple(arrived_share(age, settling) for age in range(settling + 1))
+
+
+def _lags(units: int, clicks: int, settling: int, *, jitter: float) -> tuple[int, ...]:
+    """The lag of each conversion. The jitter makes single ones come on different days, not those of all rows at once.
+
+    The first days have no more conversions than clicks.
+    """
+    shares = _arrived_shares(settling)
+    at_once = int(clicks * _DELIVERED[0])
+    return tuple(
+        max(bisect_left(shares, (number - jitter) / units), 0 if number <= at_once else len(_DELIVERED))
+        for number in range(1, units + 1)
+    )
+
+
+def days_after(lag: int) -> int:
+    """How many days after its click a conversion counts by its own day.
+
+    It is the day during which the platform first shows it, which `shown_age` decides: from the second day on, the
+    numbers of an age are shown in the course of the day before.
+    """
+    return lag if lag < 2 else lag - 1
+
+
+def counted_units(facts: Mature, days: int) -> int:
+    """How many of the conversions of a day's clicks count on the day of the click or one of that many days after it."""
+    return bisect_right(facts.lags, days if days < 1 else days + 1)
+
+
+def known_units(facts: Mature, age: int, elapsed: float) -> int:
+    """How many of the conversions of a day's clicks have happened at an age in days; 0 before the day."""
+    units = bisect_right(facts.lags, age)
+    return int(units * elapsed) if age == 0 else units
+
+
+def served(facts: Mature, age: int, elapsed: float) -> Metrics:
     """The numbers that the platform shows for a day at an age in days; `elapsed` is the part of today that has passed.
 
-    Conversions and value never fall as the age grows. Impressions and clicks are complete after two days; cost is
-    provisional for three.
+    Conversions count on the day of the click. They and their value never fall as the age grows. Impressions and clicks
+    are complete after two days; cost is provisional for three.
     """
     if age < 0:
         return Metrics()
     passed = elapsed if age == 0 else 1.0
-    delivery = passed * (0.98, 0.995)[age] if age < 2 else 1.0
-    clicks = int(facts.clicks * delivery)
+    delivery = passed * _DELIVERED[age] if age < len(_DELIVERED) else 1.0
     provisional = facts.drift * max(0, COST_PROVISIONAL_DAYS - age) / COST_PROVISIONAL_DAYS
-    # The jitter makes single conversions arrive on different days, instead of all rows changing every day.
-    units = min(clicks, int((facts.units * arrived_share(age, settling) + facts.jitter) * passed))
+    units = known_units(facts, age, elapsed)
     return Metrics(
         impressions=int(facts.impressions * delivery),
-        clicks=clicks,
+        clicks=int(facts.clicks * delivery),
         spend=round(facts.spend * passed * (1 + provisional)),
         conversions=units * facts.weight,
         conversion_value=units * facts.unit_value,
-        conversions_by_date=units * facts.weight,
-        conversion_value_by_date=units * facts.unit_value,
     )

@@ -8,9 +8,10 @@ import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -84,7 +85,10 @@ class Platform:
         label: The platform's name for people.
         accounts: Its ad accounts.
         profiles: The behaviour of campaigns, by their kind.
-        settling_days: An account's conversions grow for one of these numbers of days.
+        settling_days: An account's conversions follow their clicks within one of these numbers of days.
+        dating: The day on which conversions count: that of the click, that of the conversion, or both, as two measures.
+        dating_since: The first day for which the platform documents this.
+        shown_by_age: The shares of a day's conversions that are shown at the ages 0, 1, … of the day of the conversion.
         first_campaign_id: The campaigns' ids begin here.
         first_numbered_account: The ids of the accounts that only measurements use begin here.
         numbered_kinds: The campaign kinds of those accounts.
@@ -92,6 +96,7 @@ class Platform:
         new_server: Makes its server.
         normal_id: Turns a written account id into the one that the API takes.
         whole_conversions: True if the platform counts whole conversions, and gives none of them a value.
+        link_clicks: How many of a row's clicks are link clicks.
     """
 
     name: str
@@ -105,7 +110,15 @@ class Platform:
     faults: Mapping[str, FaultKind]
     new_server: Callable[[ServerContext], PlatformServer]
     normal_id: Callable[[str], str] = str
+    dating: Literal["click", "conversion", "both"] = "click"
+    dating_since: date = date.min
+    shown_by_age: tuple[float, ...] = (1.0,)
     whole_conversions: bool = False
+    link_clicks: Callable[[int], int] = int
+
+    def share_shown(self, age: int) -> float:
+        """The share of a day's conversions that is shown at an age of the day of the conversion."""
+        return self.shown_by_age[min(age, len(self.shown_by_age) - 1)]
 
     def numbered_account(self, number: int) -> str:
         """The id of an account that only measurements use."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from sandbox.behaviour import Metrics
 from sandbox.model import Account, Campaign
+from sandbox.platforms import platforms
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,20 @@ def normalised(row: CampaignDay) -> dict[str, Any]:
 
     Conversions on Meta count one action type: the account's configured one, else the first that is there of
     omni_purchase, purchase, offsite_conversion.fb_pixel_purchase.
+
+    The conversions by their own day are the platform's second measure, or its first one if they count on that day.
+    Otherwise, and before the first day with a documented dating, they are None.
     """
+    metrics = row.metrics
+    platform = platforms()[row.account.platform]
+    dating: str | None = "conversion" if platform.dating == "conversion" else "click"
+    if row.day < platform.dating_since:
+        dating = None
+    by_date: tuple[Decimal | None, Decimal | None] = (None, None)
+    if platform.dating == "both":
+        by_date = (hundredths(metrics.conversions_by_date), hundredths(metrics.conversion_value_by_date))
+    elif dating == "conversion":
+        by_date = (hundredths(metrics.conversions), hundredths(metrics.conversion_value))
     return {
         "date": row.day,
         "platform": row.account.platform,
@@ -40,9 +54,14 @@ def normalised(row: CampaignDay) -> dict[str, Any]:
         "campaign_id": str(row.campaign.id),
         "campaign_name": row.campaign.name,
         "currency": row.account.currency,
-        "impressions": row.metrics.impressions,
-        "clicks": row.metrics.clicks,
-        "spend": hundredths(row.metrics.spend),
-        "conversions": hundredths(row.metrics.conversions),
-        "conversion_value": hundredths(row.metrics.conversion_value),
+        "impressions": metrics.impressions,
+        "clicks": metrics.clicks,
+        "clicks_all": metrics.clicks,
+        "link_clicks": platform.link_clicks(metrics.clicks),
+        "spend": hundredths(metrics.spend),
+        "conversions": hundredths(metrics.conversions),
+        "conversion_value": hundredths(metrics.conversion_value),
+        "conversions_by_conversion_date": by_date[0],
+        "conversion_value_by_conversion_date": by_date[1],
+        "conversion_dating": dating,
     }

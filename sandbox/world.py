@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
-from sandbox.behaviour import Mature, Metrics, mature, served, settling_days, shown_age
+from sandbox.behaviour import Mature, Metrics, mature, served, shown_age
+from sandbox.conversions import ConversionDays
 from sandbox.model import Account, Campaign, campaigns_running, campaigns_until, stable_hash
 from sandbox.platforms import platforms
 from sandbox.rows import CampaignDay, normalised
@@ -56,6 +57,7 @@ class World:
         self._edits: dict[tuple[str, str, date], _Edits] = {}
         self._edit_count = 0
         self._mature_rows = 0
+        self._conversions = ConversionDays(seed, self._delivered, self._is_outage)
         self._mature: dict[tuple[str, str, date], tuple[tuple[Campaign, Mature], ...]] = {}
 
     # --- the clock
@@ -109,11 +111,10 @@ class World:
         first, last = max(start, self.history_start(account)), min(end, today + timedelta(days=1))
         if not account.serves_ads:
             return
-        settling = settling_days(account)
         for offset in range((last - first).days):
             day = first + timedelta(days=offset)
             age = (today - day).days
-            for campaign, metrics in self._served_day(account, day, age, settling, elapsed):
+            for campaign, metrics in self._served_day(account, day, age, elapsed):
                 yield CampaignDay(account, campaign, day, metrics)
 
     def truth(
@@ -132,9 +133,7 @@ class World:
             for row in self.campaign_days(account, start, end)
         ]
 
-    def _served_day(
-        self, account: Account, day: date, age: int, settling: int, elapsed: float
-    ) -> Iterable[tuple[Campaign, Metrics]]:
+    def _served_day(self, account: Account, day: date, age: int, elapsed: float) -> Iterable[tuple[Campaign, Metrics]]:
         with self._lock:
             edits = self._edits.get((account.platform, account.id, day))
             if edits is not None:
@@ -142,12 +141,37 @@ class World:
         empty = edits.empty if edits is not None and edits.empty is not None else self._is_outage(account, day)
         facts = () if empty else self._mature_day(account, day)
         rows = [
-            (campaign, served(settled, shown_age(self.seed, campaign, day, age, elapsed), settling, elapsed))
+            (campaign, served(settled, shown_age(self.seed, campaign, day, age, elapsed), elapsed))
             for campaign, settled in facts
         ]
+        if not empty and platforms()[account.platform].dating != "click":
+            rows = self._dated_by_conversion(rows, account, day, age, elapsed)
         if edits is not None:
             rows = _edited(rows, edits, self.campaigns(account), whole=platforms()[account.platform].whole_conversions)
         return [(campaign, metrics) for campaign, metrics in rows if metrics]
+
+    def _dated_by_conversion(
+        self, rows: list[tuple[Campaign, Metrics]], account: Account, day: date, age: int, elapsed: float
+    ) -> list[tuple[Campaign, Metrics]]:
+        """The rows with the conversions that happen on the day. Some are of campaigns that don't run on it."""
+        platform = platforms()[account.platform]
+        happened = self._conversions.on(account, day, elapsed=elapsed if age == 0 else None)
+        shown = {
+            id_: found.shown(platform.share_shown(shown_age(self.seed, campaign, day, age, elapsed)))
+            for id_, (campaign, found) in happened.items()
+        }
+        running = {campaign.id for campaign, _ in rows}
+        rows = rows + [(campaign, Metrics()) for id_, (campaign, _) in happened.items() if id_ not in running]
+        names = ("conversions", "conversion_value")
+        if platform.dating == "both":
+            names = ("conversions_by_date", "conversion_value_by_date")
+        return [
+            (campaign, replace(metrics, **dict(zip(names, shown.get(campaign.id, (0, 0)), strict=True))))
+            for campaign, metrics in rows
+        ]
+
+    def _delivered(self, account: Account, day: date) -> tuple[tuple[Campaign, Mature], ...]:
+        return () if self._is_outage(account, day) else self._mature_day(account, day)
 
     def _is_outage(self, account: Account, day: date) -> bool:
         """Now and then an account has a day without any row, as when its card is refused."""

@@ -83,6 +83,7 @@ PLATFORM = Platform(
     accounts=ACCOUNTS,
     profiles=PROFILES,
     settling_days=(60, 75, 90),  # it depends on the conversion actions of the account
+    dating="both",
     first_campaign_id=20_000_000_000,  # 11 digits, as Google's
     first_numbered_account=9_000_000_000,
     numbered_kinds=("SEARCH", "PERFORMANCE_MAX", "SHOPPING", "DISPLAY"),

@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 
 from sandbox.rows import CampaignDay
 
+# Meta counts a purchase on its own day, and shows these shares of a day's purchases on the day, and one, two and three
+# days later. Believed, not measured: the source for "within about three days" is experience, not documentation.
+SHOWN_BY_AGE = (0.80, 0.93, 0.98, 1.0)
+
 # Graph's default is a click within seven days or a view within one; the other windows exist in addition.
 WINDOWS = ("1d_click", "7d_click", "28d_click", "1d_view")
 
@@ -30,10 +34,10 @@ class Activity:
         self.clicks += metrics.clicks
         self.spend += metrics.spend
         self.reach += metrics.impressions * 10 // (11 + row.campaign.id % 5)
-        self.link_clicks += _link_clicks(metrics.clicks)
+        self.link_clicks += link_clicks(metrics.clicks)
         self.days += 1
         conversions = _conversions(row)
-        _add(self.actions, _counts(_link_clicks(metrics.clicks), conversions))
+        _add(self.actions, _counts(link_clicks(metrics.clicks), conversions))
         _add(self.values, _values(row, conversions))
 
 
@@ -43,7 +47,8 @@ def _add(sums: dict[str, int], amounts: dict[str, int]) -> None:
             sums[action] = sums.get(action, 0) + amount
 
 
-def _link_clicks(clicks: int) -> int:
+def link_clicks(clicks: int) -> int:
+    """The link clicks among all clicks. The others are reactions, comments and clicks on the profile."""
     return clicks * 4 // 5
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -12,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 from sandbox.http_app import ALL_PATHS, cut_connection, form
 from sandbox.meta_ads import wire
 from sandbox.meta_ads.accounts import ACCOUNTS
+from sandbox.meta_ads.actions import SHOWN_BY_AGE, link_clicks
 from sandbox.meta_ads.faults import FAULTS
 from sandbox.meta_ads.graph import Graph
 from sandbox.meta_ads.profiles import PROFILES
@@ -75,7 +77,10 @@ PLATFORM = Platform(
     label="Meta Ads",
     accounts=ACCOUNTS,
     profiles=PROFILES,
-    settling_days=(28,),
+    settling_days=(7,),  # the default window: seven days after a click
+    dating="conversion",
+    dating_since=date(2025, 6, 10),
+    shown_by_age=SHOWN_BY_AGE,
     first_campaign_id=120_200_000_000_000_000,  # 18 digits, as Meta's: more than a double holds exactly
     first_numbered_account=900_000_000_000_000,
     numbered_kinds=("OUTCOME_SALES", "OUTCOME_TRAFFIC"),
@@ -83,4 +88,5 @@ PLATFORM = Platform(
     new_server=MetaAds,
     normal_id=lambda written: written.removeprefix("act_").replace("-", ""),
     whole_conversions=True,
+    link_clicks=link_clicks,
 )

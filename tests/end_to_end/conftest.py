@@ -26,7 +26,8 @@ from tests.support.settings_variables import forget_accounts
 
 _COMPARED = """
     select date, platform, account_id, account_name, campaign_id, campaign_name, currency,
-        impressions, clicks, spend, conversions, conversion_value
+        impressions, clicks, clicks_all, link_clicks, spend, conversions, conversion_value,
+        conversions_by_conversion_date, conversion_value_by_conversion_date, conversion_dating
     from mdp_marts.mart_campaign__daily
     where date >= $start and date < $end
 """

@@ -89,12 +89,15 @@ def test_client_marts_add_up_and_never_add_currencies(loaded: Platform) -> None:
         """
         with campaigns as (
             select client_id, date, platform, sum(clicks) as clicks, sum(spend_reporting) as spend,
-                sum(conversions) as conversions
+                sum(conversions) as conversions, sum(link_clicks) as link_clicks,
+                sum(conversions_by_conversion_date) as by_date
             from mdp_marts.mart_campaign__daily group by all
         )
         select * from mdp_marts.mart_client__daily as clients full join campaigns using (client_id, date, platform)
         where clients.clicks is distinct from campaigns.clicks or clients.spend is distinct from campaigns.spend
-            or clients.ctr is distinct from clients.clicks / clients.impressions
+            or clients.link_clicks is distinct from campaigns.link_clicks
+            or clients.conversions_by_conversion_date is distinct from campaigns.by_date
+            or clients.ctr is distinct from clients.link_clicks / nullif(clients.impressions, 0)
             or clients.cpa is distinct from campaigns.spend::double / nullif(campaigns.conversions, 0)::double
         """
     ).to_pylist()

@@ -59,7 +59,8 @@ def test_google_serves_the_truth(sandbox: Sandbox, ads: Ads, changes: list[tuple
         _apply(sandbox, "google_ads", NORDLICHT, change)
     rows = ads(
         "SELECT campaign.id, segments.date, metrics.impressions, metrics.clicks, metrics.cost_micros, "
-        "metrics.conversions, metrics.conversions_value FROM campaign "
+        "metrics.conversions, metrics.conversions_value, metrics.conversions_by_conversion_date, "
+        "metrics.conversions_value_by_conversion_date FROM campaign "
         f"WHERE segments.date BETWEEN '{FIRST}' AND '{LAST}'"
     )
     served = {
@@ -71,6 +72,8 @@ def test_google_serves_the_truth(sandbox: Sandbox, ads: Ads, changes: list[tuple
             Decimal(row.metrics.cost_micros) / 1_000_000,
             Decimal(str(row.metrics.conversions)),
             Decimal(str(row.metrics.conversions_value)),
+            Decimal(str(row.metrics.conversions_by_conversion_date)),
+            Decimal(str(row.metrics.conversions_value_by_conversion_date)),
         )
         for row in rows
     }
@@ -92,7 +95,7 @@ def test_meta_serves_the_truth(
         level="campaign",
         time_increment=1,
         time_range={"since": str(FIRST), "until": str(LAST)},
-        fields="campaign_id,impressions,clicks,spend,actions,action_values",
+        fields="campaign_id,impressions,clicks,inline_link_clicks,spend,actions,action_values",
         filtering=EVERY_STATUS,
     )
     type_ = {META_SALES: "omni_purchase", META_LEADS: "lead", META_PURCHASE: "purchase"}[account_id]
@@ -109,10 +112,17 @@ def test_meta_serves_the_truth(
             Decimal(row["spend"]),
             amount(row, "actions"),
             amount(row, "action_values"),
+            amount(row, "actions"),
+            amount(row, "action_values"),
         )
         for row in rows
     }
     assert served == _truth(sandbox, "meta_ads", account_id)
+    link_clicks = {(row["date_start"], row["campaign_id"]): int(row.get("inline_link_clicks", 0)) for row in rows}
+    assert link_clicks == {
+        (str(row["date"]), row["campaign_id"]): row["link_clicks"]
+        for row in sandbox.world.truth("meta_ads", FIRST, LAST + timedelta(days=1), account_ids=[account_id])
+    }
 
 
 def _truth(sandbox: Sandbox, platform: Any, account_id: str) -> set[tuple[Any, ...]]:
@@ -125,6 +135,8 @@ def _truth(sandbox: Sandbox, platform: Any, account_id: str) -> set[tuple[Any, .
             row["spend"],
             row["conversions"],
             row["conversion_value"],
+            row["conversions_by_conversion_date"],
+            row["conversion_value_by_conversion_date"],
         )
         for row in sandbox.world.truth(platform, FIRST, LAST + timedelta(days=1), account_ids=[account_id])
     }

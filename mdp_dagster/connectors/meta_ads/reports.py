@@ -17,7 +17,8 @@ from mdp_dagster.number_text import decimal_number
 from mdp_dagster.window import DateWindow
 
 SOURCE = "meta_ads"
-# A conversion counts towards the day of the click or view. It can arrive for up to 28 days (`28d_click`).
+# "Insights don't change after 28 days" (marketing-api/insights/best-practices). Purchases count on their own day and
+# are nearly complete after three days, but Meta may rewrite a day until then.
 LOOKBACK_DAYS = 28
 # Error 3018: "cannot be beyond 37 months from the current date".
 HISTORY_MONTHS = 37

@@ -50,13 +50,16 @@ def as_truth(row: dict[str, Any]) -> tuple[Any, ...]:
         str(row["campaign_id"]), row["campaign_name"], row["customer_currency_code"],
         row["metrics_impressions"], row["metrics_clicks"], Decimal(row["metrics_cost_micros"]) / 1_000_000,
         round(Decimal(row["metrics_conversions"]), 2), round(Decimal(row["metrics_conversions_value"]), 2),
+        round(Decimal(row["metrics_conversions_by_conversion_date"]), 2),
+        round(Decimal(row["metrics_conversions_value_by_conversion_date"]), 2),
     )  # fmt: skip
 
 
 def truth(sandbox: Sandbox, account_id: str, window: DateWindow) -> list[tuple[Any, ...]]:
     columns = (
         "date", "account_id", "account_name", "campaign_id", "campaign_name", "currency", "impressions",
-        "clicks", "spend", "conversions", "conversion_value",
+        "clicks", "spend", "conversions", "conversion_value", "conversions_by_conversion_date",
+        "conversion_value_by_conversion_date",
     )  # fmt: skip
     rows = sandbox.world.truth("google_ads", window.start, window.end, account_ids=[account_id])
     return sorted(tuple(row[c] for c in columns) for row in rows)

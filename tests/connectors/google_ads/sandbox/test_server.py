@@ -19,7 +19,8 @@ from tests.support.sandbox_clients import CLOSED, EAST, MANAGER, NEW_ZEALAND, NO
 
 DAILY = (
     "SELECT campaign.id, campaign.name, campaign.status, segments.date, metrics.impressions, metrics.clicks, "
-    "metrics.cost_micros, metrics.conversions, metrics.conversions_value FROM campaign "
+    "metrics.cost_micros, metrics.conversions, metrics.conversions_value, metrics.conversions_by_conversion_date, "
+    "metrics.conversions_value_by_conversion_date FROM campaign "
     "WHERE segments.date BETWEEN '2026-09-22' AND '2026-11-20'"
 )
 
@@ -53,6 +54,8 @@ def test_campaign_rows_are_the_truth(ads: Ads, sandbox: Sandbox) -> None:
             Decimal(row.metrics.cost_micros) / 1_000_000,
             Decimal(str(row.metrics.conversions)),
             Decimal(str(row.metrics.conversions_value)),
+            Decimal(str(row.metrics.conversions_by_conversion_date)),
+            Decimal(str(row.metrics.conversions_value_by_conversion_date)),
         )
         for row in ads(DAILY)
     ]
@@ -66,6 +69,8 @@ def test_campaign_rows_are_the_truth(ads: Ads, sandbox: Sandbox) -> None:
             row["spend"],
             row["conversions"],
             row["conversion_value"],
+            row["conversions_by_conversion_date"],
+            row["conversion_value_by_conversion_date"],
         )
         for row in sandbox.world.truth("google_ads", date(2026, 9, 22), date(2026, 11, 21), account_ids=[NORDLICHT])
     ]
