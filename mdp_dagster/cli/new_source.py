@@ -180,6 +180,7 @@ def _dbt(text: str, name: str) -> str | None:
     for start, anchor, added in (
         ("ad_platforms: [", "]", f", {name}"),
         ("lookback_days: {", " }", f", {name}: 28"),
+        ("processing_hours: {", " }", f", {name}: 0"),
         ("&ads_staging", "\n    intermediate:", f"\n      {name}: *ads_staging"),
         ("&ads_tests", "\n    intermediate:", f"\n      {name}: *ads_tests"),
     ):

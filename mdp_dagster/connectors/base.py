@@ -155,6 +155,7 @@ class DayReport(Report):
         currency_column: The column with the currency of the row's money. It must be the account's currency.
         lookback_days: For how many days the source keeps changing a day.
         history_months: For how many months back the source delivers days.
+        processing_hours: How many hours after the end of the lookback the source may still be processing a day.
         max_days_per_extract: How many days one request may cover; longer windows are split into chunks.
     """
 
@@ -164,6 +165,7 @@ class DayReport(Report):
     period_end_column: str = ""
     account_id_column: str = ""
     currency_column: str = ""
+    processing_hours: int = 0
     max_days_per_extract: int = 92
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 
 from mdp_dagster.connectors.base import DayReport
+from mdp_dagster.ingest.settling import hours_until_settled
 from mdp_dagster.ingest.tables import EXTRACTS
 from mdp_dagster.ingest.watched_reports import DetailReport
 from mdp_dagster.warehouse.base import Warehouse, in_window
@@ -52,7 +53,7 @@ class Comparison:
         window: The days to compare.
         today: The date up to which ages are counted (UTC).
         lookbacks: The lookbacks of the accounts, in days. A day as old as the shortest one is compared until it was
-            extracted at the age of the longest one.
+            extracted when the longest one had ended in every time zone.
     """
 
     totals: DayReport
@@ -68,6 +69,7 @@ def days_in_doubt(warehouse: Warehouse, comparison: Comparison) -> list[Compared
     Days are left out if their totals are those that were known at the report's extract, and no last extract is due.
     """
     totals, report, window = comparison.totals, comparison.detail.report, comparison.window
+    settled_hours = hours_until_settled(max(comparison.lookbacks), totals.processing_hours)
     rows = warehouse.query(
         f"""
         with ledger as (
@@ -142,7 +144,7 @@ def days_in_doubt(warehouse: Warehouse, comparison: Comparison) -> list[Compared
             or mart_differs
             or (
                 date <= date '{comparison.today - timedelta(days=min(comparison.lookbacks))}'
-                and extracted_at < cast(date as timestamp) + interval {max(comparison.lookbacks)} day
+                and extracted_at < cast(date as timestamp) + interval {settled_hours} hour
             )
         order by account_id, date
         """,

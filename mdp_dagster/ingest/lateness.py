@@ -18,6 +18,7 @@ from mdp_dagster.ingest.account_registry import OptionsOnDay
 from mdp_dagster.ingest.amounts_moved import amounts_moved
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.compared_days import ComparedDay, Comparison, days_in_doubt
+from mdp_dagster.ingest.settling import is_settled
 from mdp_dagster.ingest.shown_facts import days_with_other_facts
 from mdp_dagster.ingest.watched_reports import DetailReport, WatchedReports
 from mdp_dagster.warehouse.base import Warehouse
@@ -79,19 +80,27 @@ class WatchedAccount:
     Args:
         account_id: The account.
         window: The days that are probed.
-        lookbacks: The age from which the source no longer changes a day, by the first day that it is valid for. It has
+        lookbacks: For how many days the source keeps changing a day, by the first day that it is valid for. It has
             a value for every day.
         options: What the clients file sets for the account on a day.
+        time_zone: The account's time zone (IANA name), in which its days end; empty if it is unknown.
+        processing_hours: How many hours after the end of the lookback the source may still be processing a day.
     """
 
     account_id: str
     window: DateWindow
     lookbacks: Mapping[date, int] = field(hash=False)
     options: OptionsOnDay = field(default=lambda _: {}, hash=False)
+    time_zone: str = ""
+    processing_hours: int = 0
 
     def lookback_on(self, day: date) -> int:
-        """Returns the age from which the source no longer changes this day."""
+        """Returns for how many days the source keeps changing this day."""
         return self.lookbacks[max(first for first in self.lookbacks if first <= day)]
+
+    def is_settled(self, day: date, at: datetime) -> bool:
+        """Returns whether the source no longer changed the day at an instant (UTC)."""
+        return is_settled(day, self.lookback_on(day), self.processing_hours, self.time_zone, at)
 
 
 def find_late_days(
@@ -173,10 +182,10 @@ def _may_be_restated(account: WatchedAccount, day: ComparedDay) -> bool:
 def _other_reason(account: WatchedAccount, day: ComparedDay) -> Reason | None:
     if day.extracted_at is None:
         return Reason.NEVER_LOADED if day.date in account.window else None
-    # Ages are in UTC, as in the dbt models. With another clock, a day could be final here and not final there.
-    age, age_at_extract = ((moment.date() - day.date).days for moment in (utc_now(), day.extracted_at))
-    lookback = account.lookback_on(day.date)
-    is_settling = lookback <= age <= lookback + SETTLING_DAYS
-    if is_settling and age_at_extract < lookback:
+    # The dbt models have the same rule: otherwise a day could be final here and not final there.
+    now = utc_now()
+    last_age = account.lookback_on(day.date) + SETTLING_DAYS
+    is_due = account.is_settled(day.date, now) and (now.date() - day.date).days <= last_age
+    if is_due and not account.is_settled(day.date, day.extracted_at):
         return Reason.SETTLED
     return Reason.NOT_BUILT if day.mart_differs and day.date in account.window else None

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from mdp_dagster.connectors.base import DayReport
 from mdp_dagster.ingest.arrow import values
 from mdp_dagster.ingest.clock import utc_now
+from mdp_dagster.ingest.settling import hours_until_settled
 from mdp_dagster.ingest.tables import EXTRACTS
 from mdp_dagster.warehouse.base import Warehouse, in_window
 from mdp_dagster.window import DateWindow
@@ -88,6 +89,7 @@ def committed_days(
     A day that the source was still changing when an earlier run extracted it counts for 24 hours only. Otherwise a run
     that is continued a week later would accept a day that was only partly filled.
     """
+    settled_hours = hours_until_settled(report.lookback_days, report.processing_hours)
     earlier = {f"earlier_{n}": run for n, run in enumerate(earlier_run_ids)}
     rows = warehouse.query(
         f"""
@@ -98,7 +100,7 @@ def committed_days(
                 dagster_run_id in ({", ".join(f"${name}" for name in earlier) or "''"})
                 and (
                     extracted_at >= $fresh
-                    or extracted_at >= cast(date as timestamp) + interval {report.lookback_days} day
+                    or extracted_at >= cast(date as timestamp) + interval {settled_hours} hour
                 )
             ))
         """,

@@ -100,7 +100,14 @@ def _watched_accounts(
     for account in accounts:
         lookbacks = listed[watched.source].lookbacks(account.listed_as, watched.totals.lookback_days)
         window = _changing_days(days, lookbacks)
-        found[account.account_id] = WatchedAccount(account.account_id, window, lookbacks, options[account.account_id])
+        found[account.account_id] = WatchedAccount(
+            account_id=account.account_id,
+            window=window,
+            lookbacks=lookbacks,
+            options=options[account.account_id],
+            time_zone=account.time_zone,
+            processing_hours=watched.totals.processing_hours,
+        )
     return found
 
 

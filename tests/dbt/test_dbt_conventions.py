@@ -108,6 +108,7 @@ def test_a_platform_is_a_folder_and_an_entry() -> None:
     platforms = sorted(folder.name for folder in folders)
     assert sorted(variables["ad_platforms"]) == platforms == sorted(PLATFORM_NAMES)
     assert {report.source: report.lookback_days for report in REPORTS} == variables["lookback_days"]
+    assert {report.source: report.processing_hours for report in REPORTS} == variables["processing_hours"]
     assert list(CONVERSION_ACTION_TYPES) == variables["conversion_action_types"]
     assert set(variables["conversion_type_by_row"]) <= set(platforms)
     for folder in folders:

@@ -51,11 +51,14 @@ def extract(warehouse: Warehouse, at: str, day: str, campaigns: list[Row]) -> No
 def extract_five_days(warehouse: Warehouse) -> None:
     """Five days, each extracted at the ages of 1, 2 and 3 days that it has reached.
 
-    Conversions arrive late: first 2 of 4, then 3. After 3 days a day is final.
+    Conversions arrive late: first 2 of 4, then 3. When it is three days old, a day is final.
     """
     warehouse.insert(
         "raw__accounts",
-        [account("google_ads", "11", "USD", 0.5) | {"lookback_days": 3}, account("meta_ads", "22", "EUR", 1.0)],
+        [
+            account("google_ads", "11", "USD", 0.5) | {"lookback_days": 1, "time_zone": "UTC"},
+            account("meta_ads", "22", "EUR", 1.0),
+        ],
     )
     for day in range(1, 6):
         for age in range(1, 4):
@@ -86,7 +89,7 @@ def later(warehouse: Warehouse) -> None:
     extract(warehouse, at, "2026-01-03", [google(1, conversions=4.0), google(3, conversions=0.0)])
     extract(warehouse, at, "2026-01-05", [google(1, conversions=4.0, micros=9_999_999), google(2, conversions=0.0)])
     moved = account("google_ads", "11", "USD", 0.5, client="zenith") | {"ingested_at": at, "extract_run_id": "later"}
-    warehouse.insert("raw__accounts", [moved | {"lookback_days": 3}])
+    warehouse.insert("raw__accounts", [moved | {"lookback_days": 1, "time_zone": "UTC"}])
 
 
 def test_restatements_are_listed_and_a_build_as_of_an_instant_has_the_past_rows(

@@ -10,9 +10,10 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pyarrow as pa
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 
 from mdp_dagster.connectors.base import Column, ColumnType
 from mdp_dagster.ingest.row_validation import validate
+from mdp_dagster.ingest.settling import hours_until_settled, is_settled
 from mdp_dagster.number_text import decimal_number
 from mdp_dagster.window import DateWindow
 from tests.ingest.scripted import REPORT
@@ -159,3 +161,71 @@ def test_minutes_are_whole_minutes(duckdbs: Macros, values: list[tuple[datetime,
     pairs = [{"a": one, "b": other} for one, other in values]
     found = duckdbs("minutes_between('x.a', 'x.b')", "struct(a timestamp, b timestamp)", pairs)
     assert found == [abs(one - other) // timedelta(minutes=1) for one, other in values]
+
+
+ZONES = ["America/Los_Angeles", "Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Kiritimati", "UTC"]
+UNKNOWN_ZONES = [None, "", "Bogus/Zone", "America", "berlin"]
+PLATFORM_HOURS = {"google_ads": 15, "meta_ads": 12, "another": 0}
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.dates(date(2015, 1, 1), date(2035, 1, 1)),
+            st.sampled_from(sorted(PLATFORM_HOURS)),
+            st.integers(1, 540),
+            st.sampled_from([*ZONES, *UNKNOWN_ZONES]),
+            st.timedeltas(timedelta(hours=-20), timedelta(hours=48)),
+        ),
+        min_size=1,
+        max_size=20,
+    )
+)
+@example([(date(2026, 3, 7), "google_ads", 90, zone, timedelta(hours=15)) for zone in [*ZONES, *UNKNOWN_ZONES]])
+def test_a_day_is_final_in_the_marts_when_it_is_settled_for_the_probe(
+    duckdbs: Macros, days: list[tuple[date, str, int, str | None, timedelta]]
+) -> None:
+    rows = [
+        {"day": day, "platform": platform, "lookback": lookback, "zone": zone,
+         "instant": datetime.combine(day, time()) + timedelta(days=lookback + 1) + after}
+        for day, platform, lookback, zone, after in days
+    ]  # fmt: skip
+    found = duckdbs(
+        "is_settled('x.day', 'x.platform', 'x.lookback', 'x.zone', 'x.instant')",
+        "struct(day date, platform varchar, lookback bigint, zone varchar, instant timestamp)",
+        rows,
+    )
+    for (day, platform, lookback, zone, after), settled in zip(days, found, strict=True):
+        hours = PLATFORM_HOURS[platform]
+        at = datetime.combine(day, time()) + timedelta(days=lookback + 1) + after
+        assert settled == is_settled(day, lookback, hours, zone or "", at), (day, platform, lookback, zone, at)
+        latest = datetime.combine(day, time()) + timedelta(hours=hours_until_settled(lookback, hours))
+        assert settled or at < latest
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.dates(date(2026, 1, 1), date(2026, 12, 31)),
+            st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31)),
+            st.sampled_from([*ZONES, *UNKNOWN_ZONES]),
+        ),
+        min_size=1,
+        max_size=20,
+    )
+)
+@example([(date(2026, 1, 2), datetime(2026, 1, 1, 20), zone) for zone in ("Pacific/Kiritimati", "", None)])
+def test_a_day_has_the_age_that_it_has_for_its_account(
+    duckdbs: Macros, days: list[tuple[date, datetime, str | None]]
+) -> None:
+    """Counted in the account's time zone, or in UTC if that is unknown. An age is never negative."""
+    found = duckdbs(
+        "age_days('x.day', 'x.instant', 'x.zone')",
+        "struct(day date, instant timestamp, zone varchar)",
+        [{"day": day, "instant": instant, "zone": zone} for day, instant, zone in days],
+    )
+    for (day, instant, zone), age in zip(days, found, strict=True):
+        local = instant.replace(tzinfo=timezone.utc).astimezone(ZoneInfo(zone if zone in ZONES else "UTC"))
+        assert age == max(0, (local.date() - day).days)

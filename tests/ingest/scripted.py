@@ -98,6 +98,7 @@ class ScriptedConnector(DataSourceConnector):
 
     source = "scripted"
     reports = (REPORT,)
+    time_zone = "Europe/Berlin"
 
     def __init__(self) -> None:
         self.rows: dict[str, Rows] = {}
@@ -112,7 +113,7 @@ class ScriptedConnector(DataSourceConnector):
         self.lookups += listed
         failures = [AccountFailure(self.source, a, self.unlisted[a]) for a in listed if a in self.unlisted]
         accounts = [
-            PlatformAccount(self.source, a, a, name=f"Account {a}", currency="EUR", time_zone="Europe/Berlin")
+            PlatformAccount(self.source, a, a, name=f"Account {a}", currency="EUR", time_zone=self.time_zone)
             for a in listed
             if a not in self.unlisted
         ]

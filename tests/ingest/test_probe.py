@@ -241,10 +241,10 @@ def test_a_day_is_extracted_a_last_time_when_it_is_final(
     load(connector, stores, days(31, 3))
     clock[0] += timedelta(days=3)
     load(connector, stores, days(2, 0))
-    # aged 29 to 31 then 26 to 28: of these, those that are 28 days old by now
-    expected = [(account, n, Reason.SETTLED) for account in ("1", "2") for n in (30, 29, 28)]
+    # the window of the day before was 28 days ago, and has closed
+    expected = [(account, n, Reason.SETTLED) for account in ("1", "2") for n in (31, 30, 29)]
     assert late(look(connector, stores)) == expected
-    ingest(connector, REPORT, days(30, 28), stores, IngestRun("reload"))
+    ingest(connector, REPORT, days(31, 29), stores, IngestRun("reload"))
     assert late(look(connector, stores)) == []
 
 
@@ -275,16 +275,26 @@ def test_only_the_requested_accounts_are_extracted(loaded: TotalsConnector, stor
     assert list(result.accounts) == ["2"]
 
 
-def test_east_of_utc_a_settled_day_is_extracted_once(
-    connector: TotalsConnector, stores: Stores, clock: list[datetime]
+@pytest.mark.parametrize(
+    ("time_zone", "hours_after_utc"),
+    [
+        ("Pacific/Kiritimati", -14),
+        ("Europe/Berlin", -1),  # in winter
+        ("America/Los_Angeles", 8),
+        ("", 12),  # unknown: the zone in which a day ends last
+    ],
+)
+def test_a_settled_day_is_extracted_once_when_its_window_has_closed_in_the_accounts_zone(
+    connector: TotalsConnector, stores: Stores, clock: list[datetime], time_zone: str, hours_after_utc: int
 ) -> None:
-    """In Berlin at twenty past midnight it is still yesterday in UTC, by which ages are counted."""
-    clock[0] = datetime.combine(TODAY - timedelta(days=1), time(23, 20), timezone.utc)
-    load(connector, stores, days(30, 0))
+    connector.time_zone = time_zone
+    settles_at = datetime.combine(ago(0), time(), timezone.utc) + timedelta(hours=hours_after_utc)
+    clock[0] = settles_at - timedelta(minutes=1)
+    load(connector, stores, days(29, 0))
     assert late(look(connector, stores)) == []
-    clock[0] += timedelta(hours=1)
-    assert late(look(connector, stores)) == [(account, 28, Reason.SETTLED) for account in ("1", "2")]
-    ingest(connector, REPORT, days(28, 28), stores, IngestRun("reload"))
+    clock[0] = settles_at
+    assert late(look(connector, stores)) == [(account, 29, Reason.SETTLED) for account in ("1", "2")]
+    ingest(connector, REPORT, days(29, 29), stores, IngestRun("reload"))
     assert late(look(connector, stores)) == []
 
 
@@ -295,7 +305,7 @@ def test_days_before_the_first_day_are_not_late(
     load(connector, stores, days(31, 3))
     clock[0] += timedelta(days=3)
     load(connector, stores, days(2, 0))
-    assert {day.date for day in look(connector, stores, days(29, 0)).late} == {ago(29), ago(28)}
+    assert {day.date for day in look(connector, stores, days(30, 0)).late} == {ago(30), ago(29)}
 
 
 def test_totals_received_after_the_campaigns_extract_are_a_restatement(loaded: TotalsConnector, stores: Stores) -> None:

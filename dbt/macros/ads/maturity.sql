@@ -10,6 +10,25 @@
 {%- endmacro %}
 
 
+{#-
+    Whether a `day` that was extracted at an instant has its final figures: its lookback had ended in the account's time
+    zone, and the platform had had its processing hours since then. If the zone is unknown, the zone in which a day ends
+    last counts. False without a lookback. mdp_dagster/ingest/settling.py has the same rule.
+-#}
+{% macro is_settled(day, platform, lookback_days, time_zone, instant) -%}
+    {%- set processing_hours -%}
+        case {{ platform }}
+            {%- for name, hours in var('processing_hours').items() %}
+            when '{{ name }}' then {{ hours }}
+            {%- endfor %}
+            else 0
+        end
+    {%- endset -%}
+    {%- set processed = day_in_zone(hours_before(instant, processing_hours), time_zone, 'Etc/GMT+12') -%}
+    coalesce({{ days_from(day, processed) }} > {{ lookback_days }}, false)
+{%- endmacro %}
+
+
 {#- The greatest of the ages at which maturity is measured that is not above `age`; null below the smallest. -#}
 {% macro measured_age(age) -%}
     case

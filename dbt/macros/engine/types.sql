@@ -161,33 +161,39 @@
 {%- endmacro %}
 
 
-{#- The day on which an instant falls in a time zone (IANA name), or in UTC if the zone is unknown. -#}
-{% macro day_in_zone(instant, time_zone) -%}
-    {{ adapter.dispatch('day_in_zone', 'mdp')(instant, time_zone) }}
+{#-
+    The day on which an instant falls in a time zone (IANA name). If the engine does not know the zone, the zone
+    `otherwise` counts. The opposite direction, from a clock in a zone to an instant, is not needed: it is not defined
+    where a clock skips or repeats an hour.
+-#}
+{% macro day_in_zone(instant, time_zone, otherwise='UTC') -%}
+    {{ adapter.dispatch('day_in_zone', 'mdp')(instant, time_zone, otherwise) }}
 {%- endmacro %}
 
-{% macro duckdb__day_in_zone(instant, time_zone) -%}
-    cast(timezone({{ known_time_zone(time_zone, 'UTC') }}, timezone('UTC', {{ instant }})) as date)
+{#- DuckDB refuses unknown names. Its table of time zones is part of its Python package: nothing is downloaded. -#}
+{% macro duckdb__day_in_zone(instant, time_zone, otherwise) -%}
+    cast(
+        timezone(
+            case when {{ time_zone }} in (select name from pg_timezone_names()) then {{ time_zone }} else '{{ otherwise }}' end,
+            timezone('UTC', {{ instant }})
+        ) as date
+    )
 {%- endmacro %}
 
-{% macro bigquery__day_in_zone(instant, time_zone) -%}
-    date({{ instant }}, {{ known_time_zone(time_zone, 'UTC') }})
+{% macro bigquery__day_in_zone(instant, time_zone, otherwise) -%}
+    coalesce(safe.date({{ instant }}, nullif({{ time_zone }}, '')), date({{ instant }}, '{{ otherwise }}'))
 {%- endmacro %}
 
 
-{#- The time zone, or `otherwise` if the engine does not know it. An engine refuses unknown names with an error. -#}
-{% macro known_time_zone(time_zone, otherwise) -%}
-    {{ adapter.dispatch('known_time_zone', 'mdp')(time_zone, otherwise) }}
+{#- The instant some hours earlier. -#}
+{% macro hours_before(instant, hours) -%}
+    {{ adapter.dispatch('hours_before', 'mdp')(instant, hours) }}
 {%- endmacro %}
 
-{#- Its table of time zones is part of DuckDB's Python package: nothing is downloaded. -#}
-{% macro duckdb__known_time_zone(time_zone, otherwise) -%}
-    case when {{ time_zone }} in (select name from pg_timezone_names()) then {{ time_zone }} else '{{ otherwise }}' end
+{% macro duckdb__hours_before(instant, hours) -%}
+    {{ instant }} - to_hours({{ hours }})
 {%- endmacro %}
 
-{% macro bigquery__known_time_zone(time_zone, otherwise) -%}
-    case
-        when safe.datetime(timestamp '2000-01-01 00:00:00+00', nullif({{ time_zone }}, '')) is not null then {{ time_zone }}
-        else '{{ otherwise }}'
-    end
+{% macro bigquery__hours_before(instant, hours) -%}
+    timestamp_sub({{ instant }}, interval ({{ hours }}) hour)
 {%- endmacro %}

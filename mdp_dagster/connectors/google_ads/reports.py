@@ -13,6 +13,8 @@ SOURCE = "google_ads"
 # A conversion counts towards the day of the click. It can arrive while the conversion window of its action is open, for
 # up to 90 days.
 LOOKBACK_DAYS = 90
+# "Conversions of any attribution model other than last click: up to 15 hours" (support.google.com/google-ads/2544985).
+PROCESSING_HOURS = 15
 # DateRangeError.REQUESTED_DATE_GRANULARITY_NOT_SUPPORTED: "daily ... only available for the last 37 months".
 HISTORY_MONTHS = 37
 
@@ -81,6 +83,7 @@ ACCOUNT_DAILY = DayReport(
     account_id_column="customer_id",
     currency_column="customer_currency_code",
     lookback_days=LOOKBACK_DAYS,
+    processing_hours=PROCESSING_HOURS,
     history_months=HISTORY_MONTHS,
     columns=_ACCOUNT + _DAY + _METRICS,
     amounts=_AMOUNTS,
@@ -96,6 +99,7 @@ CAMPAIGN_DAILY = DayReport(
     account_id_column="customer_id",
     currency_column="customer_currency_code",
     lookback_days=LOOKBACK_DAYS,
+    processing_hours=PROCESSING_HOURS,
     history_months=HISTORY_MONTHS,
     columns=_ACCOUNT + _CAMPAIGN + _DAY + _METRICS,
     amounts=_AMOUNTS,

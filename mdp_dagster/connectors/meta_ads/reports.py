@@ -20,6 +20,9 @@ SOURCE = "meta_ads"
 # "Insights don't change after 28 days" (marketing-api/insights/best-practices). Purchases count on their own day and
 # are nearly complete after three days, but Meta may rewrite a day until then.
 LOOKBACK_DAYS = 28
+# Meta documents a refresh every 15 minutes and no change after 28 days (marketing-api/insights/best-practices), but not
+# how long it processes events that arrive late. Half a day is MDP's own margin.
+PROCESSING_HOURS = 12
 # Error 3018: "cannot be beyond 37 months from the current date".
 HISTORY_MONTHS = 37
 
@@ -112,6 +115,7 @@ ACCOUNT_DAILY = DayReport(
     period_end_column="date_stop",
     currency_column="account_currency",
     lookback_days=LOOKBACK_DAYS,
+    processing_hours=PROCESSING_HOURS,
     history_months=HISTORY_MONTHS,
     columns=_ACCOUNT + _DAYS + _METRICS,
     amounts=_AMOUNTS,
@@ -126,6 +130,7 @@ CAMPAIGN_DAILY = DayReport(
     period_end_column="date_stop",
     currency_column="account_currency",
     lookback_days=LOOKBACK_DAYS,
+    processing_hours=PROCESSING_HOURS,
     history_months=HISTORY_MONTHS,
     columns=_ACCOUNT + _CAMPAIGN + _DAYS + _METRICS,
     amounts=_AMOUNTS,

@@ -42,8 +42,14 @@ final_days as (
         on campaign_extracts.platform = accounts.source
         and campaign_extracts.account_id = accounts.account_id
         and {{ valid_on('campaign_extracts.date') | indent(8) }}
-    where {{ age_days('campaign_extracts.date', 'campaign_extracts.pulled_at', 'accounts.time_zone') }}
-        >= {{ lookback_of('campaign_extracts.platform', 'accounts.lookback_days') | indent(4) }}
+    {%- set lookback = lookback_of('campaign_extracts.platform', 'accounts.lookback_days') | indent(4) %}
+    where {{ is_settled(
+        'campaign_extracts.date',
+        'campaign_extracts.platform',
+        lookback,
+        'accounts.time_zone',
+        'campaign_extracts.pulled_at'
+    ) | indent(4) }}
 
 ),
 

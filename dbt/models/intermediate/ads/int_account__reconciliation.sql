@@ -148,8 +148,10 @@ joined as (
         account_days.versions > 1 as total_has_changed,
         campaign_days.seen_at > account_days.pulled_at as campaigns_are_newer,
         {%- set lookback = lookback_of('days.platform', 'accounts.lookback_days') | indent(8) %}
-        {{ age_days('days.date', 'campaign_days.pulled_at', 'accounts.time_zone') }} < {{ lookback }} as changed_after_campaigns,
-        {{ age_days('days.date', 'account_days.pulled_at', 'accounts.time_zone') }} < {{ lookback }} as changed_after_total,
+        not {{ is_settled('days.date', 'days.platform', lookback, 'accounts.time_zone', 'campaign_days.pulled_at') }}
+            as changed_after_campaigns,
+        not {{ is_settled('days.date', 'days.platform', lookback, 'accounts.time_zone', 'account_days.pulled_at') }}
+            as changed_after_total,
         -- the probe extracts the totals every hour: a day that is over hardly changes within one hour. A day that is
         -- filling up does, but not between two extracts of one run. Timing can't explain a day without any campaign
         -- row.

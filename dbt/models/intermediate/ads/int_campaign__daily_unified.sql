@@ -74,7 +74,9 @@ joined as (
         campaigns.extract_run_id,
         campaigns.ingested_at,
         {{ age_days('campaigns.date', 'campaigns.pulled_at', 'accounts.time_zone') }} as age_days,
-        {{ lookback_of('campaigns.platform', 'accounts.lookback_days') | indent(8) }} as lookback_days,
+        {%- set lookback = lookback_of('campaigns.platform', 'accounts.lookback_days') | indent(8) %}
+        {{ is_settled('campaigns.date', 'campaigns.platform', lookback, 'accounts.time_zone', 'campaigns.pulled_at') }}
+            as is_final,
         coalesce(accounts.client_id, 'unassigned') as client_id,
         accounts.client_name,
         accounts.reporting_currency,
@@ -125,7 +127,7 @@ select
         as conversion_value_by_conversion_date_reporting,
 
     age_days,
-    coalesce(age_days >= lookback_days, false) as is_final,
+    is_final,
 
     has_invalid_values,
     facts_digest,
