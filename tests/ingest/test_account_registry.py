@@ -14,7 +14,12 @@ from hypothesis import strategies as st
 
 from mdp_dagster.clients.model import Clients
 from mdp_dagster.connectors.base import PlatformAccount
-from mdp_dagster.ingest.account_registry import follow_clients_file, register_accounts, registry_rows
+from mdp_dagster.ingest.account_registry import (
+    disputed_accounts,
+    follow_clients_file,
+    register_accounts,
+    registry_rows,
+)
 from mdp_dagster.ingest.tables import ACCOUNTS
 from mdp_dagster.warehouse.base import Append, Unit, Warehouse
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
@@ -305,3 +310,37 @@ def test_after_any_history_the_newest_row_equals_the_clients_file(tmp_path_facto
             assert len(rows(warehouse)) - before <= 2, "once appended is enough"
 
     check()
+
+
+def test_an_account_of_two_managers_counts_for_the_first_client_and_both_are_named(warehouse: Warehouse) -> None:
+    clients = clients_file({"acme": ["900"], "zenith": ["800", "7"], "acme2": []})
+    found = [
+        account("1", listed_as="900", manager_id="900", also_listed_as=("800",)),
+        account("2", listed_as="900", manager_id="900"),
+        account("7", also_listed_as=("900",)),  # listed itself: nobody has to decide
+    ]
+    assert list(disputed_accounts(clients, found)) == [
+        "account 1 Account 1 is under the manager 900 of acme and also under 800 of zenith: it counts for acme, which "
+        "the clients file lists first → list the account itself for its client"
+    ]
+    assert registry_rows(clients, found)["1"][0]["client_id"] == "acme"
+    same = clients_file({"acme": ["900", "800"]})
+    assert list(disputed_accounts(same, found[:2])) == [], "both managers belong to one client"
+
+
+def test_an_account_that_moves_on_a_day_has_a_row_for_each_range_of_days(warehouse: Warehouse) -> None:
+    """They are written together, and the next change writes all of them again."""
+    moves: dict[str, list[Any]] = {"acme": ["1"], "zenith": [{"id": "1", "from": "2026-03-01"}]}
+    register(warehouse, clients_file(moves), [account("1")])
+    register(warehouse, clients_file(moves), [account("1")], 1)
+    found = [(row["client_id"], str(row["valid_from"])) for row in rows(warehouse)]
+    assert found == [("acme", "None"), ("zenith", "2026-03-01")]
+    assert len({row["ingested_at"] for row in rows(warehouse)}) == 1
+    moves["zenith"][0]["from"] = "2026-04-01"
+    follow(warehouse, clients_file(moves), 2)
+    newest = [row for row in rows(warehouse) if row["extract_run_id"] == "run2"]
+    assert sorted((row["client_id"], str(row["valid_from"])) for row in newest) == [
+        ("acme", "None"),
+        ("zenith", "2026-04-01"),
+    ]
+    assert {row["facts_digest"] for row in rows(warehouse)} == {row["facts_digest"] for row in newest}
