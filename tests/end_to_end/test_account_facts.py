@@ -90,7 +90,9 @@ def test_a_client_that_changes_for_all_days_changes_all_of_them_together(loaded:
     [request] = platform.tick("google_ads")
     assert (request.tags[RANGE_START_TAG], request.tags[RANGE_END_TAG]) == (str(days[0]), str(days[-1]))
     assert request.tags[run_tags.REASON].endswith("of 1 account") and "not built" in request.tags[run_tags.REASON]
+    ledger = platform.count("mdp_raw.raw__extracts")
     reloaded = platform.reload("google_ads", request)
+    assert platform.count("mdp_raw.raw__extracts") == ledger, "nothing is extracted"
     assert set(facts(platform)) == set(days)
     assert set().union(*facts(platform).values()) == {("harborline", "USD", 1.1)}
     assert check(platform, reloaded).passed

@@ -79,7 +79,8 @@ def paused_and_due(
         unchanged = request.unchanged_days(new)
         if not unchanged:
             continue
-        new = [day for day in new if day not in unchanged]
+        known = set(unchanged)  # a changed fact makes years of an account late
+        new = [day for day in new if day not in known]
         kept = replace(request, windows=tuple(join_days(day.date for day in unchanged)))
         if now < request.retry_at - _SLACK:
             paused.append(kept)

@@ -30,10 +30,14 @@ class LateDays:
     time_zones: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the days in a compact form, by day and account: 500 days of 50 accounts fit into one event."""
+        """Returns the days in a compact form, by day and account: 500 days of 50 accounts fit into one event.
+
+        Days that only have to be built are ranges by account: a changed fact can make years of 200 accounts late.
+        """
         names = self._amount_names(self.days)
         by_day: dict[str, dict[str, list[Any]]] = {}
-        for late in sorted(self.days, key=lambda late: (late.date, late.account_id)):
+        extracted = [late for late in self.days if late.reason.needs_extract]
+        for late in sorted(extracted, key=lambda late: (late.date, late.account_id)):
             moved = [round(late.moved.get(name, 0.0), 6) for name in names]
             changed_at = late.changed_at and round(late.changed_at.timestamp(), 3)
             details = [*moved, late.totals, changed_at] if late.reason is Reason.RESTATED else []
@@ -43,6 +47,7 @@ class LateDays:
             "amounts": names,
             "money": sorted(self.money),
             "days": by_day,
+            "to_build": {account: _ranges(days) for account, days in self._to_build().items()},
             "currencies": {a: c for a, c in self.currencies.items() if a in accounts},
             "time_zones": {a: zone for a, zone in self.time_zones.items() if a in accounts},
         }
@@ -62,8 +67,23 @@ class LateDays:
                 days.append(
                     LateDay(account_id, date.fromisoformat(day), Reason(reason), moved, totals or "", _utc(changed_at))
                 )
+        days += [
+            LateDay(account_id, day, Reason.NOT_BUILT)
+            for account_id, ranges in data.get("to_build", {}).items()
+            for first, last in ranges
+            for day in DateWindow.of_days(first, last).days()
+        ]
         money, zones = frozenset(data.get("money", ["spend"])), data.get("time_zones", {})
+        days.sort(key=lambda late: (late.date, late.account_id))
         return cls(tuple(days), data["currencies"], money, zones)
+
+    def _to_build(self) -> dict[str, list[date]]:
+        """Returns the days that only have to be built, by account."""
+        by_account: dict[str, list[date]] = {}
+        for late in self.days:
+            if not late.reason.needs_extract:
+                by_account.setdefault(late.account_id, []).append(late.date)
+        return dict(sorted(by_account.items()))
 
     def on(self, days: Collection[date]) -> LateDays:
         """Returns the late days that are among ``days``."""
@@ -111,6 +131,10 @@ class LateDays:
             unit = (self.currencies.get(late.account_id) or "unknown currency") if name in self.money else ""
             sums[unit] = sums.get(unit, 0.0) + late.moved.get(name, 0.0)
         return [f"{name} {amount:+,.2f} {unit}".rstrip() for unit, amount in sorted(sums.items()) if round(amount, 2)]
+
+
+def _ranges(days: Iterable[date]) -> list[list[str]]:
+    return [[str(window.start), str(window.last)] for window in join_days(days)]
 
 
 def _utc(timestamp: float | None) -> datetime | None:
