@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from mdp_dagster.warehouse.already_committed import uncommitted_units
-from mdp_dagster.warehouse.base import Table, Unit, Warehouse, WarehouseError, as_of_datasets
+from mdp_dagster.warehouse.base import Append, Table, Unit, Warehouse, WarehouseError, as_of_datasets
 from mdp_dagster.warehouse.conform import conform, valid_units
 from mdp_dagster.warehouse.lock import FileLock, LockTimeout
 
@@ -240,22 +240,35 @@ def _append(connection: duckdb.DuckDBPyConnection, units: Sequence[Unit]) -> Non
     def query(sql: str, parameters: Mapping[str, Any]) -> pa.Table:
         return connection.sql(sql, params=dict(parameters)).to_arrow_table()
 
-    waiting: dict[Table, list[pa.Table]] = {}
+    incoming: dict[Table, list[Append]] = {}
     for unit in uncommitted_units(query, units):
         for append in unit.appends:
-            for rows in append.parts() if append.count else ():
-                parts = waiting.setdefault(append.table, [])
-                parts.append(conform(rows, append.table))
-                if sum(part.num_rows for part in parts) >= _MAX_ROWS_PER_TRANSACTION:
-                    _insert(connection, append.table, waiting.pop(append.table))
-    for table, parts in waiting.items():
-        _insert(connection, table, parts)
+            if append.count:
+                incoming.setdefault(append.table, []).append(append)
+    for table, appends in incoming.items():
+        _insert(connection, table, (rows for append in appends for rows in append.parts()))
 
 
-def _insert(connection: duckdb.DuckDBPyConnection, table: Table, parts: Sequence[pa.Table]) -> None:
-    connection.register("incoming", pa.concat_tables(parts))
+def _insert(connection: duckdb.DuckDBPyConnection, table: Table, parts: Iterable[pa.Table]) -> None:
+    """Insert the rows from a stream: a transaction keeps every Arrow table that it was given, until it ends."""
+    failures: list[BaseException] = []
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        try:
+            for rows in parts:
+                yield from conform(rows, table).to_batches()
+        except BaseException as error:  # DuckDB would turn it into one of its own
+            failures.append(error)
+            raise
+
+    connection.register("incoming", pa.RecordBatchReader.from_batches(table.schema, batches()))
     columns = ", ".join(f'"{field.name}"' for field in table.schema)
-    connection.execute(f"insert into {table.id} ({columns}) select {columns} from incoming")
+    try:
+        connection.execute(f"insert into {table.id} ({columns}) select {columns} from incoming")
+    except duckdb.Error:
+        if failures:
+            raise failures[0] from None
+        raise
     connection.unregister("incoming")
 
 
