@@ -14,6 +14,9 @@ _CAMPAIGN_SUMS = """
         count(distinct account_id) as accounts, count(distinct campaign_id) as campaigns,
         cast(sum(impressions) as bigint) as impressions, cast(sum(clicks) as bigint) as clicks,
         sum(conversions) as conversions,
+        case when count(link_clicks) = count(*) then cast(sum(link_clicks) as bigint) end as link_clicks,
+        case when count(conversions_by_conversion_date) = count(*) then sum(conversions_by_conversion_date) end
+            as conversions_by_conversion_date,
         case when count(distinct reporting_currency) = 1 and count(exchange_rate) = count(*)
             then sum(spend_reporting) end as spend,
         case when count(distinct reporting_currency) = 1 and count(exchange_rate) = count(*)
@@ -23,8 +26,8 @@ _CAMPAIGN_SUMS = """
 """
 _CLIENTS = """
     select
-        client_id, date, platform, client_name, accounts, campaigns, impressions, clicks, conversions, spend,
-        conversion_value
+        client_id, date, platform, client_name, accounts, campaigns, impressions, clicks, conversions, link_clicks,
+        conversions_by_conversion_date, spend, conversion_value
     from mdp_marts.mart_client__daily
 """
 _NEWEST = f"""
