@@ -1,0 +1,20 @@
+"""The bench's agency at a small size: the same hours, and the limits that must hold at any size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench import agency
+
+pytestmark = pytest.mark.slow
+
+
+def test_six_accounts_over_six_hours_keep_the_limits(tmp_path: Path) -> None:
+    """The operations of a day can't be judged by six hours: they are judged in `make bench`."""
+    operations, ledger_rows, files, differing_rows = agency.rows(tmp_path, accounts=6, hours=6)
+    assert "operations per account and day" in operations.name and operations.ours[0] > 0
+    assert ledger_rows.is_met, ledger_rows.row()
+    assert files.is_met, files.row()
+    assert differing_rows.is_met, differing_rows.row()
