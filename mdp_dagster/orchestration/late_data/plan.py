@@ -121,8 +121,7 @@ def _split_by_coverage(due: LateDays, runs: list[ActiveRun]) -> tuple[LateDays, 
     free: list[LateDay] = []
     covered: _Covered = []
     for day in due.days:
-        covering = [run for run in runs if run.covers(day)]
-        if covering:
+        if covering := [run for run in runs if run.covers(day)]:
             covered.append((day, covering))
         else:
             free.append(day)
@@ -207,7 +206,7 @@ def _account_plan(
     new: list[LateDay] = []
     without_success: dict[PastRequest, list[date]] = {}
     for day in others:
-        request = last_request(day, past)
+        request = last_request(day, past) if past else None
         until = wait(day, None if request is None else request.at)
         if until is None:
             new.append(day)

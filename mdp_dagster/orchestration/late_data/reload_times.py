@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from mdp_dagster.ingest.clock import local_date
@@ -70,22 +71,35 @@ class ReloadTimes:
             requested_at: When the day was last requested, if it was not extracted since; otherwise None.
             now: The current time.
         """
-        if late.changed_at is None or not self.is_limited(late, zone, now):
+        if late.changed_at is None or late.reason is not Reason.RESTATED:
             return None
         step = self._step(late.date, zone, now)
+        if step.hours <= 1:
+            return None
         start, end = self.interval(step.hours, now)
         return Wait(end, step) if max(late.changed_at, requested_at or late.changed_at) >= start else None
 
     def interval(self, hours: int, now: datetime) -> tuple[datetime, datetime]:
         """Returns the start and the end (UTC) of the interval that contains ``now``."""
-        zone = ZoneInfo(self.time_zone)
-        local = now.astimezone(zone).replace(tzinfo=None)
-        length = timedelta(hours=hours)
-        start = _ORIGIN + (local - _ORIGIN) // length * length
-        return tuple(moment.replace(tzinfo=zone).astimezone(timezone.utc) for moment in (start, start + length))  # type: ignore[return-value]
+        return _interval(hours, now, self.time_zone)
 
     def _step(self, day: date, zone: str, now: datetime) -> CadenceStep:
-        return self.cadence.step((local_date(now, zone) - day).days)
+        return self.cadence.step((_local_date(now, zone) - day).days)
+
+
+# A tick needs these for thousands of days at the same moment.
+@lru_cache(maxsize=64)
+def _interval(hours: int, now: datetime, time_zone: str) -> tuple[datetime, datetime]:
+    zone, length = ZoneInfo(time_zone), timedelta(hours=hours)
+    local = now.astimezone(zone).replace(tzinfo=None)
+    start = _ORIGIN + (local - _ORIGIN) // length * length
+    end = start + length
+    return start.replace(tzinfo=zone).astimezone(timezone.utc), end.replace(tzinfo=zone).astimezone(timezone.utc)
+
+
+@lru_cache(maxsize=64)
+def _local_date(now: datetime, zone: str) -> date:
+    return local_date(now, zone)
 
 
 def explain_waits(waiting: Iterable[tuple[LateDay, Wait]]) -> list[str]:

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
 import dagster as dg
@@ -16,7 +16,7 @@ from mdp_dagster.defs.ads.jobs import reload_job, reload_sensor
 from mdp_dagster.defs.ads.platforms import PROBES
 from mdp_dagster.ingest.lateness import LateDay, Reason
 from mdp_dagster.orchestration import run_tags
-from mdp_dagster.orchestration.account_days import account_days
+from mdp_dagster.orchestration.account_days import account_days, run_config
 from mdp_dagster.orchestration.late_data import active_runs
 from mdp_dagster.orchestration.late_data.payload import METADATA_KEY, LateDays
 from mdp_dagster.orchestration.late_data.plan import MAX_RUNS
@@ -54,11 +54,15 @@ def report_late(instance: dg.DagsterInstance, late: LateDays) -> None:
     instance.report_runless_asset_event(dg.AssetMaterialization("google_ads__late_days", metadata=metadata))
 
 
-def tick(instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult:
-    sensor = reload_sensor(WATCHED, reload_job(WATCHED), load_settings())
-    answer = sensor(dg.build_sensor_context(instance, cursor=cursor))
+def tick(instance: dg.DagsterInstance) -> dg.SensorResult:
+    answer = evaluate(instance)
     assert isinstance(answer, dg.SensorResult)
     return answer
+
+
+def evaluate(instance: dg.DagsterInstance, cursor: str | None = None) -> object:
+    sensor = reload_sensor(WATCHED, reload_job(WATCHED), load_settings())
+    return sensor(dg.build_sensor_context(instance, cursor=cursor))
 
 
 def late_accounts(days: int, accounts: int) -> LateDays:
@@ -119,6 +123,40 @@ def test_an_active_run_of_the_same_report_and_accounts_covers_its_days(
     assert len(answer.run_requests or []) == (0 if covered else 1)
     if covered:
         assert answer.skip_reason is not None and ": covered by run" in str(answer.skip_reason.skip_message)
+
+
+def test_a_reload_covers_only_the_days_of_each_account_in_its_config(instance: dg.DagsterInstance) -> None:
+    late = late_accounts(days=2, accounts=2)
+    report_late(instance, late)
+    one, other = late.accounts()
+    instance.add_run(
+        dg.DagsterRun(
+            job_name="google_ads_late_data",
+            status=dg.DagsterRunStatus.STARTING,
+            tags={
+                **range_tags(DateWindow.of_days(LAST - timedelta(days=1), LAST)),
+                run_tags.ACCOUNTS: f"{one},{other}",
+            },
+            run_config=run_config({one: {LAST}, other: {LAST - timedelta(days=1)}}, [REPORT.table]),
+        )
+    )
+    [request] = tick(instance).run_requests or []
+    assert account_days(request.run_config, [REPORT.table]) == {one: {LAST - timedelta(days=1)}, other: {LAST}}
+
+
+def test_a_tick_without_a_request_explains_which_days_wait(instance: dg.DagsterInstance) -> None:
+    now = datetime.now(timezone.utc)
+    days = tuple(
+        LateDay(account, now.date(), Reason.RESTATED, {"spend": 1.0}, "aa", now)
+        for account in ("4000000000", "4000000001")
+    )
+    report_late(instance, LateDays(days, {}, MONEY))
+    answer = tick(instance)
+    assert not answer.run_requests and answer.skip_reason is not None
+    message = str(answer.skip_reason.skip_message)
+    assert f"{now.date()} of 2 accounts: next reload after " in message
+    assert message.endswith("because days of age 0 are reloaded every 3 hours")
+    assert isinstance(evaluate(instance, answer.cursor), dg.SkipReason)  # it waits for the next probe
 
 
 def test_a_run_without_an_event_for_an_hour_covers_nothing(
