@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+# a part of the contract, and imported from here
+from mdp_dagster.connectors.amount import AccountOptions as AccountOptions
+from mdp_dagster.connectors.amount import Amount as Amount
 from mdp_dagster.connectors.errors import ConnectorError
 from mdp_dagster.window import DateWindow
 
@@ -63,49 +65,6 @@ MICROS_UNIT = "millionths of the account's currency"
 
 _UNITS_PER_ONE = {CURRENCY_UNIT: 1, MICROS_UNIT: 1_000_000}
 
-AccountOptions = Mapping[str, str]
-"""The settings of an account in the clients file, by option. Only the account's source interprets them."""
-
-ReadAmount = Callable[[Mapping[str, Any], AccountOptions], float]
-"""Reads an amount from a raw row, given the options of the row's account."""
-
-
-@dataclass(frozen=True)
-class Amount:
-    """A quantity that can be summed over the raw rows of a report, for example spend.
-
-    MDP uses amounts to report by how much days changed. The dbt models compute their own measures.
-
-    Args:
-        column: The column that holds the amount.
-        is_money: Whether the amount is in the account's currency.
-        units_per_one: How many units of the column make one: 1,000,000 for millionths.
-        read: Reads the amount from a raw row, where the column holds more than a number.
-    """
-
-    column: str
-    is_money: bool = False
-    units_per_one: int = 1
-    read: ReadAmount | None = None
-
-    def of_row(self, row: Mapping[str, Any], options: AccountOptions) -> float:
-        """Returns the amount of one raw row. An empty value counts as 0."""
-        if self.read is not None:
-            return self.read(row, options)
-        return float(row[self.column] or 0) / self.units_per_one
-
-    def total(self, rows: pa.Table, options: AccountOptions) -> float:
-        """Returns the sum over valid rows of one account."""
-        if self.read is not None:
-            return sum(self.read(row, options) for row in rows.to_pylist())
-        values = rows.column(self.column)
-        if pa.types.is_string(values.type):
-            try:
-                values = pc.cast(values, pa.float64())
-            except pa.ArrowInvalid:  # valid forms that Arrow does not read, such as +4.5
-                values = pa.array([float(text or 0) for text in values.to_pylist()], pa.float64())
-        return (pc.sum(values).as_py() or 0) / self.units_per_one
-
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
@@ -118,7 +77,7 @@ class Report:
         grain: What one row is, for people.
         key: The columns that identify a row within one account.
         columns: The columns in the order in which the connector yields them.
-        amounts: The quantities that people are informed about when days change, by name.
+        amounts: The quantities of the report that the marts show, by name. A day changed for people if one of them did.
         contract_version: Increases when the meaning of a column changes, so that unchanged days are loaded again.
     """
 
@@ -157,6 +116,7 @@ class DayReport(Report):
         history_months: For how many months back the source delivers days.
         processing_hours: How many hours after the end of the lookback the source may still be processing a day.
         max_days_per_extract: How many days one request may cover; longer windows are split into chunks.
+        adds_up_to: The name of the source's report with the account totals, if the rows of a day add up to its row.
     """
 
     day_column: str
@@ -167,22 +127,28 @@ class DayReport(Report):
     currency_column: str = ""
     processing_hours: int = 0
     max_days_per_extract: int = 92
+    adds_up_to: str = ""
+
+    @property
+    def is_total(self) -> bool:
+        """Whether a day of an account is one row: then the row has the account's totals."""
+        return self.key == (self.day_column,)
 
     def __post_init__(self) -> None:
         """Checks that the declaration does not contradict itself.
 
         Raises:
-            ValueError: A declared column does not exist or must be essential, or an amount has another unit than its
-                column.
+            ValueError: A declared column does not exist, the key or the day is not essential, or an amount has another
+                unit than its column.
         """
         columns = {column.name: column for column in self.columns}
         declared = (*self.key, self.day_column, *(amount.column for amount in self.amounts.values()))
         facts = (self.period_end_column, self.account_id_column, self.currency_column)
         if missing := [name for name in (*declared, *filter(None, facts)) if name not in columns]:
             raise ValueError(f"{self.table}: there is not a column {', '.join(missing)}")
-        side = [name for name in declared if not columns[name].essential]
+        side = [name for name in (*self.key, self.day_column) if not columns[name].essential]
         if side:
-            raise ValueError(f"{self.table}: the key, the day and the amounts must be essential: {', '.join(side)}")
+            raise ValueError(f"{self.table}: the key and the day must be essential: {', '.join(side)}")
         for name, amount in self.amounts.items():
             units = _UNITS_PER_ONE.get(columns[amount.column].unit)
             if amount.is_money and units not in (None, amount.units_per_one):

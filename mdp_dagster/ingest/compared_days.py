@@ -24,8 +24,10 @@ class ComparedDay:
         extracted_at: When the newest extract of the report began; None if the day was never extracted.
         rows_run: The extract that the report's current rows belong to.
         totals: The digest of the newest totals; None if they were never extracted.
+        totals_amounts: The digest of their amounts; None if it is not known.
         totals_run: The extract that the newest totals belong to.
         totals_before: The digest of the totals that had been received when the report's extract began.
+        totals_before_amounts: The digest of their amounts; None if it is not known.
         totals_before_run: The extract that those totals belong to.
         mart_differs: Whether the mart shows rows of another extract.
         changed_at: When totals first changed after the report's extract began; None if they did not.
@@ -36,8 +38,10 @@ class ComparedDay:
     extracted_at: datetime | None
     rows_run: str | None
     totals: str | None
+    totals_amounts: str | None
     totals_run: str | None
     totals_before: str | None
+    totals_before_amounts: str | None
     totals_before_run: str | None
     mart_differs: bool
     changed_at: datetime | None
@@ -74,8 +78,8 @@ def days_in_doubt(warehouse: Warehouse, comparison: Comparison) -> list[Compared
         f"""
         with ledger as (
             select
-                report, account_id, date, extract_run_id, extracted_at, row_count, content_digest, effective_run_id,
-                coalesce(ingested_at, extracted_at) as received_at
+                report, account_id, date, extract_run_id, extracted_at, row_count, content_digest, amounts_digest,
+                effective_run_id, coalesce(ingested_at, extracted_at) as received_at
             from {EXTRACTS.id}
             where {in_window(window)} and source = $source and report in ($totals, $report)
         ),
@@ -92,14 +96,16 @@ def days_in_doubt(warehouse: Warehouse, comparison: Comparison) -> list[Compared
             where report = $report
         ),
         totals as (
-            select account_id, date, content_digest as totals, effective_run_id as totals_run
+            select
+                account_id, date, content_digest as totals, amounts_digest as totals_amounts,
+                effective_run_id as totals_run
             from newest
             where report = $totals
         ),
         before as (
             select
                 ledger.account_id, ledger.date, ledger.content_digest as totals_before,
-                ledger.effective_run_id as totals_before_run
+                ledger.amounts_digest as totals_before_amounts, ledger.effective_run_id as totals_before_run
             from ledger
             inner join extracted on ledger.account_id = extracted.account_id and ledger.date = extracted.date
             where ledger.report = $totals and ledger.received_at <= extracted.extracted_at
@@ -125,7 +131,8 @@ def days_in_doubt(warehouse: Warehouse, comparison: Comparison) -> list[Compared
             select
                 coalesce(totals.account_id, extracted.account_id) as account_id,
                 coalesce(totals.date, extracted.date) as date,
-                extracted_at, rows_run, totals, totals_run, totals_before, totals_before_run,
+                extracted_at, rows_run, totals, totals_amounts, totals_run,
+                totals_before, totals_before_amounts, totals_before_run,
                 extracted_at is not null and (
                     first_run is distinct from last_run
                     or first_run is distinct from if(row_count > 0, rows_run, null)

@@ -18,7 +18,6 @@ from mdp_dagster.connectors.errors import AccountError
 from mdp_dagster.ingest.account_registry import OptionsOnDay, Rows, account_options, registry_rows
 from mdp_dagster.ingest.answers import CheckedAnswer, check_answer
 from mdp_dagster.ingest.clock import utc_now
-from mdp_dagster.ingest.digest import EMPTY
 from mdp_dagster.ingest.landing import LOADED, UNCHANGED, Day, Extract
 from mdp_dagster.ingest.ledger import CurrentDays
 from mdp_dagster.ingest.requested_days import AccountDays, windows_to_request
@@ -182,8 +181,7 @@ def land_answer(plan: ExtractPlan, answer: Answer, files: RunFiles) -> ExtractRe
         LakeError: The lake cannot be written.
     """
     report, account_id = plan.report, answer.account.account_id
-    options = plan.options[account_id](answer.window.last)  # for the sums that people see
-    checked = check_answer(report, answer.rows, answer.window, options, answer.account)
+    checked = check_answer(report, answer.rows, answer.window, plan.options[account_id], answer.account)
     if contradictions := sorted(answer.not_answered & checked.contents.keys()):
         listed = ", ".join(map(str, contradictions))
         raise AccountError(
@@ -251,7 +249,7 @@ def _compare_with_ledger(
     for day in answer.window.days():
         if day in answer.not_answered:
             continue
-        content = checked.contents.get(day, EMPTY)
+        content = checked.contents.get(day) or checked.empty(day)
         before = plan.current.get(answer.account.account_id, day)
         same_contract = before is not None and before.contract_version == plan.report.contract_version
         if before is not None and same_contract and before.content_digest == content.digest:

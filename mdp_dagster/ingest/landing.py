@@ -178,6 +178,7 @@ def _ledger_rows(extract: Extract, address: str) -> pa.Table:
                 "ingested_at": extract.ingested_at,
                 "row_count": day.content.row_count,
                 "content_digest": day.content.digest,
+                "amounts_digest": day.content.amounts_digest,
                 "status": day.status,
                 "effective_run_id": day.effective_run_id,
                 "contract_version": extract.contract_version,
@@ -222,8 +223,7 @@ def dump(extract: Extract) -> dict[str, Any]:
         "contract_version": extract.contract_version,
         "dagster_run_id": extract.dagster_run_id,
         "days": [
-            [d.date.isoformat(), d.content.row_count, d.content.digest, d.status, d.effective_run_id]
-            for d in extract.days
+            [d.date.isoformat(), *d.content[:2], d.status, d.effective_run_id, *d.content[2:]] for d in extract.days
         ],
         "rejects": len(extract.rejects),
     }
@@ -242,8 +242,8 @@ def _load(metadata: dict[str, Any]) -> Extract:
         contract_version=metadata["contract_version"],
         dagster_run_id=metadata["dagster_run_id"],
         days=tuple(
-            Day(date.fromisoformat(day), DayContent(count, digest), status, effective)
-            for day, count, digest, status, effective in metadata["days"]
+            Day(date.fromisoformat(day), DayContent(count, digest, *amounts), status, effective)
+            for day, count, digest, status, effective, *amounts in metadata["days"]  # older files do not have amounts
         ),
     )
 

@@ -1,7 +1,7 @@
 """Finds the late days of a source: days of which a detail report is older than the account totals.
 
 The account totals are the probe: one cheap request per account for its whole lookback. A day is late when its totals
-differ from those that were known at the newest extract of a detail report.
+differ from those that were known at the newest extract of a detail report, in an amount that the marts show.
 
 Lateness is a state of the warehouse, not an event of one probe. If a probe is killed after its commit, or a reload
 fails before it has extracted or built the day, the day stays late, and the next probe finds it again.
@@ -18,6 +18,7 @@ from mdp_dagster.ingest.account_registry import OptionsOnDay
 from mdp_dagster.ingest.amounts_moved import amounts_moved
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.compared_days import ComparedDay, Comparison, days_in_doubt
+from mdp_dagster.ingest.digest import same_amounts
 from mdp_dagster.ingest.settling import is_settled
 from mdp_dagster.ingest.shown_facts import days_with_other_facts
 from mdp_dagster.ingest.watched_reports import DetailReport, WatchedReports
@@ -31,10 +32,9 @@ SETTLING_DAYS = 30
 class Reason(Enum):
     """Why a day has to be extracted again, in order of precedence.
 
-    *Restated*: the totals differ from those that were known when the day was extracted or, if none were known, from the
-    sums of the day's own rows. *Never loaded*: the day is inside the lookback and has totals, but was never extracted.
-    *Settled*: the source no longer changes the day, and the day was not extracted since then. *Not built*: the mart
-    shows rows of another extract than the current one, or rows with other facts about the account than the valid ones.
+    changed_at = day.changed_at and day.changed_at.replace(tzinfo=timezone.utc)
+    totals = (day.totals_amounts or day.totals or "")[-8:]
+    late.append(LateDay(*key, Reason.RESTATED, moved[key], totals, changed_at))
     """
 
     RESTATED = "restated"
@@ -61,8 +61,9 @@ class LateDay:
         reason: Why the day has to be extracted again.
         moved: By how much the account's totals have changed since the day was extracted, by amount; money is in the
             account's currency.
-        totals: The beginning of the totals' digest. It distinguishes one restatement from the next.
-        changed_at: When the totals of a restated day first changed after its extract (UTC); None if it is unknown.
+            changed_at = day.changed_at and day.changed_at.replace(tzinfo=timezone.utc)
+            totals = (day.totals_amounts or day.totals or "")[-8:]
+            late.append(LateDay(*key, Reason.RESTATED, moved[key], totals, changed_at))
     """
 
     account_id: str
@@ -155,7 +156,8 @@ def _late_days_of(
         key = day.account_id, day.date
         if key in moved:
             changed_at = day.changed_at and day.changed_at.replace(tzinfo=timezone.utc)
-            late.append(LateDay(*key, Reason.RESTATED, moved[key], (day.totals or "")[:8], changed_at))
+            totals = (day.totals_amounts or day.totals or "")[-8:]
+            late.append(LateDay(*key, Reason.RESTATED, moved[key], totals, changed_at))
         elif reason := _other_reason(accounts[day.account_id], day):
             late.append(LateDay(*key, reason))
     return late
@@ -176,7 +178,11 @@ def _days_with_other_facts(warehouse: Warehouse, detail: DetailReport, days: Dat
 
 def _may_be_restated(account: WatchedAccount, day: ComparedDay) -> bool:
     is_comparable = day.date in account.window and day.totals is not None and day.extracted_at is not None
-    return is_comparable and day.totals != day.totals_before
+    return (
+        is_comparable
+        and day.totals != day.totals_before
+        and not same_amounts(day.totals_amounts, day.totals_before_amounts, account.options(day.date))
+    )
 
 
 def _other_reason(account: WatchedAccount, day: ComparedDay) -> Reason | None:

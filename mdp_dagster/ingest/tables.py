@@ -32,6 +32,12 @@ _EXTRACTS: _Columns = (
     ("row_count", pa.int64(), "Rows of the day; 0 if the day is empty."),
     ("content_digest", pa.string(), "A digest of the day's rows, independent of their order."),
     (
+        "amounts_digest",
+        pa.string(),
+        "Account totals: a digest of the amounts that the marts show, and of the account's options. It decides whether "
+        "the day is late. Null for other reports, and in rows older than this column.",
+    ),
+    (
         "status",
         pa.string(),
         "`loaded`: this extract appended rows. `unchanged`: the day was the same, nothing appended.",

@@ -65,3 +65,8 @@ class WatchedReports:
     def detail_tables(self) -> list[str]:
         """The names of the raw tables of the finer reports."""
         return [detail.report.table for detail in self.details]
+
+    @property
+    def judged_tables(self) -> list[str]:
+        """The names of the marts in which the probe looks for days that were not built."""
+        return list(dict.fromkeys(detail.shown_by.table for detail in self.details if detail.shown_by))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mdp_dagster.connectors import google_ads, meta_ads
-from mdp_dagster.connectors.base import ColumnType, DayReport
+from mdp_dagster.connectors.base import Amount, ColumnType, DayReport
 from mdp_dagster.connectors.errors import HistoryError
 from mdp_dagster.connectors.google_ads.reports import gaql, gaql_field
 from mdp_dagster.connectors.history import (
@@ -116,8 +116,50 @@ def test_an_amount_cannot_have_other_units_than_its_column(report: DayReport, un
 
 
 @pytest.mark.parametrize("report", ALL, ids=lambda report: report.table)
-def test_spend_is_money_and_conversions_are_not(report: DayReport) -> None:
-    assert {name: amount.is_money for name, amount in report.amounts.items()} == {"spend": True, "conversions": False}
+def test_the_amounts_are_the_measures_of_the_marts(report: DayReport) -> None:
+    money = {name: amount.is_money for name, amount in report.amounts.items()}
+    judged = {"spend", "conversions", "conversion_value", "clicks", "impressions"}
+    assert judged <= money.keys()
+    assert {name for name, is_money in money.items() if is_money and name in judged} == {"spend", "conversion_value"}
+    essential = {column.name for column in report.columns if column.essential}
+    assert {report.amounts[name].column for name in judged} <= essential
+
+
+def test_the_key_must_be_essential_and_an_amount_need_not() -> None:
+    report, column = google_ads.CAMPAIGN_DAILY, "metrics_all_conversions"
+    all_conversions = replace(report, amounts={"all": Amount(column)}).amounts["all"]
+    assert [all_conversions.of_row({column: value}, {}) for value in (float("nan"), None, 2.5)] == [0.0, 0.0, 2.5]
+    with pytest.raises(ValueError, match=f"the key and the day must be essential: {column}$"):
+        replace(report, key=(column,))
+
+
+@pytest.mark.parametrize(
+    ("actions", "values", "options", "expected"),
+    [
+        ('[{"action_type":"purchase","value":"2"}]', '[{"action_type":"purchase","value":"30.5"}]', {}, (2.0, 30.5)),
+        ('[{"action_type":"lead","value":"2"}]', '[{"action_type":"purchase","value":"30.5"}]', {}, (0.0, 30.5)),
+        (
+            '[{"action_type":"purchase","value":"2"}]',
+            '[{"action_type":"omni_purchase","value":"30.5"}]',
+            {},
+            (2.0, 0.0),
+        ),
+        (
+            '[{"action_type":"purchase","value":"2"},{"action_type":"lead","value":"5"}]',
+            '[{"action_type":"purchase","value":"30.5"}]',
+            {"conversion_action_type": "lead"},
+            (5.0, 0.0),
+        ),
+        ("not json", '[{"action_type":"purchase","value":"x"}]', {}, (0.0, 0.0)),
+        (None, None, {}, (0.0, 0.0)),
+    ],
+)
+def test_metas_conversions_and_their_value_are_of_one_type(
+    actions: str | None, values: str | None, options: dict[str, str], expected: tuple[float, float]
+) -> None:
+    row = {"actions": actions, "action_values": values}
+    amounts = meta_ads.CAMPAIGN_DAILY.amounts
+    assert tuple(amounts[name].of_row(row, options) for name in ("conversions", "conversion_value")) == expected
 
 
 def test_amounts_of_rows_are_in_the_accounts_currency_and_add_up_to_the_total() -> None:

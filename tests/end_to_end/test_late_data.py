@@ -15,7 +15,7 @@ from mdp_dagster.defs.ads.campaign_checks import daily_window_check_keys
 from mdp_dagster.ingest.lateness import Reason
 from mdp_dagster.orchestration import run_tags
 from mdp_dagster.orchestration.late_data.payload import METADATA_KEY, LateDays
-from mdp_dagster.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG
+from mdp_dagster.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG, range_tags
 from mdp_dagster.window import DateWindow
 from tests.end_to_end.conftest import TEN_DAYS, TODAY, Platform, days_ago
 
@@ -93,7 +93,8 @@ def test_only_late_days_are_found_and_reloaded(loaded: Platform) -> None:
     assert google[0].tags[run_tags.REASON] == "restated: 2 days of 1 account"
     there = platform.mart(DateWindow.of_days(restated[0], restated[1])).values()
     doubled = sum(row["conversions"] for row in there if row["account_id"] == GOOGLE)
-    assert google[0].tags[run_tags.MOVED] == f"conversions {doubled:+,.2f}"
+    value = sum(row["conversion_value"] for row in there if row["account_id"] == GOOGLE)
+    assert google[0].tags[run_tags.MOVED] == f"conversions {doubled:+,.2f}, conversion_value {value:+,.2f} EUR"
     lost = sum(
         row["spend"] for row in platform.mart(DateWindow.of_days(gone, gone)).values() if row["account_id"] == META
     )
@@ -192,6 +193,17 @@ def test_a_day_that_was_extracted_and_not_built_is_late(loaded: Platform) -> Non
         platform.reload(source, request)
     platform.assert_mart_is_true(TEN_DAYS)
     platform.probe()
+    assert platform.tick("google_ads") == [] and platform.tick("meta_ads") == []
+
+
+@pytest.mark.usefixtures("nothing_missing")
+def test_a_run_of_all_assets_judges_the_marts_that_it_builds(platform: Platform) -> None:
+    """Nothing was loaded before: the late days are looked for when the marts are there."""
+    job = platform.definitions.resolve_implicit_global_asset_job_def()
+    result = platform._execute(job, tags=range_tags(TEN_DAYS))
+    assert result.success, platform.errors(result)
+    platform.assert_mart_is_true(TEN_DAYS)
+    assert not materialized(platform, "google_ads__late_days") and not materialized(platform, "meta_ads__late_days")
     assert platform.tick("google_ads") == [] and platform.tick("meta_ads") == []
 
 

@@ -22,7 +22,7 @@ from mdp_dagster.connectors.errors import ConnectorError
 from mdp_dagster.ingest.watched_reports import DetailReport, WatchedReports
 from mdp_dagster.window import DateWindow
 
-AMOUNTS = {"spend": Amount("spend", is_money=True), "conversions": Amount("value")}
+AMOUNTS = {"spend": Amount("spend", is_money=True), "conversions": Amount("value"), "clicks": Amount("clicks")}
 
 REPORT = DayReport(
     source="scripted",
@@ -70,8 +70,11 @@ TOTALS = DayReport(
     history_months=37,
     columns=(
         Column("day", ColumnType.STRING, "The day."),
+        Column("account_name", ColumnType.STRING, "The account's name."),
+        Column("clicks", ColumnType.INTEGER_TEXT, "Clicks."),
         Column("spend", ColumnType.DECIMAL_TEXT, "Spend."),
         Column("value", ColumnType.DOUBLE, "Value."),
+        Column("reach", ColumnType.INTEGER_TEXT, "Reach, which no mart shows.", essential=False),
     ),
     amounts=AMOUNTS,
     max_days_per_extract=40,
@@ -131,9 +134,13 @@ class ScriptedConnector(DataSourceConnector):
 
 
 class TotalsConnector(ScriptedConnector):
-    """It also has the totals: the sums of its rows."""
+    """It also has the totals: the sums of its rows. ``side`` are the values of the totals' other columns."""
 
     reports = (TOTALS, REPORT, AD_REPORT)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.side: dict[str, object] = {}
 
     def extract(
         self, report: DayReport, account: PlatformAccount, window: DateWindow
@@ -147,11 +154,14 @@ class TotalsConnector(ScriptedConnector):
         sums: dict[str, list[float]] = {}
         for r in self.rows.get(account.account_id, []):
             if _is_in(r, window):
-                of_day = sums.setdefault(str(r["day"]), [0.0, 0.0])
-                of_day[0] += float(str(r["spend"]))
-                of_day[1] += float(str(r["value"]))
+                of_day = sums.setdefault(str(r["day"]), [0.0, 0.0, 0.0])
+                for n, name in enumerate(("spend", "value", "clicks")):
+                    of_day[n] += float(str(r[name]))
         yield pa.RecordBatch.from_pylist(
-            [{"day": day, "spend": f"{spend:.2f}", "value": value} for day, (spend, value) in sums.items()],
+            [
+                {"day": day, "spend": f"{spend:.2f}", "value": value, "clicks": str(int(clicks)), **self.side}
+                for day, (spend, value, clicks) in sums.items()
+            ],
             report.schema,
         )
         yield NotAnswered(frozenset(self.not_answered.get(account.account_id, ())))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta, timezone
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 
@@ -19,9 +21,10 @@ from mdp_dagster.ingest.lateness import Reason
 from mdp_dagster.ingest.probe import ProbeResult, probe
 from mdp_dagster.ingest.result import IngestError
 from mdp_dagster.ingest.stores import Stores
+from mdp_dagster.ingest.watched_reports import DetailReport, WatchedReports
 from mdp_dagster.window import DateWindow
 
-from .scripted import AD_REPORT, REPORT, TOTALS, WATCHED, WATCHED_WITH_ADS, TotalsConnector, row
+from .scripted import AD_REPORT, AMOUNTS, REPORT, TOTALS, WATCHED, WATCHED_WITH_ADS, TotalsConnector, row
 
 TODAY = date.today()
 ALL_DAYS = DateWindow.of_days(TODAY - timedelta(days=400), TODAY)
@@ -189,7 +192,7 @@ def test_a_day_that_is_late_in_several_reports_has_the_first_reason(connector: T
     assert [(day.account_id, day.date, day.reason) for day in found] == [
         ("1", ago(5), Reason.RESTATED), ("2", ago(5), Reason.NEVER_LOADED)
     ]  # fmt: skip
-    assert found[0].moved == {"spend": 1.0, "conversions": 0.0}
+    assert found[0].moved == {"spend": 1.0, "conversions": 0.0, "clicks": 0.0}
 
 
 def test_totals_that_were_not_answered_change_nothing(loaded: TotalsConnector, stores: Stores) -> None:
@@ -212,6 +215,81 @@ def test_without_earlier_totals_a_day_is_compared_with_its_own_rows(connector: T
     ingest(connector, REPORT, days(28, 0), stores, IngestRun("campaigns alone"))
     change(connector, "2", 7, spend="9.50")
     assert moved(look(connector, stores)) == [("2", 7, 8.0, 0.0)]
+
+
+def test_without_earlier_totals_every_measure_is_compared(connector: TotalsConnector, stores: Stores) -> None:
+    ingest(connector, REPORT, days(28, 0), stores, IngestRun("campaigns alone"))
+    change(connector, "2", 7, clicks="3")
+    probed = look(connector, stores)
+    assert moved(probed) == [("2", 7, 0.0, 0.0)] and probed.late[0].moved["clicks"] == 2.0
+
+
+def test_names_and_reach_land_and_make_no_day_late(loaded: TotalsConnector, stores: Stores) -> None:
+    versions = "select count(*) as n from mdp_raw.raw_scripted__account_daily"
+    before = stores.warehouse.query(versions).to_pylist()[0]["n"]
+    loaded.side = {"account_name": "Another name", "reach": "7"}
+    assert look(loaded, stores).late == []
+    assert stores.warehouse.query(versions).to_pylist()[0]["n"] == before + 2 * 29, "raw has every version"
+    # a measure that moves together with them still counts
+    loaded.side = {"account_name": "A third name", "reach": "8"}
+    change(loaded, "1", 5, clicks="4")
+    assert late(look(loaded, stores)) == [("1", 5, Reason.RESTATED)]
+    loaded.side = {"account_name": "A third name", "reach": "not a number"}
+    assert late(look(loaded, stores)) == [("1", 5, Reason.RESTATED)]
+
+
+def test_the_digest_of_a_restatement_stays_the_same_while_only_reach_moves(
+    loaded: TotalsConnector, stores: Stores
+) -> None:
+    """It decides whether the sensor waits before it requests the day again."""
+    change(loaded, "1", 5, clicks="4")
+    [first] = look(loaded, stores).late
+    loaded.side = {"reach": "9"}
+    [second] = look(loaded, stores).late
+    assert first.totals == second.totals
+    change(loaded, "1", 5, clicks="5")
+    [third] = look(loaded, stores).late
+    assert third.totals != first.totals
+
+
+def test_ledger_rows_without_a_digest_of_amounts_are_compared_by_their_rows(
+    loaded: TotalsConnector, stores: Stores
+) -> None:
+    """The ledger of an earlier version of MDP."""
+    with duckdb.connect(str(stores.warehouse.path)) as connection:
+        connection.execute("update mdp_raw.raw__extracts set amounts_digest = null")
+    assert look(loaded, stores).late == []
+    loaded.side = {"reach": "9"}
+    assert look(loaded, stores).late == []
+    change(loaded, "1", 5, spend="2.50")
+    assert moved(look(loaded, stores)) == [("1", 5, 1.0, 0.0)]
+
+
+def test_totals_are_read_with_the_accounts_present_options(stores: Stores) -> None:
+    """The leads moved while purchases counted. They are late when leads count."""
+    by_lead = replace(AMOUNTS["conversions"], read=lambda row, options: row["value"] if options else 0.0)
+    amounts = {"spend": AMOUNTS["spend"], "conversions": by_lead}
+    totals, report = replace(TOTALS, amounts=amounts), replace(REPORT, amounts=amounts)
+
+    class Leads(TotalsConnector):
+        reports = (totals, report)
+
+        def extract(self, report, account, window):  # type: ignore[no-untyped-def]
+            yield from super().extract(TOTALS if report is totals else report, account, window)
+
+    leads = Leads()
+    leads.rows = {"1": [row(ago(n)) for n in range(29)], "2": []}
+    for part in (totals, report):
+        ingest(leads, part, days(28, 0), stores, IngestRun("run"))
+    watched = WatchedReports(totals, (DetailReport(report),))
+    change(leads, "1", 5, value=4.0)
+    assert probe(leads, watched, ALL_DAYS, stores, "probe").late == []
+
+    data = stores.clients.model_dump()
+    data["clients"][0]["accounts"]["scripted"][0]["conversion_action_type"] = "lead"
+    stores = Stores(type(stores.clients).model_validate(data), stores.warehouse, stores.lake)
+    found = probe(leads, watched, ALL_DAYS, stores, "probe")
+    assert late(found) == [("1", 5, Reason.RESTATED)] and found.late[0].moved["conversions"] == 3.0
 
 
 def test_a_client_can_have_a_lookback_of_its_own(connector: TotalsConnector, stores: Stores, tmp_path: Path) -> None:

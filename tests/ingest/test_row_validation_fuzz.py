@@ -105,7 +105,7 @@ def test_each_row_is_taken_or_rejected_with_a_reason(drawn: tuple[DayReport, pa.
 
 
 def checked(report: DayReport, answer: pa.Table) -> CheckedAnswer:
-    return check_answer(report, answer, WINDOW, {})
+    return check_answer(report, answer, WINDOW, lambda _: {})
 
 
 @fuzzed(70)
@@ -134,7 +134,7 @@ def test_rows_with_the_key_of_another_row_are_counted(drawn: tuple[DayReport, pa
 def test_every_valid_row_has_every_amount(drawn: tuple[DayReport, pa.Table], options: dict[str, str]) -> None:
     report, table = drawn
     found = checked(report, table)
-    assert set(report.amounts) == {"spend", "conversions"}
+    assert {"spend", "conversions"} <= set(report.amounts)
     for row in found.rows.to_pylist():
         assert all(isinstance(amount.of_row(row, options), float) for amount in report.amounts.values())
     assert math.isfinite(found.money["spend"])

@@ -71,6 +71,11 @@ _CONTRACT_VERSION = 2
 _AMOUNTS = {
     "spend": Amount("metrics_cost_micros", is_money=True, units_per_one=1_000_000),
     "conversions": Amount("metrics_conversions"),
+    "conversion_value": Amount("metrics_conversions_value", is_money=True),
+    "clicks": Amount("metrics_clicks"),
+    "impressions": Amount("metrics_impressions"),
+    "conversions_by_conversion_date": Amount("metrics_conversions_by_conversion_date"),
+    "conversion_value_by_conversion_date": Amount("metrics_conversions_value_by_conversion_date", is_money=True),
 }
 
 ACCOUNT_DAILY = DayReport(
@@ -104,6 +109,7 @@ CAMPAIGN_DAILY = DayReport(
     columns=_ACCOUNT + _CAMPAIGN + _DAY + _METRICS,
     amounts=_AMOUNTS,
     contract_version=_CONTRACT_VERSION,
+    adds_up_to=ACCOUNT_DAILY.name,
 )
 REPORTS = (ACCOUNT_DAILY, CAMPAIGN_DAILY)
 

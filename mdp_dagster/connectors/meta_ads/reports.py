@@ -89,21 +89,54 @@ def conversions(row: Mapping[str, Any], options: AccountOptions) -> float:
     The type is the account's ``conversion_action_type`` or, without one, the first of ``CONVERSION_ACTION_TYPES`` that
     the row has. A list that cannot be read counts as 0; staging flags it.
     """
-    values: dict[str, list[Decimal | None]] = {}
+    actions = _by_type(row["actions"])
+    return _total(actions, _chosen_type(actions, {}, options))
+
+
+def conversion_value(row: Mapping[str, Any], options: AccountOptions) -> float:
+    """Returns the value of the actions of the same type as ``conversions``.
+
+    A value can arrive without its number: if the actions have none of the types, the type is chosen among the values.
+    """
+    values = _by_type(row["action_values"])
+    return _total(values, _chosen_type(_by_type(row["actions"]), values, options))
+
+
+_Values = dict[str, list[Decimal | None]]
+
+
+def _by_type(text: str | None) -> _Values:
+    """Returns the values of a list of actions, by action type; nothing of a list that cannot be read."""
+    values: _Values = {}
     try:
-        for action in json.loads(row["actions"] or "[]"):
+        for action in json.loads(text or "[]"):
             value = action.get("value")
             values.setdefault(action["action_type"], []).append(decimal_number(str(value)))
     except (TypeError, KeyError, ValueError, AttributeError):
-        return 0.0
-    configured = options.get("conversion_action_type")
-    types = [configured] if configured else [kind for kind in CONVERSION_ACTION_TYPES if kind in values]
-    chosen = values.get(types[0], []) if types else []
+        return {}
+    return values
+
+
+def _chosen_type(actions: _Values, action_values: _Values, options: AccountOptions) -> str | None:
+    if configured := options.get("conversion_action_type"):
+        return configured
+    return next((kind for found in (actions, action_values) for kind in CONVERSION_ACTION_TYPES if kind in found), None)
+
+
+def _total(values: _Values, action_type: str | None) -> float:
+    chosen = values.get(action_type, []) if action_type else []
     numbers = [number for number in chosen if number is not None]
     return float(sum(numbers)) if len(numbers) == len(chosen) else 0.0
 
 
-_AMOUNTS = {"spend": Amount("spend", is_money=True), "conversions": Amount("actions", read=conversions)}
+_AMOUNTS = {
+    "spend": Amount("spend", is_money=True),
+    "conversions": Amount("actions", read=conversions),
+    "conversion_value": Amount("action_values", is_money=True, read=conversion_value),
+    "clicks": Amount("clicks"),
+    "impressions": Amount("impressions"),
+    "link_clicks": Amount("inline_link_clicks"),
+}
 
 ACCOUNT_DAILY = DayReport(
     source=SOURCE,
@@ -134,6 +167,7 @@ CAMPAIGN_DAILY = DayReport(
     history_months=HISTORY_MONTHS,
     columns=_ACCOUNT + _CAMPAIGN + _DAYS + _METRICS,
     amounts=_AMOUNTS,
+    adds_up_to=ACCOUNT_DAILY.name,
 )
 REPORTS = (ACCOUNT_DAILY, CAMPAIGN_DAILY)
 

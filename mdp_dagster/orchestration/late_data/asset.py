@@ -36,7 +36,8 @@ def late_days_asset(watched: WatchedReports, domain: Domain) -> dg.AssetsDefinit
             "the ledger. **Materialized only when there are late days**; the sensor reads them from the event. "
             "Does not have a table."
         ),
-        deps=[totals.table, *watched.detail_tables, EXTRACTS.name],
+        # After everything that it judges: in a run of all assets, it must see the marts that this run builds.
+        deps=[totals.table, *watched.detail_tables, *watched.judged_tables, EXTRACTS.name],
         output_required=False,
         backfill_policy=SINGLE_RUN,  # Dagster refuses a backfill of `*` unless every asset in it can run as one run.
         required_resource_keys={"services"},

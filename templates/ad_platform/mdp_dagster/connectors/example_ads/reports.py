@@ -33,7 +33,13 @@ _METRICS = (
     Column("conversions", ColumnType.DECIMAL_TEXT, "Conversions; fractional."),
     Column("conversion_value", ColumnType.DECIMAL_TEXT, "Value of the conversions.", CURRENCY_UNIT),
 )
-_AMOUNTS = {"spend": Amount("spend", is_money=True), "conversions": Amount("conversions")}
+_AMOUNTS = {
+    "spend": Amount("spend", is_money=True),
+    "conversions": Amount("conversions"),
+    "conversion_value": Amount("conversion_value", is_money=True),
+    "clicks": Amount("clicks"),
+    "impressions": Amount("impressions"),
+}
 
 ACCOUNT_DAILY = DayReport(
     source=SOURCE,
@@ -60,6 +66,7 @@ CAMPAIGN_DAILY = DayReport(
     history_months=HISTORY_MONTHS,
     columns=_ACCOUNT + _CAMPAIGN + _DAY + _METRICS,
     amounts=_AMOUNTS,
+    adds_up_to=ACCOUNT_DAILY.name,
 )
 REPORTS = (ACCOUNT_DAILY, CAMPAIGN_DAILY)
 

@@ -1,0 +1,63 @@
+"""The quantities of a report that can be summed, for example spend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mdp_dagster.number_text import decimal_number
+
+AccountOptions = Mapping[str, str]
+"""The settings of an account in the clients file, by option. Only the account's source interprets them."""
+
+ReadAmount = Callable[[Mapping[str, Any], AccountOptions], float]
+"""Reads an amount from a raw row, given the options of the row's account."""
+
+
+@dataclass(frozen=True)
+class Amount:
+    """A quantity that can be summed over the raw rows of a report, for example spend.
+
+    MDP uses amounts to decide whether days changed, and to report by how much. The dbt models compute their own
+    measures.
+
+    Args:
+        column: The column that holds the amount.
+        is_money: Whether the amount is in the account's currency.
+        units_per_one: How many units of the column make one: 1,000,000 for millionths.
+        read: Reads the amount from a raw row, where the column holds more than a number.
+    """
+
+    column: str
+    is_money: bool = False
+    units_per_one: int = 1
+    read: ReadAmount | None = None
+
+    def of_row(self, row: Mapping[str, Any], options: AccountOptions) -> float:
+        """Returns the amount of one raw row. A value that is empty or not a number counts as 0, as in the models."""
+        if self.read is not None:
+            return self.read(row, options)
+        return _number(row[self.column]) / self.units_per_one
+
+    def total(self, rows: pa.Table, options: AccountOptions) -> float:
+        """Returns the sum over valid rows of one account."""
+        if self.read is not None:
+            return sum(self.read(row, options) for row in rows.to_pylist())
+        values = rows.column(self.column)
+        if pa.types.is_string(values.type):
+            try:
+                values = pc.cast(values, pa.float64())
+            except pa.ArrowInvalid:  # valid forms that Arrow does not read, such as +4.5
+                values = pa.array([_number(text) for text in values.to_pylist()], pa.float64())
+        return (pc.sum(values).as_py() or 0) / self.units_per_one
+
+
+def _number(value: str | float | None) -> float:
+    if isinstance(value, str):
+        value = float(decimal_number(value) or 0)
+    return float(value) if value is not None and isfinite(value) else 0.0
