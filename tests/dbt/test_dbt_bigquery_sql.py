@@ -19,7 +19,7 @@ from tests.support.built_once import built_once
 
 from .support import MACRO_FILES, MODEL_FILES, TEST_FILES, Dbt, code, compiled, node_results, parse_project
 
-SHARED_FUNCTIONS = {"abs", "cast", "coalesce", "count", "lag", "lead", "max", "min", "nullif", "sum"}
+SHARED_FUNCTIONS = {"abs", "cast", "coalesce", "count", "lag", "lead", "max", "min", "nullif", "string_agg", "sum"}
 KEYWORDS = {"as", "in", "and", "or", "with", "from", "join", "then", "else", "when", "where", "on"}
 DBTS_OWN = {"create_schema"}
 """dbt's own macro that the project replaces."""

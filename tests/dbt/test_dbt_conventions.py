@@ -92,7 +92,7 @@ def test_every_data_test_reads_the_window(dbt: Dbt) -> None:
     for name, test in tests.items():
         where = test["config"]["where"]
         if test["config"]["severity"].lower() == "warn":
-            assert where == "__in_recent_window__", name
+            assert where in ("__in_recent_window__", "__in_recent_weeks__"), name
         elif name.startswith("campaigns_add_up_"):  # it stops and warns
             assert re.findall(r"__\w+__", where) == ["__in_recent_window__", "__in_window__"]
         else:

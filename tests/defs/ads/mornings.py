@@ -20,6 +20,7 @@ import duckdb
 
 from mdp_dagster.clients.file import load_clients
 from mdp_dagster.clients.model import Clients
+from mdp_dagster.clients.versions import valid_on
 from mdp_dagster.defs.ads.kpi_check import DAYS, campaign_totals
 from mdp_dagster.defs.ads.kpis import KPIS, judge
 from mdp_dagster.defs.ads.platforms import AD_PLATFORMS
@@ -224,7 +225,9 @@ def _mart_row(
     row: CampaignDay, clients: Clients, age: int, final: bool, share: float | None, source: str | None
 ) -> dict[str, Any]:
     client = next(client for client in clients.clients if client.id == row.account.client_id)
-    rate = clients.exchange_rate(client.reporting_currency, row.account.currency)
+    currency = valid_on(client.reporting_currency, row.day)
+    assert currency
+    rate = clients.exchange_rate(currency, row.account.currency, row.day)
     return {
         "date": row.day,
         "platform": row.account.platform,
@@ -232,7 +235,7 @@ def _mart_row(
         "client_id": client.id,
         "account_id": row.account.id,
         "campaign_name": row.campaign.name,
-        "reporting_currency": client.reporting_currency,
+        "reporting_currency": currency,
         "impressions": row.metrics.impressions,
         "link_clicks": row.metrics.clicks,
         "conversions": hundredths(row.metrics.conversions),
