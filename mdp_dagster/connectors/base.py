@@ -116,6 +116,7 @@ class DayReport(Report):
         history_months: For how many months back the source delivers days.
         processing_hours: How many hours after the end of the lookback the source may still be processing a day.
         max_days_per_extract: How many days one request may cover; longer windows are split into chunks.
+        checkpoint_ages: Ages in days at which a day is extracted once more, although its totals have not moved.
         adds_up_to: The name of the source's report with the account totals, if the rows of a day add up to its row.
     """
 
@@ -128,6 +129,7 @@ class DayReport(Report):
     processing_hours: int = 0
     max_days_per_extract: int = 92
     adds_up_to: str = ""
+    checkpoint_ages: tuple[int, ...] = ()
 
     @property
     def is_total(self) -> bool:

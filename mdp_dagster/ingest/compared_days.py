@@ -30,6 +30,7 @@ class ComparedDay:
         totals_before_amounts: The digest of their amounts; None if it is not known.
         totals_before_run: The extract that those totals belong to.
         mart_differs: Whether the mart shows rows of another extract.
+        is_unexplained: Whether the rows do not add up to the total, for no known reason.
         changed_at: When totals first changed after the report's extract began; None if they did not.
     """
 
@@ -44,6 +45,7 @@ class ComparedDay:
     totals_before_amounts: str | None
     totals_before_run: str | None
     mart_differs: bool
+    is_unexplained: bool
     changed_at: datetime | None
 
 
@@ -127,6 +129,9 @@ def days_in_doubt(warehouse: Warehouse, comparison: Comparison) -> list[Compared
             from ({_shown_rows(warehouse, comparison)}) as shown_rows
             group by account_id, date
         ),
+        unexplained as (
+            {_unexplained_days(warehouse, comparison)}
+        ),
         compared as (
             select
                 coalesce(totals.account_id, extracted.account_id) as account_id,
@@ -137,18 +142,23 @@ def days_in_doubt(warehouse: Warehouse, comparison: Comparison) -> list[Compared
                     first_run is distinct from last_run
                     or first_run is distinct from if(row_count > 0, rows_run, null)
                 ) as mart_differs,
+                extracted_at is not null and unexplained.date is not null as is_unexplained,
                 changed_at
             from totals
             full outer join extracted on totals.account_id = extracted.account_id and totals.date = extracted.date
             left join before on extracted.account_id = before.account_id and extracted.date = before.date
             left join changed on extracted.account_id = changed.account_id and extracted.date = changed.date
             left join shown on extracted.account_id = shown.account_id and extracted.date = shown.date
+            left join unexplained
+                on extracted.account_id = unexplained.account_id and extracted.date = unexplained.date
         )
         select {", ".join(f.name for f in fields(ComparedDay))}
         from compared
         where extracted_at is null
             or totals <> coalesce(totals_before, '')
             or mart_differs
+            or is_unexplained
+            {_checkpoints_due(comparison)}
             or (
                 date <= date '{comparison.today - timedelta(days=min(comparison.lookbacks))}'
                 and extracted_at < cast(date as timestamp) + interval {settled_hours} hour
@@ -158,6 +168,28 @@ def days_in_doubt(warehouse: Warehouse, comparison: Comparison) -> list[Compared
         {"source": report.source, "totals": totals.name, "report": report.name},
     ).to_pylist()
     return [ComparedDay(**row) for row in rows]
+
+
+def _checkpoints_due(comparison: Comparison) -> str:
+    """Returns the conditions for days that may have reached a checkpoint since their extract, in any time zone."""
+    return "\n".join(
+        f"or (date <= date '{comparison.today - timedelta(days=age - 1)}' "
+        f"and extracted_at < cast(date as timestamp) + interval {hours_until_settled(age - 1, 0)} hour)"
+        for age in comparison.detail.report.checkpoint_ages
+    )
+
+
+def _unexplained_days(warehouse: Warehouse, comparison: Comparison) -> str:
+    """Returns the query for the days that the reconciliation cannot explain."""
+    table, window = comparison.detail.reconciled_by, comparison.window
+    if table is None or not warehouse.has_table(table.dataset, table.table):
+        return f"select account_id, date from {EXTRACTS.id} where {in_window(window)} and false"
+    return f"""
+        select distinct {table.account_column} as account_id, {table.date_column} as date
+        from {table.id}
+        where {in_window(window, table.date_column)} and {table.source_column} = $source
+            and {table.verdict_column} = '{table.unexplained}'
+    """
 
 
 def _shown_rows(warehouse: Warehouse, comparison: Comparison) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from enum import Enum
 
+from mdp_dagster.connectors.base import DayReport
 from mdp_dagster.ingest.account_registry import OptionsOnDay
 from mdp_dagster.ingest.amounts_moved import amounts_moved
 from mdp_dagster.ingest.clock import utc_now
@@ -30,17 +31,22 @@ SETTLING_DAYS = 30
 
 
 class Reason(Enum):
-    """Why a day has to be extracted again, in order of precedence.
+    """Why a day is late, in order of precedence.
 
-    changed_at = day.changed_at and day.changed_at.replace(tzinfo=timezone.utc)
-    totals = (day.totals_amounts or day.totals or "")[-8:]
-    late.append(LateDay(*key, Reason.RESTATED, moved[key], totals, changed_at))
+    *Restated*: the amounts in the totals differ from those that were known when the day was extracted or, if none were
+    known, from the sums of the day's own rows. *Never loaded*: the day is inside the lookback and has totals, but was
+    never extracted. *Settled*: the source no longer changes the day, and the day was not extracted since then.
+    *Checkpoint*: the day has reached one of the report's ``checkpoint_ages`` and was not extracted since then. *Not
+    built*: the mart shows rows of another extract than the current one, or other facts about the account than the valid
+    ones. *Unexplained*: the day's rows do not add up to its total, and no reason for it is known.
     """
 
     RESTATED = "restated"
     NEVER_LOADED = "never loaded"
     SETTLED = "settled"
+    CHECKPOINT = "checkpoint"
     NOT_BUILT = "not built"
+    UNEXPLAINED = "does not tie to its total"
 
     @property
     def needs_extract(self) -> bool:
@@ -61,9 +67,8 @@ class LateDay:
         reason: Why the day has to be extracted again.
         moved: By how much the account's totals have changed since the day was extracted, by amount; money is in the
             account's currency.
-            changed_at = day.changed_at and day.changed_at.replace(tzinfo=timezone.utc)
-            totals = (day.totals_amounts or day.totals or "")[-8:]
-            late.append(LateDay(*key, Reason.RESTATED, moved[key], totals, changed_at))
+        totals: A part of the digest of the totals' amounts. It distinguishes one restatement from the next.
+        changed_at: When the totals of a restated day first changed after its extract (UTC); None if it is unknown.
     """
 
     account_id: str
@@ -102,6 +107,13 @@ class WatchedAccount:
     def is_settled(self, day: date, at: datetime) -> bool:
         """Returns whether the source no longer changed the day at an instant (UTC)."""
         return is_settled(day, self.lookback_on(day), self.processing_hours, self.time_zone, at)
+
+    def is_checkpoint_due(self, day: date, age: int, extracted_at: datetime, now: datetime) -> bool:
+        """Returns whether the day has reached an age (in days of the account) since it was extracted."""
+        younger = age - 1
+        return is_settled(day, younger, 0, self.time_zone, now) and not is_settled(
+            day, younger, 0, self.time_zone, extracted_at
+        )
 
 
 def find_late_days(
@@ -158,7 +170,7 @@ def _late_days_of(
             changed_at = day.changed_at and day.changed_at.replace(tzinfo=timezone.utc)
             totals = (day.totals_amounts or day.totals or "")[-8:]
             late.append(LateDay(*key, Reason.RESTATED, moved[key], totals, changed_at))
-        elif reason := _other_reason(accounts[day.account_id], day):
+        elif reason := _other_reason(accounts[day.account_id], detail.report, day):
             late.append(LateDay(*key, reason))
     return late
 
@@ -185,7 +197,7 @@ def _may_be_restated(account: WatchedAccount, day: ComparedDay) -> bool:
     )
 
 
-def _other_reason(account: WatchedAccount, day: ComparedDay) -> Reason | None:
+def _other_reason(account: WatchedAccount, report: DayReport, day: ComparedDay) -> Reason | None:
     if day.extracted_at is None:
         return Reason.NEVER_LOADED if day.date in account.window else None
     # The dbt models have the same rule: otherwise a day could be final here and not final there.
@@ -194,4 +206,9 @@ def _other_reason(account: WatchedAccount, day: ComparedDay) -> Reason | None:
     is_due = account.is_settled(day.date, now) and (now.date() - day.date).days <= last_age
     if is_due and not account.is_settled(day.date, day.extracted_at):
         return Reason.SETTLED
-    return Reason.NOT_BUILT if day.mart_differs and day.date in account.window else None
+    if day.date in account.window:
+        if any(account.is_checkpoint_due(day.date, age, day.extracted_at, now) for age in report.checkpoint_ages):
+            return Reason.CHECKPOINT
+        if day.mart_differs:
+            return Reason.NOT_BUILT
+    return Reason.UNEXPLAINED if day.is_unexplained and not day.mart_differs else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mdp_dagster.connectors.base import DayReport
-from mdp_dagster.warehouse.base import MARTS
+from mdp_dagster.warehouse.base import MARTS, STAGING
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,24 @@ class ShownBy:
 
 
 @dataclass(frozen=True)
+class ReconciledBy:
+    """The table that compares a report's days with the account totals, and the verdict that makes a day late."""
+
+    table: str
+    dataset: str = STAGING
+    source_column: str = "source"
+    account_column: str = "account_id"
+    date_column: str = "date"
+    verdict_column: str = "verdict"
+    unexplained: str = "unexplained"
+
+    @property
+    def id(self) -> str:
+        """The table's name with its dataset."""
+        return f"{self.dataset}.{self.table}"
+
+
+@dataclass(frozen=True)
 class DetailReport:
     """A report that must be extracted again when the totals change.
 
@@ -37,10 +55,12 @@ class DetailReport:
         report: The report.
         shown_by: The mart that shows its rows, to find days that were extracted but not built. Without it, such days
             are not looked for.
+        reconciled_by: The table that compares its days with the totals, to find days that do not add up to them.
     """
 
     report: DayReport
     shown_by: ShownBy | None = None
+    reconciled_by: ReconciledBy | None = None
 
 
 @dataclass(frozen=True)
@@ -68,5 +88,6 @@ class WatchedReports:
 
     @property
     def judged_tables(self) -> list[str]:
-        """The names of the marts in which the probe looks for days that were not built."""
-        return list(dict.fromkeys(detail.shown_by.table for detail in self.details if detail.shown_by))
+        """The names of the built tables in which the probe looks for late days."""
+        read = [table for detail in self.details for table in (detail.shown_by, detail.reconciled_by) if table]
+        return list(dict.fromkeys(table.table for table in read))

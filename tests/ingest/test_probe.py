@@ -21,7 +21,7 @@ from mdp_dagster.ingest.lateness import Reason
 from mdp_dagster.ingest.probe import ProbeResult, probe
 from mdp_dagster.ingest.result import IngestError
 from mdp_dagster.ingest.stores import Stores
-from mdp_dagster.ingest.watched_reports import DetailReport, WatchedReports
+from mdp_dagster.ingest.watched_reports import DetailReport, ReconciledBy, WatchedReports
 from mdp_dagster.window import DateWindow
 
 from .scripted import AD_REPORT, AMOUNTS, REPORT, TOTALS, WATCHED, WATCHED_WITH_ADS, TotalsConnector, row
@@ -324,6 +324,56 @@ def test_a_day_is_extracted_a_last_time_when_it_is_final(
     assert late(look(connector, stores)) == expected
     ingest(connector, REPORT, days(31, 29), stores, IngestRun("reload"))
     assert late(look(connector, stores)) == []
+
+
+def test_a_day_is_extracted_again_at_its_checkpoints(
+    connector: TotalsConnector, stores: Stores, clock: list[datetime]
+) -> None:
+    report = replace(REPORT, checkpoint_ages=(14, 21))
+    watched = WatchedReports(TOTALS, (DetailReport(report),))
+
+    def due() -> set[tuple[int, Reason]]:
+        found = probe(connector, watched, ALL_DAYS, stores, "probe").late
+        return {((TODAY - day.date).days, day.reason) for day in found}
+
+    now = clock[0]
+    clock[0] = now - timedelta(days=3)
+    load(connector, stores, days(31, 3))
+    clock[0] = now
+    load(connector, stores, days(2, 0))
+    # credit moves between the campaigns, and the total stays
+    change(connector, "1", 15, "c1", spend="2.50")
+    change(connector, "1", 15, "c2", spend="0.50")
+    ages = {age for age, reason in due() if reason is Reason.CHECKPOINT}
+    assert {15, 22} <= ages <= set(range(14, 17)) | set(range(21, 24))
+    for age in ages:
+        ingest(connector, report, days(age, age), stores, IngestRun("reload"))
+    assert not [age for age, reason in due() if reason is Reason.CHECKPOINT]
+    spends = "select distinct spend from mdp_raw.raw_scripted__campaign_daily where account_id = '1'"
+    assert {"2.50", "0.50"} <= set(stores.warehouse.query(spends).column("spend").to_pylist())
+
+
+def test_a_day_that_does_not_tie_is_late_until_the_verdict_changes(loaded: TotalsConnector, stores: Stores) -> None:
+    table = ReconciledBy("reconciliation", dataset="mdp_raw", source_column="platform")
+    watched = WatchedReports(TOTALS, (DetailReport(REPORT, reconciled_by=table),))
+
+    def find() -> list[tuple[str, int, Reason]]:
+        return late(probe(loaded, watched, ALL_DAYS, stores, "probe"))
+
+    def verdict(text: str) -> None:
+        with duckdb.connect(str(stores.warehouse.path)) as connection:
+            connection.execute(
+                "create or replace table mdp_raw.reconciliation as "
+                f"select 'scripted' as platform, '1' as account_id, date '{ago(5)}' as date, '{text}' as verdict"
+            )
+
+    assert find() == [], "there is no reconciliation yet"
+    verdict("unexplained")
+    assert find() == [("1", 5, Reason.UNEXPLAINED)]
+    ingest(loaded, REPORT, days(5, 5), stores, IngestRun("reload", only={"1"}))
+    assert find() == [("1", 5, Reason.UNEXPLAINED)], "the reload has not built the reconciliation"
+    verdict("matches")
+    assert find() == []
 
 
 def test_a_failing_account_is_not_late_and_does_not_stop_the_others(loaded: TotalsConnector, stores: Stores) -> None:

@@ -110,6 +110,7 @@ CAMPAIGN_DAILY = DayReport(
     amounts=_AMOUNTS,
     contract_version=_CONTRACT_VERSION,
     adds_up_to=ACCOUNT_DAILY.name,
+    checkpoint_ages=(14, 28),  # credit can move between campaigns while the total stays
 )
 REPORTS = (ACCOUNT_DAILY, CAMPAIGN_DAILY)
 

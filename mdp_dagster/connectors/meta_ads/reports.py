@@ -168,6 +168,7 @@ CAMPAIGN_DAILY = DayReport(
     columns=_ACCOUNT + _CAMPAIGN + _DAYS + _METRICS,
     amounts=_AMOUNTS,
     adds_up_to=ACCOUNT_DAILY.name,
+    checkpoint_ages=(14, 28),  # credit can move between campaigns while the total stays
 )
 REPORTS = (ACCOUNT_DAILY, CAMPAIGN_DAILY)
 
