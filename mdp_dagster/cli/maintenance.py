@@ -50,7 +50,11 @@ def _check_clients(_: argparse.Namespace) -> int:
 
     for client in services(load_settings()).clients.clients:
         accounts = ", ".join(f"{len(client.accounts.get(s.name, []))} on {s.name}" for s in SOURCES)
-        print(f"{client.id}: {client.name}, {client.reporting_currency}, accounts: {accounts}")
+        currencies = ", ".join(
+            f"{version.value} from {version.valid_from}" if version.valid_from else version.value
+            for version in client.reporting_currency
+        )
+        print(f"{client.id}: {client.name}, {currencies}, accounts: {accounts}")
     return 0
 
 

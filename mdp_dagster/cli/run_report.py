@@ -38,13 +38,13 @@ def _kpi_table(workspace: Workspace, window: DateWindow) -> Table:
     rows = DuckDBWarehouse(workspace.warehouse).query(
         f"""
         select
-            client_name, platform, any_value(reporting_currency) as currency, sum(impressions) as impressions,
+            client_name, platform, reporting_currency as currency, sum(impressions) as impressions,
             sum(clicks) as clicks, sum(spend) as spend, sum(conversions) as conversions,
             sum(conversion_value) as value
         from {MARTS}.mart_client__daily
         where {in_window(window)}
-        group by client_name, platform
-        order by client_name, platform
+        group by client_name, platform, reporting_currency
+        order by client_name, platform, reporting_currency
         """
     )
     table = Table(

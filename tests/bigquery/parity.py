@@ -32,7 +32,7 @@ def models(platform: Platform) -> dict[str, str]:
     """The address of each model's table."""
     tables = platform.warehouse.tables()
     there = {name: f"{dataset}.{name}" for dataset, name in tables if dataset in ("mdp_staging", "mdp_marts")}
-    assert len(there) == 11
+    assert len(there) == 13
     return there
 
 
