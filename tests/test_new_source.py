@@ -50,7 +50,9 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(repository: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": python_path(repository), "MDP_ENV_FILE": os.devnull}
+    # without pytest-xdist's variables: a pytest that is started here is not one of its workers
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST_")}
+    environment = {**inherited, "PYTHONPATH": python_path(repository), "MDP_ENV_FILE": os.devnull}
     return subprocess.run(
         [sys.executable, "-W", "ignore", *arguments], cwd=repository, env=environment, capture_output=True, text=True
     )

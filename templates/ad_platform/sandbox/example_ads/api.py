@@ -37,13 +37,16 @@ class ExampleAdsServer(PlatformServer):
 
     @property
     def address(self) -> str:
+        """The address for a user to read."""
         return f"{self._context.url}/{_NAME}"
 
     @property
     def environment(self) -> dict[str, str]:
+        """The variables that lead MDP to this server."""
         return {"EXAMPLE_ADS_API_URL": self.address, "EXAMPLE_ADS_ACCESS_TOKEN": _TOKEN}
 
     def routes(self) -> list[BaseRoute]:
+        """Returns the routes of the API."""
         account = f"/{_NAME}/v1/accounts/{{account_id}}"
         return [
             Route(account, self._endpoint("account", self._account)),
