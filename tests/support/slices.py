@@ -12,7 +12,8 @@ LONG = (
     *("test_compose_on_postgres", "test_dbt_bigquery", "test_runs"),
     *("test_late_data_property", "test_backfill", "test_processes"),
     *("test_as_of", "test_late_data", "test_dbt_build"),
-    *("test_commands", "test_dbt_ways", "test_properties"),
+    *("test_new_source", "test_dbt_ways", "test_properties"),
+    *("test_demo_and_dev", "test_account_facts", "test_long_windows"),
 )
 
 
