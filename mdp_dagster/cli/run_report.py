@@ -39,8 +39,8 @@ def _kpi_table(workspace: Workspace, window: DateWindow) -> Table:
         f"""
         select
             client_name, platform, reporting_currency as currency, sum(impressions) as impressions,
-            sum(clicks) as clicks, sum(spend) as spend, sum(conversions) as conversions,
-            sum(conversion_value) as value
+            if(count(link_clicks) = count(*), sum(link_clicks), null) as link_clicks, sum(spend) as spend,
+            sum(conversions) as conversions, sum(conversion_value) as value
         from {MARTS}.mart_client__daily
         where {in_window(window)}
         group by client_name, platform, reporting_currency
@@ -55,17 +55,20 @@ def _kpi_table(workspace: Workspace, window: DateWindow) -> Table:
     )
     for name in ("client", "platform", "currency"):
         table.add_column(name, no_wrap=True)
-    for name in ("impressions", "clicks", "spend", "conversions", "CTR", "conv. rate", "CPA", "ROAS"):
+    for name in ("impressions", "link clicks", "spend", "conversions", "CTR", "conv. rate", "CPA", "ROAS"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows.to_pylist():
-        spend, value = (None if row[name] is None else float(row[name]) for name in ("spend", "value"))
-        impressions, clicks, conversions = (float(row[name]) for name in ("impressions", "clicks", "conversions"))
+        # null where a day's link clicks can't be read, or its currency has no rate
+        clicks, spend, value = (
+            None if row[name] is None else float(row[name]) for name in ("link_clicks", "spend", "value")
+        )
+        impressions, conversions = (float(row[name]) for name in ("impressions", "conversions"))
         table.add_row(
             row["client_name"],
             row["platform"],
             row["currency"],
             f"{impressions:,.0f}",
-            f"{clicks:,.0f}",
+            "–" if clicks is None else f"{clicks:,.0f}",
             _number(spend),
             f"{conversions:,.0f}",
             _number(_ratio(clicks, impressions), percent=True),
@@ -77,7 +80,8 @@ def _kpi_table(workspace: Workspace, window: DateWindow) -> Table:
 
 
 def _ratio(numerator: float | None, denominator: float | None) -> float | None:
-    return numerator / denominator if numerator is not None and denominator else None
+    """Returns the ratio; None unless both are known and the denominator is above 0, as in the marts."""
+    return numerator / denominator if numerator is not None and denominator is not None and denominator > 0 else None
 
 
 def _number(value: float | None, percent: bool = False) -> str:
@@ -100,13 +104,11 @@ def print_checks(console: Console, instance: DagsterInstance, run_id: str) -> No
         )
         failures = check.metadata.get("failures")
         for account in failures.records if isinstance(failures, TableMetadataValue) else ():
-            said = f"{account.data['account_id']} {account.data['name']}: {account.data['failure']}"
-            console.print(f"        {escape(said)}", highlight=False)
+            failure = f"{account.data['account_id']} {account.data['name']}: {account.data['failure']}"
+            console.print(f"        {escape(failure)}", highlight=False)
 
 
 def _summary(metadata: Any) -> str:
     plain = {name: value.value for name, value in metadata.items() if not hasattr(value, "records")}
-    if "share_meeting_target" in plain:
-        return f"{plain['share_meeting_target']:.0%} of {plain['campaigns_judged']} campaigns meet their target"
-    shown = ("odd_days", "failed", "rejected", "duplicates", "dagster_dbt/failed_row_count")
+    shown = ("misses", "new_misses", "odd_days", "failed", "rejected", "duplicates", "dagster_dbt/failed_row_count")
     return ", ".join(f"{name.rpartition('/')[2].replace('_', ' ')} {plain[name]}" for name in shown if name in plain)
