@@ -41,8 +41,10 @@ def amounts_moved(
     unknown = [day for day in days if day.totals_before_run is None]
     newest = {(day.account_id, day.date, day.totals_run) for day in days}
     before = {(day.account_id, day.date, day.totals_before_run) for day in compared}
-    of_totals = _amounts(warehouse, totals, newest | before, options)
-    of_rows = _amounts(warehouse, report, {(day.account_id, day.date, day.rows_run) for day in unknown}, options)
+    of_totals = amounts_of_versions(warehouse, totals, newest | before, options)
+    of_rows = amounts_of_versions(
+        warehouse, report, {(day.account_id, day.date, day.rows_run) for day in unknown}, options
+    )
     moved = {}
     for day in compared:
         amounts = difference(
@@ -63,28 +65,33 @@ def amounts_moved(
     return moved
 
 
-_Version = tuple[str, date, str | None]
+Version = tuple[str, date, str | None]
 """A day of an account, and the extract that its rows belong to."""
 
 
-def _amounts(
+def amounts_of_versions(
     warehouse: Warehouse,
     report: DayReport,
-    versions: set[_Version],
+    versions: set[Version],
     options: Mapping[str, OptionsOnDay],
-) -> dict[_Version, Amounts]:
+) -> dict[Version, Amounts]:
     """Returns the sums of each version that has rows."""
+    account_ids = {account_id for account_id, _, _ in versions}
     runs = sorted({run for _, _, run in versions if run})
     if not runs:
         return {}
     window = DateWindow.of_days(min(day for _, day, _ in versions), max(day for _, day, _ in versions))
     names = {f"run_{n}": run for n, run in enumerate(runs)}
+    parameters, of_one_account = dict(names), ""
+    if len(account_ids) == 1:  # a run's rows of all other accounts need not be read
+        parameters["account_id"], of_one_account = account_ids.pop(), "and account_id = $account_id "
     found = warehouse.query(
         f"select * from {report_table(report).id} "
-        f"where {in_window(window)} and extract_run_id in ({', '.join(f'${name}' for name in names)})",
-        names,
+        f"where {in_window(window)} {of_one_account}"
+        f"and extract_run_id in ({', '.join(f'${name}' for name in names)})",
+        parameters,
     )
-    sums: dict[_Version, Amounts] = {}
+    sums: dict[Version, Amounts] = {}
     for row in found.to_pylist():
         version = row["account_id"], row["date"], row["extract_run_id"]
         if version in versions:

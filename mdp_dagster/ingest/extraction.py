@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -18,9 +18,11 @@ from mdp_dagster.connectors.errors import AccountError
 from mdp_dagster.ingest.account_registry import OptionsOnDay, Rows, account_options, registry_rows
 from mdp_dagster.ingest.answers import CheckedAnswer, check_answer
 from mdp_dagster.ingest.clock import utc_now
+from mdp_dagster.ingest.held_days import HeldDay
 from mdp_dagster.ingest.landing import LOADED, UNCHANGED, Day, Extract
 from mdp_dagster.ingest.ledger import CurrentDays
 from mdp_dagster.ingest.requested_days import AccountDays, windows_to_request
+from mdp_dagster.ingest.row_validation import Reject
 from mdp_dagster.ingest.run_files import RunFiles
 from mdp_dagster.ingest.stores import Stores
 from mdp_dagster.window import DateWindow
@@ -122,6 +124,7 @@ class ExtractResult:
         restated_days: Days that the ledger had with other rows.
         unchanged_days: How many days the ledger had with the same rows.
         days_not_answered: Days of the window that the source did not answer.
+        held: Days that are held back, because the account's total contradicts them.
         landed: False if the extract left no trace.
     """
 
@@ -132,6 +135,7 @@ class ExtractResult:
     restated_days: tuple[date, ...]
     unchanged_days: int
     days_not_answered: tuple[date, ...] = ()
+    held: tuple[HeldDay, ...] = ()
     landed: bool = True
 
     @property
@@ -147,7 +151,12 @@ class ExtractResult:
     @property
     def refused(self) -> bool:
         """Whether too many rows were rejected to accept the answer."""
-        return self.rejected > MAX_REJECTED_SHARE_OF_ACCOUNT * self.received
+        return is_refused(self.received, self.extract.rejects)
+
+
+def is_refused(received: int, rejects: Sequence[Reject]) -> bool:
+    """Returns whether too many rows of an answer were rejected to accept it."""
+    return len(rejects) > MAX_REJECTED_SHARE_OF_ACCOUNT * received
 
 
 def request_answer(
@@ -173,12 +182,11 @@ def request_answer(
     return Answer(account, window, rows, frozenset(not_answered), extracted_at, received_at, seconds)
 
 
-def land_answer(plan: ExtractPlan, answer: Answer, files: RunFiles) -> ExtractResult:
-    """Checks an answer and adds what is new in it to the run's files. Nothing is visible yet.
+def checked_answer(plan: ExtractPlan, answer: Answer) -> CheckedAnswer:
+    """Returns the valid rows of an answer, its rejects, and what each day contains.
 
     Raises:
         AccountError: The connector sent rows for a day that it reported as not answered.
-        LakeError: The lake cannot be written.
     """
     report, account_id = plan.report, answer.account.account_id
     checked = check_answer(report, answer.rows, answer.window, plan.options[account_id], answer.account)
@@ -188,7 +196,23 @@ def land_answer(plan: ExtractPlan, answer: Answer, files: RunFiles) -> ExtractRe
             f"{report.table}: rows were received for days that were reported as not answered: {listed}",
             "correct the connector",
         )
-    days, restated = _compare_with_ledger(plan, answer, checked)
+    return checked
+
+
+def land_answer(
+    plan: ExtractPlan, answer: Answer, checked: CheckedAnswer, held: Sequence[HeldDay], files: RunFiles
+) -> ExtractResult:
+    """Adds what is new in an answer to the run's files. Nothing is visible yet.
+
+    The rows of held days are added to the refused ones, as evidence. The ledger gets no row for these days.
+
+    Raises:
+        LakeError: The lake cannot be written.
+    """
+    report, account_id = plan.report, answer.account.account_id
+    compared, restated = _compare_with_ledger(plan, answer, checked)
+    held_dates = {day.date for day in held}
+    days = tuple(day for day in compared if day.date not in held_dates)
     loaded = [day.date for day in days if day.status == LOADED]
     not_answered = tuple(day for day in answer.window.days() if day in answer.not_answered)
     # an hourly probe that finds nothing new should not fill the log with a line for each account
@@ -215,18 +239,26 @@ def land_answer(plan: ExtractPlan, answer: Answer, files: RunFiles) -> ExtractRe
         received=answer.rows.num_rows,
         duplicates=checked.duplicates,
         money=checked.money,
-        restated_days=restated,
-        unchanged_days=len(answer.window) - len(not_answered) - len(loaded),
+        restated_days=tuple(day for day in restated if day not in held_dates),
+        unchanged_days=len(answer.window) - len(not_answered) - len(loaded) - len(held),
         days_not_answered=not_answered,
+        held=tuple(held),
     )
     if result.refused:
         files.add_refused(extract, checked.rows)
         return result
+    if held:
+        contradicted = tuple(day for day in compared if day.date in held_dates)
+        evidence = replace(extract, days=contradicted, rejects=())  # the rejects are in the accepted file
+        files.add_refused(evidence, _rows_of(checked, held_dates))
     if not days:
         return replace(result, landed=False)
-    new_rows = checked.rows.filter(pc.is_in(checked.rows.column("date"), pa.array(loaded, pa.date32())))
-    files.add(extract, new_rows)
+    files.add(extract, _rows_of(checked, loaded))
     return result
+
+
+def _rows_of(checked: CheckedAnswer, days: Collection[date]) -> pa.Table:
+    return checked.rows.filter(pc.is_in(checked.rows.column("date"), pa.array(list(days), pa.date32())))
 
 
 def _extract_time(newest_extract: datetime | None) -> datetime:

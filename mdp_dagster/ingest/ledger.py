@@ -26,6 +26,7 @@ class CurrentDay(NamedTuple):
     """The newest extract of a day."""
 
     content_digest: str
+    row_count: int
     effective_run_id: str
     contract_version: int
 

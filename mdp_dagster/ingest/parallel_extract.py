@@ -8,8 +8,15 @@ from threading import Event
 
 from mdp_dagster.connectors.base import DataSourceConnector, PlatformAccount
 from mdp_dagster.connectors.errors import ConnectorError, PlatformError
-from mdp_dagster.ingest.extraction import ExtractPlan, ExtractResult, land_answer, request_answer
+from mdp_dagster.ingest.extraction import (
+    ExtractPlan,
+    ExtractResult,
+    checked_answer,
+    land_answer,
+    request_answer,
+)
 from mdp_dagster.ingest.run_files import RunFiles
+from mdp_dagster.ingest.shrunk_answers import MAX_REPEATS, contradicted_days
 from mdp_dagster.window import DateWindow
 
 log = logging.getLogger(__name__)
@@ -35,11 +42,26 @@ def extract_in_parallel(
     stop = Event()
 
     def extract_window(account: PlatformAccount, window: DateWindow) -> ExtractResult | None:
-        if stop.is_set():
-            return None
+        result = None
+        for repeats_left in range(MAX_REPEATS, -1, -1):
+            if stop.is_set() or result is not None:
+                break
+            result = extract_once(account, window, repeats_left)
+        return result
+
+    def extract_once(account: PlatformAccount, window: DateWindow, repeats_left: int) -> ExtractResult | None:
+        """Returns None if nothing was landed: the request is to be repeated, or all extracts stop."""
         answer = request_answer(connector, plan, account, window)
+        checked = checked_answer(plan, answer)
+        held = contradicted_days(connector, plan, answer, checked)
+        if held and repeats_left:
+            log.warning(
+                "%s %s %s: the answer lost rows of %d days that the total still includes; it is requested again",
+                plan.report.table, account.account_id, window, len(held),
+            )  # fmt: skip
+            return None
         # after a failure that concerns all accounts, what is landed would never be committed
-        return None if stop.is_set() else land_answer(plan, answer, files)
+        return None if stop.is_set() else land_answer(plan, answer, checked, held, files)
 
     def extract(account: PlatformAccount) -> tuple[list[ExtractResult], Failure | None]:
         landed: list[ExtractResult] = []

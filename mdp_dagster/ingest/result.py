@@ -9,6 +9,7 @@ from datetime import date
 from mdp_dagster.connectors.base import DayReport, PlatformAccount
 from mdp_dagster.connectors.errors import ConnectorError, QuotaError
 from mdp_dagster.ingest.extraction import ExtractResult
+from mdp_dagster.ingest.held_days import HeldDay, describe
 from mdp_dagster.ingest.landing import LOADED
 from mdp_dagster.window import DateWindow
 
@@ -34,7 +35,8 @@ class AccountResult:
         days_not_answered: The days that the source did not answer.
         money: The sums of the amounts that are money, by name, in the account's currency.
         reject_reasons: Why rows were rejected.
-        failure: Why the account was not committed; empty if it was.
+        held: The days that are held back, because the account's total contradicts them.
+        failure: Why the account was not committed, or not completely; empty if it was.
     """
 
     account_id: str
@@ -49,6 +51,7 @@ class AccountResult:
     days_not_answered: list[date] = field(default_factory=list)
     money: dict[str, float] = field(default_factory=dict)
     reject_reasons: str = ""
+    held: list[HeldDay] = field(default_factory=list)
     failure: str = ""
 
     @property
@@ -71,6 +74,14 @@ class AccountResult:
         self.days_unchanged += extracted.unchanged_days
         self.restated_days += extracted.restated_days
         self.days_not_answered += extracted.days_not_answered
+        if extracted.held:
+            self.held += extracted.held
+            self.failure = describe(self.held)
+
+    @property
+    def is_committed_in_part(self) -> bool:
+        """Whether some days are held back and others were committed."""
+        return bool(self.held and (self.loaded_days or self.days_unchanged))
 
 
 @dataclass
@@ -98,7 +109,8 @@ class IngestResult:
         """Adds an entry for each account. An entry of an earlier attempt stays, without its failure."""
         for account in accounts:
             fresh = AccountResult(account.account_id, account.name, account.currency)
-            self.accounts.setdefault(account.account_id, fresh).failure = ""
+            entry = self.accounts.setdefault(account.account_id, fresh)
+            entry.failure, entry.held = "", []
 
     def add(self, extracted: ExtractResult) -> None:
         """Adds an extract of one of the accounts."""
@@ -151,11 +163,11 @@ class IngestResult:
         return {key: round(total, 2) for key, total in sorted(totals.items())}
 
     def require_an_account(self) -> None:
-        """Checks that at least one account succeeded, if there are any.
+        """Checks that at least one account was committed, at least in part, if there are any.
 
         Raises:
             IngestError: Every account failed.
         """
-        if self.accounts and len(self.failed) == len(self.accounts):
+        if self.accounts and all(a.failure and not a.is_committed_in_part for a in self.accounts.values()):
             failures = "\n".join(f"  {a.account_id} {a.name}: {a.failure}" for a in self.failed)
             raise IngestError(f"{self.report.table}: no account could be extracted\n{failures}")

@@ -50,7 +50,7 @@ class RunFiles:
             self._accepted.add(extract, rows)
 
     def add_refused(self, extract: Extract, rows: pa.Table) -> None:
-        """Adds an extract with too many rejects, and its valid rows. A rebuild will not load it.
+        """Adds an extract with too many rejects or with held days, and its valid rows. A rebuild will not load it.
 
         Raises:
             LakeError: The lake cannot be written.

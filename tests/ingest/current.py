@@ -15,7 +15,7 @@ CONTENT = [column.name for column in REPORT.columns]
 def current_rows(warehouse: Warehouse) -> dict[tuple[str, Any], list[tuple[Any, ...]]]:
     """The rows of each (account, day) that count now, as sorted tuples of the report's columns."""
     newest: dict[tuple[str, Any], dict[str, Any]] = {}
-    for entry in warehouse.query(f"select * from {EXTRACTS.id}").to_pylist():
+    for entry in warehouse.query(f"select * from {EXTRACTS.id} where report = '{REPORT.name}'").to_pylist():
         key = entry["account_id"], entry["date"]
         if key not in newest or newest[key]["extracted_at"] < entry["extracted_at"]:
             newest[key] = entry

@@ -1,0 +1,50 @@
+"""Days of an answer that are held back, because the account's total contradicts them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from mdp_dagster.ingest.amounts import Amounts
+
+_MAX_LISTED = 5
+
+
+@dataclass(frozen=True)
+class HeldDay:
+    """A day that would have replaced good rows.
+
+    Args:
+        date: The day.
+        before: The amounts of the rows that raw keeps.
+        now: The amounts of the rows in the answer.
+        total: The amounts of the account's newest total.
+        money: The names of the amounts that are money, in the account's currency.
+    """
+
+    date: date
+    before: Amounts = field(hash=False)
+    now: Amounts = field(hash=False)
+    total: Amounts = field(hash=False)
+    money: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Describes the first amount that is money and fell; any other amount that fell, if no money did."""
+        fell = [name for name in self.total if self.before.get(name, 0.0) > self.now.get(name, 0.0)]
+        name = next((name for name in fell if name in self.money), fell[0])
+        before, now, total = (amounts.get(name, 0.0) for amounts in (self.before, self.now, self.total))
+        return (
+            f"{self.date} ({name} {before:,.2f} before, {now:,.2f} in the answer, {total:,.2f} in the account's total)"
+        )
+
+
+def describe(held: Sequence[HeldDay]) -> str:
+    """Returns the failure of an account with held days, for people."""
+    listed = "; ".join(map(str, held[:_MAX_LISTED]))
+    more = f"; and {len(held) - _MAX_LISTED} more" if len(held) > _MAX_LISTED else ""
+    return (
+        f"{len(held)} {'day is' if len(held) == 1 else 'days are'} held back, because the answer lost rows that the "
+        f"account's total still includes: {listed}{more} → the earlier rows stay, and the next extract of the days "
+        "tries again. If this persists, compare the days with the source's own UI; the answer is in the lake's refused/"
+    )

@@ -1,0 +1,174 @@
+"""Days that an answer would empty or sharply shrink, although the account's total has not moved.
+
+A source can answer 200 with no rows, or with a part of them. Such an answer must not replace good rows. A day that
+shrinks is therefore compared with the account's total, which comes from another report.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mdp_dagster.connectors.base import DataSourceConnector, DayReport, NotAnswered
+from mdp_dagster.connectors.errors import ConnectorError, PlatformError, QuotaError
+from mdp_dagster.ingest.amounts import Amounts, amounts_by_day
+from mdp_dagster.ingest.amounts_moved import Version, amounts_of_versions
+from mdp_dagster.ingest.answers import CheckedAnswer, check_answer
+from mdp_dagster.ingest.extraction import Answer, ExtractPlan, is_refused
+from mdp_dagster.ingest.held_days import HeldDay
+from mdp_dagster.ingest.ledger import current_days
+from mdp_dagster.window import DateWindow
+
+log = logging.getLogger(__name__)
+
+MAX_REPEATS = 2
+"""How often the request of a contradicted answer is repeated."""
+_SHARP = 0.5
+"""A day shrinks sharply if less than this share of its rows or of its money is left."""
+_ROUNDING = 0.005
+
+
+@dataclass(frozen=True)
+class ShrunkDay:
+    """A day of which the answer has much less than the ledger.
+
+    Args:
+        date: The day.
+        before: The amounts of the rows that the ledger has.
+        now: The amounts of the rows in the answer.
+    """
+
+    date: date
+    before: Amounts = field(hash=False)
+    now: Amounts = field(hash=False)
+
+    def is_contradicted_by(self, total: Amounts) -> bool:
+        """Returns whether the total fits the rows of before better than those of the answer.
+
+        The total may itself have moved a little, so each amount that fell counts as one vote: for the nearer side.
+        A tie counts as a contradiction.
+        """
+        fell = [name for name in total if self.before.get(name, 0.0) - self.now.get(name, 0.0) > _ROUNDING]
+        nearer_before = [
+            name for name in fell if abs(total[name] - self.before[name]) < abs(total[name] - self.now.get(name, 0.0))
+        ]
+        return bool(fell) and 2 * len(nearer_before) >= len(fell)
+
+
+def contradicted_days(
+    connector: DataSourceConnector, plan: ExtractPlan, answer: Answer, checked: CheckedAnswer
+) -> tuple[HeldDay, ...]:
+    """Returns the days of an answer that shrink, and for which a fresh total still fits the earlier rows.
+
+    Without a day that lost rows, this reads nothing. A fresh total is requested only if the newest known one
+    contradicts the answer. A day without any known total is never contradicted.
+
+    Raises:
+        PlatformError: No account of the source can be extracted.
+        QuotaError: The account's quota is used up.
+        WarehouseError: The warehouse cannot be read.
+    """
+    totals = next((report for report in connector.reports if report.name == plan.report.adds_up_to), None)
+    fewer = _days_with_fewer_rows(plan, answer, checked)
+    if totals is None or not fewer or is_refused(answer.rows.num_rows, checked.rejects):
+        return ()
+    known, shrunk = _read_known(plan, totals, answer, checked, fewer)
+    suspected = [day for day in shrunk if day.date in known and day.is_contradicted_by(known[day.date])]
+    if not suspected:
+        return ()
+    newest = {**known, **_fresh_totals(connector, plan, totals, answer, [day.date for day in suspected])}
+    return tuple(
+        HeldDay(day.date, before=day.before, now=day.now, total=newest[day.date], money=_money(plan.report))
+        for day in suspected
+        if day.is_contradicted_by(newest[day.date])
+    )
+
+
+def _days_with_fewer_rows(plan: ExtractPlan, answer: Answer, checked: CheckedAnswer) -> list[date]:
+    days = []
+    for day in answer.window.days():
+        before = plan.current.get(answer.account.account_id, day)
+        rows = checked.contents[day].row_count if day in checked.contents else 0
+        if before is not None and rows < before.row_count and day not in answer.not_answered:
+            days.append(day)
+    return days
+
+
+def _read_known(
+    plan: ExtractPlan, totals: DayReport, answer: Answer, checked: CheckedAnswer, days: Sequence[date]
+) -> tuple[dict[date, Amounts], list[ShrunkDay]]:
+    """Returns the newest known totals of the days that have one, and the days that shrink sharply."""
+    account_id, warehouse = answer.account.account_id, plan.stores.warehouse
+    window = DateWindow.of_days(days[0], days[-1])
+    runs = {day: entry.effective_run_id for day in days if (entry := plan.current.get(account_id, day))}
+    with warehouse.session():
+        of_ledger = current_days(warehouse, totals, window)
+        totals_runs = {day: entry.effective_run_id for day in days if (entry := of_ledger.get(account_id, day))}
+        if not totals_runs:
+            return {}, []
+        total_amounts = _amounts(plan, totals, account_id, totals_runs)
+        before = _amounts(plan, plan.report, account_id, runs)
+    rows_left = checked.rows.filter(pc.is_in(checked.rows.column("date"), pa.array(days, pa.date32())))
+    now = amounts_by_day(plan.report, rows_left, plan.options[account_id])
+    shrunk = []
+    for day in days:
+        known = plan.current.get(account_id, day)
+        count = checked.contents[day].row_count if day in checked.contents else 0
+        candidate = ShrunkDay(day, before.get(day, {}), now.get(day, {}))
+        if (known and count < _SHARP * known.row_count) or _money_fell_sharply(plan.report, candidate):
+            shrunk.append(candidate)
+    return {day: _complete(totals, plan.report, total_amounts.get(day)) for day in totals_runs}, shrunk
+
+
+def _amounts(plan: ExtractPlan, report: DayReport, account_id: str, runs: Mapping[date, str]) -> dict[date, Amounts]:
+    versions: set[Version] = {(account_id, day, run) for day, run in runs.items()}
+    found = amounts_of_versions(plan.stores.warehouse, report, versions, plan.options)
+    return {day: amounts for (_, day, _), amounts in found.items()}
+
+
+def _money_fell_sharply(report: DayReport, day: ShrunkDay) -> bool:
+    return any(
+        day.before.get(name, 0.0) > 0 and day.now.get(name, 0.0) < _SHARP * day.before[name] for name in _money(report)
+    )
+
+
+def _money(report: DayReport) -> tuple[str, ...]:
+    return tuple(name for name, amount in report.amounts.items() if amount.is_money)
+
+
+def _complete(totals: DayReport, report: DayReport, amounts: Amounts | None) -> Amounts:
+    """Returns the amounts that both reports have. A total without a row is 0."""
+    return {name: (amounts or {}).get(name, 0.0) for name in totals.amounts if name in report.amounts}
+
+
+def _fresh_totals(
+    connector: DataSourceConnector, plan: ExtractPlan, totals: DayReport, answer: Answer, days: Sequence[date]
+) -> dict[date, Amounts]:
+    """Returns the totals that the source has now, of the days that it answers. They are not committed."""
+    account, options = answer.account, plan.options[answer.account.account_id]
+    found: dict[date, Amounts] = {}
+    try:
+        for window in DateWindow.of_days(days[0], days[-1]).chunks(totals.max_days_per_extract):
+            parts = list(connector.extract(totals, account, window))
+            not_answered = {day for part in parts if isinstance(part, NotAnswered) for day in part.days}
+            batches = [part for part in parts if not isinstance(part, NotAnswered)]
+            rows = pa.Table.from_batches(batches, schema=totals.schema)
+            checked = check_answer(totals, rows, window, options, account)
+            if checked.rejects:
+                log.warning(
+                    "%s %s %s: rejected rows, so the known totals count", totals.table, account.account_id, window
+                )
+                continue
+            amounts = amounts_by_day(totals, checked.rows, options)
+            answered = (day for day in window.days() if day not in not_answered)
+            found |= {day: _complete(totals, plan.report, amounts.get(day)) for day in answered}
+    except (PlatformError, QuotaError):
+        raise
+    except ConnectorError as error:
+        log.warning("%s %s: the known totals count, because: %s", totals.table, account.account_id, error)
+    return found
