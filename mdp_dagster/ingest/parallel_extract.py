@@ -42,26 +42,21 @@ def extract_in_parallel(
     stop = Event()
 
     def extract_window(account: PlatformAccount, window: DateWindow) -> ExtractResult | None:
-        result = None
         for repeats_left in range(MAX_REPEATS, -1, -1):
-            if stop.is_set() or result is not None:
+            if stop.is_set():
                 break
-            result = extract_once(account, window, repeats_left)
-        return result
-
-    def extract_once(account: PlatformAccount, window: DateWindow, repeats_left: int) -> ExtractResult | None:
-        """Returns None if nothing was landed: the request is to be repeated, or all extracts stop."""
-        answer = request_answer(connector, plan, account, window)
-        checked = checked_answer(plan, answer)
-        held = contradicted_days(connector, plan, answer, checked)
-        if held and repeats_left:
-            log.warning(
-                "%s %s %s: the answer lost rows of %d days that the total still includes; it is requested again",
-                plan.report.table, account.account_id, window, len(held),
-            )  # fmt: skip
-            return None
-        # after a failure that concerns all accounts, what is landed would never be committed
-        return None if stop.is_set() else land_answer(plan, answer, checked, held, files)
+            answer = request_answer(connector, plan, account, window)
+            checked = checked_answer(plan, answer)
+            held = contradicted_days(connector, plan, answer, checked)
+            if held and repeats_left:
+                log.warning(
+                    "%s %s %s: the answer lost rows of %d days that the total still includes; it is requested again",
+                    plan.report.table, account.account_id, window, len(held),
+                )  # fmt: skip
+                continue
+            # after a failure that concerns all accounts, what is landed would never be committed
+            return None if stop.is_set() else land_answer(plan, answer, checked, held, files)
+        return None
 
     def extract(account: PlatformAccount) -> tuple[list[ExtractResult], Failure | None]:
         landed: list[ExtractResult] = []
