@@ -10,6 +10,7 @@ import uvicorn
 from bqemulator import server
 from bqemulator.api.routes import jobs, upload
 from bqemulator.jobs import ddl_result
+from bqemulator.sql import translator
 from bqemulator.storage.engine import DuckDBEngine
 from bqemulator.versioning.snapshots import SnapshotManager
 from sqlglot import exp
@@ -25,6 +26,7 @@ def mend() -> None:
     server.uvicorn.Config = partial(uvicorn.Config, timeout_keep_alive=600)  # an idle connection stays usable
     jobs._has_not_null_constraint = ddl_result._has_not_null_constraint = _is_required
     _take_selects_in_parentheses()
+    _keep_safe_functions()
     numeric.mend()
 
 
@@ -48,3 +50,10 @@ def _take_selects_in_parentheses() -> None:
         return first_select(node.unnest() if isinstance(node, exp.Subquery) else node)
 
     contracts._first_select = of_unwrapped
+
+
+def _keep_safe_functions() -> None:
+    """Translates SAFE.function as the last step. It becomes TRY, which any later step would lose without an error."""
+    safe_functions, last_step = translator.rewrite_safe_helpers, translator.rewrite_partition_pseudo_columns
+    translator.rewrite_safe_helpers = lambda sql: sql
+    translator.rewrite_partition_pseudo_columns = lambda sql: safe_functions(last_step(sql))
