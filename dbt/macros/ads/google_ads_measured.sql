@@ -39,3 +39,21 @@
         ingested_at
     from {{ relation }}
 {%- endmacro %}
+
+
+{#- The raw columns that google_ads_measured reads, with their types. -#}
+{% macro google_ads_raw_columns() -%}
+    {{ return({
+        'customer_descriptive_name': 'string',
+        'customer_currency_code': 'string',
+        'customer_time_zone': 'string',
+        'metrics_impressions': 'bigint',
+        'metrics_clicks': 'bigint',
+        'metrics_cost_micros': 'bigint',
+        'metrics_conversions': double_type(),
+        'metrics_conversions_value': double_type(),
+        'metrics_all_conversions': double_type(),
+        'metrics_conversions_by_conversion_date': double_type(),
+        'metrics_conversions_value_by_conversion_date': double_type(),
+    }) }}
+{%- endmacro %}

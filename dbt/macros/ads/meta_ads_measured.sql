@@ -83,3 +83,16 @@
         case when conversion_dating = 'conversion' then conversion_value end as conversion_value_by_conversion_date
     from counted
 {%- endmacro %}
+
+
+{#- The raw columns that meta_ads_measured reads, with their types. -#}
+{% macro meta_ads_raw_columns() -%}
+    {%- set columns = {} -%}
+    {%- for column in [
+        'account_name', 'account_currency', 'timezone_name', 'impressions', 'clicks', 'spend', 'reach',
+        'inline_link_clicks', 'actions', 'action_values',
+    ] -%}
+        {%- do columns.update({column: 'string'}) -%}
+    {%- endfor -%}
+    {{ return(columns) }}
+{%- endmacro %}

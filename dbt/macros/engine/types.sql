@@ -197,3 +197,39 @@
 {% macro bigquery__hours_before(instant, hours) -%}
     timestamp_sub({{ instant }}, interval ({{ hours }}) hour)
 {%- endmacro %}
+
+
+{#- The hour (0 to 23) that a clock in a time zone shows at an instant; in an unknown zone, in that of `otherwise`. -#}
+{% macro hour_in_zone(instant, time_zone, otherwise='Etc/GMT+12') -%}
+    {{ adapter.dispatch('hour_in_zone', 'mdp')(instant, time_zone, otherwise) }}
+{%- endmacro %}
+
+{% macro duckdb__hour_in_zone(instant, time_zone, otherwise) -%}
+    extract(hour from timezone(
+        case when {{ time_zone }} in (select name from pg_timezone_names()) then {{ time_zone }} else '{{ otherwise }}' end,
+        timezone('UTC', {{ instant }})
+    ))
+{%- endmacro %}
+
+{% macro bigquery__hour_in_zone(instant, time_zone, otherwise) -%}
+    cast(
+        coalesce(
+            safe.format_timestamp('%H', {{ instant }}, coalesce(nullif({{ time_zone }}, ''), '{{ otherwise }}')),
+            format_timestamp('%H', {{ instant }}, '{{ otherwise }}')
+        ) as int64
+    )
+{%- endmacro %}
+
+
+{#- The value of a key in a JSON object, as text; null if there is none, or the text is not JSON. -#}
+{% macro json_text(text, key) -%}
+    {{ adapter.dispatch('json_text', 'mdp')(text, key) }}
+{%- endmacro %}
+
+{% macro duckdb__json_text(text, key) -%}
+    json_extract_string(try_cast({{ text }} as json), '$.{{ key }}')
+{%- endmacro %}
+
+{% macro bigquery__json_text(text, key) -%}
+    json_value(safe.parse_json({{ text }}, wide_number_mode => 'round'), '$.{{ key }}')
+{%- endmacro %}

@@ -184,17 +184,66 @@
 {%- endmacro %}
 
 
-{#- The number of a report's rows that each extract of the window rejected, by account and day. -#}
-{% macro rejected_rows(report) -%}
+{#-
+    The newest extract of each day of a report that had begun before those in `others`, a relation with platform,
+    account_id, date and pulled_at. `seen_at`: when it began. `extract_run_id`: the extract that wrote its rows.
+-#}
+{% macro extracts_before(report, others) -%}
+    {%- for platform in var('ad_platforms') %}
     select
-        source as platform,
-        account_id,
-        date,
-        extract_run_id,
-        count(*) as row_count
-    from {{ source('mdp_raw', 'raw__rejects') }}
-    where source in ('{{ var('ad_platforms') | join("', '") }}')
-        and report = '{{ report }}'
-        and {{ in_window('date') }}
-    group by source, account_id, date, extract_run_id
+        '{{ platform }}' as platform,
+        extracts.account_id,
+        extracts.date,
+        1 as version,
+        extracts.effective_run_id as extract_run_id,
+        extracts.extracted_at as seen_at
+    from (
+        {{ day_extracts(platform, report) | indent(8) }}
+    ) as extracts
+    inner join {{ others }} as others
+        on others.platform = '{{ platform }}'
+        and extracts.account_id = others.account_id
+        and extracts.date = others.date
+    where extracts.extracted_at <= others.pulled_at
+    qualify row_number() over (
+        partition by extracts.account_id, extracts.date
+        order by extracts.extracted_at desc, extracts.extract_run_id desc
+    ) = 1
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+
+{#-
+    The rows of a report that the window's extracts rejected, converted like the current rows: by the platform's
+    <platform>_measured. Unreadable values are null.
+-#}
+{% macro measured_rejects(platform, report) -%}
+    with
+
+    payloads as (
+
+        select
+            date,
+            account_id,
+            {%- for column, type in context[platform ~ '_raw_columns']().items() %}
+            {{ safe_cast_as(json_text('payload', column), type) }} as {{ column }},
+            {%- endfor %}
+            extract_run_id,
+            ingested_at
+        from {{ source('mdp_raw', 'raw__rejects') }}
+        where source = '{{ platform }}'
+            and report = '{{ report }}'
+            and {{ in_window('date') }}
+
+    ),
+
+    measured as (
+
+        {{ context[platform ~ '_measured']('payloads') | indent(8) }}
+
+    )
+
+    select *
+    from measured
 {%- endmacro %}

@@ -1,6 +1,7 @@
 {#-
     Checks that the campaigns add up to the platform's own account totals. Returns the rows that MDP lost and the
-    differences without a known reason, the largest first. Differences with a known reason are only in the table.
+    differences without a known reason, the largest first, then totals that lack conversions. Differences with a known
+    reason are only in the table.
 -#}
 {% test campaigns_add_up(model) %}
 
@@ -19,9 +20,9 @@ select
     rows_staged,
     rows_unified
 from {{ model }}
-where verdict in ('lost', 'unexplained')
+where verdict in ('lost', 'total_lacks_conversions', 'unexplained')
 order by
-    case verdict when 'lost' then 1 else 2 end,
+    case verdict when 'lost' then 1 when 'unexplained' then 2 else 3 end,
     abs(difference) desc,
     date,
     platform,

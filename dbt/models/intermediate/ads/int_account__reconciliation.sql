@@ -1,5 +1,14 @@
-{#- The largest difference between two extracts of a day at different moments, if it is at most 1 % of the total. -#}
-{%- set little = {'spend': 1, 'impressions': 10, 'clicks': 2, 'conversions': 1} -%}
+{#-
+    By how much a day may move between two extracts: at least `little`, and a share of its figure, `rate` in an hour at
+    the age of one day and less the older the day is. Delivery is corrected a little; conversions arrive late, or with
+    the platform's batches. macros/ads/reconciliation.sql has the rules.
+-#}
+{%- set metrics = {
+    'spend': {'little': 1, 'rate': 0.01},
+    'impressions': {'little': 10, 'rate': 0.01},
+    'clicks': {'little': 2, 'rate': 0.01},
+    'conversions': {'little': 1, 'rate': 0.08},
+} -%}
 
 with
 
@@ -21,26 +30,155 @@ account_days as (
 
 ),
 
-rejected as (
+-- the campaigns of these days are older than the content of the total
+before_the_total as (
 
-    {{ rejected_rows('campaign_daily') }}
+    select
+        campaign_days.platform,
+        campaign_days.account_id,
+        campaign_days.date,
+        campaign_days.pulled_at
+    from campaign_days
+    inner join account_days
+        on campaign_days.platform = account_days.platform
+        and campaign_days.account_id = account_days.account_id
+        and campaign_days.date = account_days.date
+    where account_days.seen_at > campaign_days.pulled_at
 
 ),
 
-in_raw as (
+-- the total that was known when the campaigns of these days were extracted
+totals_before as (
+
+    {{ extracts_before('account_daily', 'before_the_total') }}
+
+),
+
+totals_known as (
 
     {% for platform in var('ad_platforms') %}
     select
         '{{ platform }}' as platform,
         account_id,
         date,
-        count(*) as row_count
+        {%- for metric in metrics %}
+        {{ metric }}{{ ',' if not loop.last }}
+        {%- endfor %}
     from (
-        {{ rows_under(platform, 'campaign_daily', 'campaign_days') | indent(4) }}
-    ) as raw_rows
-    group by account_id, date
+        {{ measured_versions(platform, 'account_daily', 'totals_before') | indent(4) }}
+    ) as known
     {{ 'union all' if not loop.last }}
     {% endfor %}
+
+),
+
+-- the rejected rows with what can be read in them
+rejected_rows as (
+
+    {% for platform in var('ad_platforms') %}
+    select
+        '{{ platform }}' as platform,
+        account_id,
+        date,
+        extract_run_id,
+        {%- for metric in metrics %}
+        cast({{ metric }} as {{ numeric_type() }}) as {{ metric }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from (
+        {{ measured_rejects(platform, 'campaign_daily') | indent(4) }}
+    ) as rejects
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+
+),
+
+rejected as (
+
+    select
+        platform,
+        account_id,
+        date,
+        extract_run_id,
+        count(*) as row_count,
+        {%- for metric in metrics %}
+        sum({{ metric }}) as {{ metric }},
+        count({{ metric }}) as {{ metric }}_readable{{ ',' if not loop.last }}
+        {%- endfor %}
+    from rejected_rows
+    group by platform, account_id, date, extract_run_id
+
+),
+
+-- what the total counts as a conversion; null where the platform has one kind only, or the total has none
+total_types as (
+
+    {% for platform in var('ad_platforms') %}
+    select
+        '{{ platform }}' as platform,
+        account_id,
+        date,
+        {{ 'conversion_action_type' if platform in var('conversion_type_by_row') else 'cast(null as string)' }}
+            as conversion_type
+    from {{ ref('stg_' ~ platform ~ '__account_daily') }}
+    where {{ in_window('date') }}
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+
+),
+
+{% for platform in var('ad_platforms') -%}
+{{ platform }}_rows as (
+
+    select
+        '{{ platform }}' as platform,
+        account_id,
+        date
+        {%- if platform in var('conversion_type_by_row') %},
+        {{ parse_actions('actions') | indent(8) }} as actions
+        {%- endif %}
+    from (
+        {{ rows_under(platform, 'campaign_daily', 'campaign_days') | indent(4) }}
+    ) as current_rows
+
+),
+
+{% endfor -%}
+raw_rows as (
+
+    {% for platform in var('ad_platforms') %}
+    select
+        raw_rows.platform,
+        raw_rows.account_id,
+        raw_rows.date,
+        {% if platform in var('conversion_type_by_row') -%}
+        case
+            when {{ has_action_type('raw_rows.actions', 'total_types.conversion_type') | indent(12) }}
+                then {{ action_total('raw_rows.actions', 'total_types.conversion_type') | indent(12) }}
+            else 0
+        end
+        {%- else -%}
+        cast(null as {{ numeric_type() }})
+        {%- endif %} as conversions_of_total_type
+    from {{ platform }}_rows as raw_rows
+    left join total_types
+        on raw_rows.platform = total_types.platform
+        and raw_rows.account_id = total_types.account_id
+        and raw_rows.date = total_types.date
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+
+),
+
+in_raw as (
+
+    select
+        platform,
+        account_id,
+        date,
+        count(*) as row_count,
+        sum(conversions_of_total_type) as conversions_of_total_type
+    from raw_rows
+    group by platform, account_id, date
 
 ),
 
@@ -54,7 +192,10 @@ staged as (
         count(*) as row_count,
         min(extract_run_id) as first_run,
         max(extract_run_id) as last_run,
-        {%- for metric in little %}
+        {% set type = 'conversion_action_type' if platform in var('conversion_type_by_row') else 'cast(null as string)' -%}
+        min({{ type }}) as first_type,
+        max({{ type }}) as last_type,
+        {%- for metric in metrics %}
         sum({{ metric }}) as {{ metric }}{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ ref('stg_' ~ platform ~ '__campaign_daily') }}
@@ -72,7 +213,7 @@ unified as (
         account_id,
         date,
         count(*) as row_count,
-        {%- for metric in little %}
+        {%- for metric in metrics %}
         sum({{ metric }}) as {{ metric }}{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ ref('int_campaign__daily_unified') }}
@@ -88,7 +229,7 @@ totals as (
         '{{ platform }}' as platform,
         account_id,
         date,
-        {%- for metric in little %}
+        {%- for metric in metrics %}
         {{ metric }}{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ ref('stg_' ~ platform ~ '__account_daily') }}
@@ -123,7 +264,7 @@ joined as (
         coalesce(in_raw.row_count, 0) as rows_in_raw,
         coalesce(staged.row_count, 0) as rows_staged,
         coalesce(unified.row_count, 0) as rows_unified,
-        {% for metric in little %}
+        {% for metric in metrics %}
         -- a day that was extracted and has no row had no activity
         case
             when account_days.account_id is not null
@@ -133,6 +274,12 @@ joined as (
             as staged_{{ metric }},
         coalesce(cast(unified.{{ metric }} as {{ numeric_type() }}), cast(0 as {{ numeric_type() }}))
             as unified_{{ metric }},
+        case
+            when totals_before.account_id is not null
+                then coalesce(cast(totals_known.{{ metric }} as {{ numeric_type() }}), cast(0 as {{ numeric_type() }}))
+        end as known_{{ metric }},
+        coalesce(rejected.{{ metric }}, cast(0 as {{ numeric_type() }})) as rejected_{{ metric }},
+        coalesce(rejected.row_count - rejected.{{ metric }}_readable, 0) as unreadable_{{ metric }},
         {% endfor %}
 
         coalesce(rejected.row_count, 0) as rows_rejected,
@@ -144,28 +291,49 @@ joined as (
             or staged.last_run is distinct from campaign_days.extract_run_id
         ) as staging_is_behind,
         campaign_days.account_id is null as campaigns_never_pulled,
-        account_days.seen_at > campaign_days.pulled_at as total_is_newer,
-        account_days.versions > 1 as total_has_changed,
-        campaign_days.seen_at > account_days.pulled_at as campaigns_are_newer,
-        {%- set lookback = lookback_of('days.platform', 'accounts.lookback_days') | indent(8) %}
-        not {{ is_settled('days.date', 'days.platform', lookback, 'accounts.time_zone', 'campaign_days.pulled_at') }}
-            as changed_after_campaigns,
-        not {{ is_settled('days.date', 'days.platform', lookback, 'accounts.time_zone', 'account_days.pulled_at') }}
-            as changed_after_total,
-        -- the probe extracts the totals every hour: a day that is over hardly changes within one hour. A day that is
-        -- filling up does, but not between two extracts of one run. Timing can't explain a day without any campaign
-        -- row.
-        coalesce(unified.row_count, 0) > 0 and (
-            {{ minutes_between('account_days.pulled_at', 'campaign_days.pulled_at') }} > 60
-            or (
-                {{ minutes_between('account_days.pulled_at', 'campaign_days.pulled_at') }} > 10
-                and {{ age_days('days.date', 'account_days.pulled_at', 'accounts.time_zone') }} <= 1
-            )
-        ) as pulled_apart,
-        (
-            days.platform in ('{{ var('conversion_type_by_row') | join("', '") }}')
-            and nullif(accounts.conversion_action_type, '') is null
-        ) as conversion_type_is_by_row
+
+        campaign_days.pulled_at as campaigns_extracted_at,
+        campaign_days.extract_run_id as campaigns_extract_run_id,
+        account_days.pulled_at as total_extracted_at,
+        account_days.extract_run_id as total_extract_run_id,
+        coalesce(account_days.seen_at > campaign_days.pulled_at, false) as total_is_newer,
+        totals_before.account_id is not null as has_known_total,
+
+        -- The contents were there from the extract that saw them first to the newest one. If these times overlap, the
+        -- contents were there at the same moment.
+        case
+            when account_days.seen_at > campaign_days.pulled_at
+                then {{ minutes_between('account_days.seen_at', 'campaign_days.pulled_at') }}
+            when campaign_days.seen_at > account_days.pulled_at
+                then {{ minutes_between('account_days.pulled_at', 'campaign_days.seen_at') }}
+            when account_days.pulled_at is not null and campaign_days.pulled_at is not null then 0
+        end as minutes_apart,
+        case
+            when campaign_days.seen_at > totals_before.seen_at
+                then {{ minutes_between('totals_before.seen_at', 'campaign_days.seen_at') }}
+            else 0
+        end as known_minutes_apart,
+        case
+            when account_days.seen_at > campaign_days.pulled_at then campaign_days.pulled_at
+            else account_days.pulled_at
+        end as earlier_at,
+        totals_before.seen_at as known_at,
+        accounts.time_zone,
+        {{ lookback_of('days.platform', 'accounts.lookback_days') | indent(8) }} as lookback_days,
+
+        -- half of the smallest unit of money
+        case
+            when accounts.currency in ('{{ var('currencies_without_cents') | join("', '") }}')
+                then cast('0.5' as {{ numeric_type() }})
+            else cast('0.005' as {{ numeric_type() }})
+        end as half_a_cent,
+
+        total_types.conversion_type,
+        coalesce(
+            staged.first_type <> total_types.conversion_type or staged.last_type <> total_types.conversion_type,
+            false
+        ) as conversion_types_differ,
+        in_raw.conversions_of_total_type
     from days
     left join campaign_days
         on days.platform = campaign_days.platform
@@ -180,6 +348,18 @@ joined as (
         and days.account_id = rejected.account_id
         and days.date = rejected.date
         and campaign_days.extract_run_id = rejected.extract_run_id
+    left join totals_before
+        on days.platform = totals_before.platform
+        and days.account_id = totals_before.account_id
+        and days.date = totals_before.date
+    left join totals_known
+        on days.platform = totals_known.platform
+        and days.account_id = totals_known.account_id
+        and days.date = totals_known.date
+    left join total_types
+        on days.platform = total_types.platform
+        and days.account_id = total_types.account_id
+        and days.date = total_types.date
     left join in_raw
         on days.platform = in_raw.platform
         and days.account_id = in_raw.account_id
@@ -205,10 +385,11 @@ joined as (
 
 metrics as (
 
-    {% for metric, amount in little.items() -%}
+    {% for metric, moves in metrics.items() -%}
     select
         '{{ metric }}' as metric,
-        {{ amount }} as little
+        {{ moves.little }} as little,
+        {{ moves.rate }} as rate
     {{ 'union all' if not loop.last }}
     {% endfor %}
 
@@ -220,29 +401,91 @@ by_metric as (
         joined.*,
         metrics.metric,
         metrics.little,
-        {%- for value in ['total', 'staged', 'unified'] %}
+        metrics.rate,
+        {%- for value in ['total', 'staged', 'unified', 'known', 'rejected', 'unreadable'] %}
         case metrics.metric
-            {%- for metric in little %}
+            {%- for metric in metrics %}
             when '{{ metric }}' then joined.{{ value }}_{{ metric }}
             {%- endfor %}
-        end as {{ value }}_value{{ ',' if not loop.last }}
+        end as {{ value }}_value,
         {%- endfor %}
+        -- Each row and the total are rounded. Counts are not; money only where the platform sends rounded money.
+        case metrics.metric
+            when 'conversions' then (joined.rows_unified + 1) * cast('0.005' as {{ numeric_type() }})
+            when 'spend'
+                then joined.half_a_cent * case
+                    when joined.platform in ('{{ var('platforms_with_rounded_spend') | join("', '") }}')
+                        then joined.rows_unified + 1
+                    else 1
+                end
+            else cast(0 as {{ numeric_type() }})
+        end as rounding
     from joined
     cross join metrics
+
+),
+
+aged as (
+
+    select
+        by_metric.*,
+        {%- for moment, prefix in [('earlier_at', ''), ('known_at', 'known_')] %}
+        {{ is_settled('date', 'platform', 'lookback_days', 'time_zone', moment) | indent(8) }} as {{ prefix }}is_settled,
+        {{ is_filling('date', 'time_zone', moment) | indent(8) }} as {{ prefix }}is_filling,
+        {{ age_days('date', moment, 'time_zone') | indent(8) }} as {{ prefix }}age_days,
+        {{ hour_in_zone(moment, 'time_zone') | indent(8) }} as {{ prefix }}hour{{ ',' if not loop.last }}
+        {%- endfor %}
+    from by_metric
+
+),
+
+shared as (
+
+    select
+        aged.*,
+        {%- for value, prefix in [('total_value', ''), ('known_value', 'known_')] %}
+        {{ moment_share(prefix) | indent(8) }} as {{ prefix }}share,
+        case
+            when abs({{ value }}) > abs(unified_value) then {{ to_double('abs(' ~ value ~ ')') }}
+            else {{ to_double('abs(unified_value)') }}
+        end as {{ prefix }}larger{{ ',' if not loop.last }}
+        {%- endfor %}
+    from aged
+
+),
+
+measured as (
+
+    select
+        shared.*,
+        unified_value - total_value as difference,
+        cast({{ moment_allowance('') | indent(8) }} as {{ double_type() }}) as allowance,
+        cast({{ moment_allowance('known_') | indent(8) }} as {{ double_type() }}) as known_allowance
+    from shared
 
 ),
 
 compared as (
 
     select
-        by_metric.*,
-        unified_value - total_value as difference,
-        -- timing can't explain a day without any campaign row: then any total counts
-        (rows_unified = 0 and total_value <> 0)
-        or (
-            abs(unified_value - total_value) > little
-            and 100 * abs(unified_value - total_value) > abs(total_value)
-        ) as differs,
+        measured.*,
+        abs(difference) <= rounding as ties,
+        -- what is left of the difference if this reason applies; null if it can't be known
+        case
+            when has_known_total then unified_value - known_value
+        end as since_known_total,
+        difference + rejected_value as with_rejects,
+        case
+            when metric = 'conversions' and conversion_types_differ then conversions_of_total_type - total_value
+        end as counted_alike,
+        -- rows and totals agree about delivery, and the rows have more conversions
+        (
+            metric = 'conversions'
+            and platform in ('{{ var('totals_may_lack_conversions') | join("', '") }}')
+            and abs(unified_spend - total_spend) <= half_a_cent * (rows_unified + 1)
+            and unified_impressions = total_impressions
+            and {{ to_double('difference') }} > {{ to_double('rounding') }} + allowance
+        ) as total_lacks_conversions,
         case
             when rows_in_raw <> rows_in_ledger
                 then 'raw has ' || cast(rows_in_raw as string) || ' of ' || cast(rows_in_ledger as string)
@@ -255,39 +498,52 @@ compared as (
                     || ' staged rows'
             when (staged_value is distinct from unified_value)
                 then 'the unified model has other values than staging, in as many rows'
-        end as lost_where,
+        end as lost_where
+    from measured
+
+),
+
+reasoned as (
+
+    select
+        compared.*,
         case
-            when rows_staged + rows_in_raw > 0 and staging_is_behind
-                then 'staging was not built since the campaigns were pulled: materialize the models of the day'
-            when rows_rejected > 0
-                then cast(rows_rejected as string) || ' campaign rows were rejected, see raw__rejects'
-            when campaigns_never_pulled
-                then 'the campaigns of this day were never pulled: their load is due'
-            when total_is_newer and total_has_changed
-                then 'account total is newer than the campaigns: their reload is due'
-            when total_is_newer and changed_after_campaigns and pulled_apart
-                then 'account total was pulled later than the campaigns, and the day still changed'
-            when campaigns_are_newer and changed_after_total and pulled_apart
-                then 'campaigns were pulled later than the total, and the day still changed'
-            when metric = 'conversions' and conversion_type_is_by_row
-                then 'what counts as a conversion is chosen row by row: set conversion_action_type for the account'
-        end as known_reason
-    from by_metric
+            when rows_staged + rows_in_raw > 0 and staging_is_behind then 'not built'
+            when campaigns_never_pulled then 'never extracted'
+            when rows_rejected > 0 and (
+                {{ is_within('with_rejects', 'allowance') | indent(16) }}
+                -- what can't be read is missing, so the rest must not be too much
+                or (
+                    unreadable_value > 0
+                    and {{ to_double('with_rejects') }} <= {{ to_double('rounding') }} + allowance
+                )
+            ) then 'rejected'
+            when not {{ is_same_moment('') }}
+                and {{ is_within('since_known_total', 'known_allowance') | indent(16) }}
+                then 'total changed'
+            when not {{ is_same_moment('') }}
+                and (not has_known_total or not {{ is_same_moment('known_') }})
+                and {{ is_within('difference', 'allowance') | indent(16) }}
+                then 'apart'
+            when {{ is_within('counted_alike', 'allowance') | indent(12) }} then 'types differ'
+        end as reason
+    from compared
 
 ),
 
 judged as (
 
     select
-        compared.*,
+        reasoned.*,
         case
             when lost_where is not null then 'lost'
             when total_value is null then 'no_total'
-            when not differs then 'matches'
-            when known_reason is not null then 'explained'
+            when ties then 'matches'
+            when reason is not null then 'explained'
+            when total_lacks_conversions then 'total_lacks_conversions'
             else 'unexplained'
         end as verdict
-    from compared
+    from reasoned
 
 )
 
@@ -311,7 +567,39 @@ select
     case verdict
         when 'lost' then lost_where
         when 'no_total' then 'the totals of this account and day were never pulled: nothing to compare with'
-        when 'explained' then known_reason
+        when 'explained'
+            then case reason
+                when 'not built'
+                    then 'staging was not built since the campaigns were pulled: materialize the models of the day'
+                when 'never extracted' then 'the campaigns of this day were never pulled: their load is due'
+                when 'rejected' then cast(rows_rejected as string) || ' campaign rows were rejected, see raw__rejects'
+                when 'total changed' then 'account total is newer than the campaigns: their reload is due'
+                when 'types differ'
+                    then 'what counts as a conversion is chosen row by row: set conversion_action_type for the account'
+                when 'apart'
+                    then case
+                        when total_is_newer
+                            then 'account total was pulled later than the campaigns, and the day still changed'
+                        else 'campaigns were pulled later than the total, and the day still changed'
+                    end
+            end
+        when 'total_lacks_conversions'
+            then 'the account total lacks conversions that its campaigns have, and spend is the same: the platform leaves '
+                || 'them out of rows that mix campaigns for iOS 14.5 with others. The sum of the campaigns is right'
         when 'unexplained' then 'none known'
-    end as explanation
+    end as explanation,
+
+    campaigns_extracted_at,
+    campaigns_extract_run_id,
+    total_extracted_at,
+    total_extract_run_id,
+    minutes_apart,
+    allowance,
+    case
+        when verdict = 'explained' and reason = 'rejected' and unreadable_value = 0 then with_rejects
+        when verdict = 'explained' and reason = 'total changed' then since_known_total
+        when verdict = 'explained' and reason = 'types differ' then counted_alike
+        when verdict = 'explained' and reason in ('not built', 'never extracted', 'rejected') then null
+        else difference
+    end as residual
 from judged

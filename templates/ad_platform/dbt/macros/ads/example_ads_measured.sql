@@ -34,3 +34,16 @@
         ingested_at
     from {{ relation }}
 {%- endmacro %}
+
+
+{#- The raw columns that example_ads_measured reads, with their types. Rejected rows are read with them. -#}
+{% macro example_ads_raw_columns() -%}
+    {%- set columns = {} -%}
+    {%- for column in [
+        'account_name', 'account_currency', 'account_time_zone', 'impressions', 'clicks', 'spend', 'conversions',
+        'conversion_value',
+    ] -%}
+        {%- do columns.update({column: 'string'}) -%}
+    {%- endfor -%}
+    {{ return(columns) }}
+{%- endmacro %}
