@@ -9,19 +9,14 @@ from mdp_dagster.warehouse.base import MARTS, STAGING
 
 
 @dataclass(frozen=True)
-class ShownBy:
-    """The mart that shows a report's rows, and its columns that identify the extract of a row.
-
-    ``facts_column``: the column with the digest of the account's facts. Without it, the facts are not compared.
-    """
+class AccountDayTable:
+    """A table with rows by account and day, and its columns that identify them."""
 
     table: str
-    dataset: str = MARTS
+    dataset: str
     source_column: str = "source"
     account_column: str = "account_id"
     date_column: str = "date"
-    extract_run_column: str = "extract_run_id"
-    facts_column: str = ""
 
     @property
     def id(self) -> str:
@@ -30,21 +25,24 @@ class ShownBy:
 
 
 @dataclass(frozen=True)
-class ReconciledBy:
+class ShownBy(AccountDayTable):
+    """The mart that shows a report's rows, and its column that identifies the extract of a row.
+
+    ``facts_column``: the column with the digest of the account's facts. Without it, the facts are not compared.
+    """
+
+    dataset: str = MARTS
+    extract_run_column: str = "extract_run_id"
+    facts_column: str = ""
+
+
+@dataclass(frozen=True)
+class ReconciledBy(AccountDayTable):
     """The table that compares a report's days with the account totals, and the verdict that makes a day late."""
 
-    table: str
     dataset: str = STAGING
-    source_column: str = "source"
-    account_column: str = "account_id"
-    date_column: str = "date"
     verdict_column: str = "verdict"
     unexplained: str = "unexplained"
-
-    @property
-    def id(self) -> str:
-        """The table's name with its dataset."""
-        return f"{self.dataset}.{self.table}"
 
 
 @dataclass(frozen=True)

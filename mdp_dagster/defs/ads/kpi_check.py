@@ -25,8 +25,8 @@ ASSUMED_COMPLETENESS = {1: 0.5, 3: 0.55, 7: 0.65, 14: 0.75, 28: 0.85}
 
 DESCRIPTION = (
     "No campaign misses a KPI target that it did not miss the day before. All misses are listed, the worst first. "
-    f"Judged are the last {DAYS} days that are over in the account's time zone, at equal maturity: a campaign misses "
-    "a target only if it also misses it with the most conversions that will probably have arrived when its days are "
+    f"The last {DAYS} days that are over in the account's time zone are judged at equal maturity: a campaign misses a "
+    "target only if it also misses it with the most conversions that will probably have arrived when all days are "
     "final."
 )
 
