@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta, timezone
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pyarrow as pa
@@ -404,19 +405,17 @@ def test_only_the_requested_accounts_are_extracted(loaded: TotalsConnector, stor
 
 
 @pytest.mark.parametrize(
-    ("time_zone", "hours_after_utc"),
+    ("time_zone", "counts_as"),
     [
-        ("Pacific/Kiritimati", -14),
-        ("Europe/Berlin", -1),  # in winter
-        ("America/Los_Angeles", 8),
-        ("", 12),  # unknown: the zone in which a day ends last
+        *((zone, zone) for zone in ("Pacific/Kiritimati", "Europe/Berlin", "America/Los_Angeles")),
+        ("", "Etc/GMT+12"),  # unknown: the zone in which a day ends last
     ],
 )
 def test_a_settled_day_is_extracted_once_when_its_window_has_closed_in_the_accounts_zone(
-    connector: TotalsConnector, stores: Stores, clock: list[datetime], time_zone: str, hours_after_utc: int
+    connector: TotalsConnector, stores: Stores, clock: list[datetime], time_zone: str, counts_as: str
 ) -> None:
     connector.time_zone = time_zone
-    settles_at = datetime.combine(ago(0), time(), timezone.utc) + timedelta(hours=hours_after_utc)
+    settles_at = datetime.combine(ago(0), time(), ZoneInfo(counts_as)).astimezone(timezone.utc)
     clock[0] = settles_at - timedelta(minutes=1)
     load(connector, stores, days(29, 0))
     assert late(look(connector, stores)) == []
