@@ -55,6 +55,7 @@ def a_value(variable: str) -> str:
     return {
         "MDP_TARGET": "duckdb",
         "MDP_START_DATE": "2025-06-07",
+        "SHOPIFY_START_DATE": "2025-06-07",
         "MDP_TIMEZONE": "Pacific/Auckland",
         "MDP_RELOAD_CADENCE": "0+=1h",
         "MDP_PARALLEL_ACCOUNTS": "7",
@@ -151,6 +152,8 @@ def test_a_missing_env_file_in_the_working_directory_is_not_a_fault() -> None:
         ("MDP_START_DATE", "2026-02-29"),
         ("MDP_START_DATE", "01.02.2026"),
         ("MDP_START_DATE", "20240101"),
+        ("SHOPIFY_START_DATE", "2026-02-29"),
+        ("SHOPIFY_START_DATE", "2005-12-31"),
         ("MDP_TIMEZONE", "Europe/Atlantis"),
         ("MDP_TIMEZONE", "Europe"),
         ("MDP_TIMEZONE", "../../etc/passwd"),

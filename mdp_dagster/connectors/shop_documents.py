@@ -172,7 +172,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class ShopFacts:
-    """What a shop reports about itself.
+    """The facts that a shop reports about itself.
 
     Args:
         shop_id: The id that the shop keeps when its domain changes.
@@ -280,7 +280,7 @@ class ShopSync(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class ShopAccess:
-    """What a shop's source declares, in place of the reports and the connector of an ad platform.
+    """The declaration of a shop's source, in place of the reports and the connector of an ad platform.
 
     Args:
         open: Returns the access to the shop with this domain, with the settings of the environment. Makes no request.

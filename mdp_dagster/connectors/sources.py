@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings
 
 from mdp_dagster.clients.account_id_pattern import AccountIdPattern
 from mdp_dagster.connectors.base import DataSourceConnector, DayReport
+from mdp_dagster.connectors.shop_documents import ShopAccess
 from mdp_dagster.settings import secret_fields
 
 _CONNECTORS = "mdp_dagster.connectors"
@@ -29,6 +30,10 @@ class SourceError(Exception):
     """A source's folder lacks something. Names the folder and the remedy."""
 
 
+def _no_connector() -> DataSourceConnector:
+    raise SourceError("a source without reports by day has no connector → use the access to its shops")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """One outside system: all facts about it that other code needs.
@@ -38,8 +43,10 @@ class Source:
         label: The system's name in messages.
         settings: The class of its settings. Its prefix is the prefix of the system's environment variables.
         account_id: The form of its account ids.
-        reports: Its reports.
+        reports: Its reports by day. A shop has none.
         new_connector: Returns a connector with the settings of the environment. Imports the connector when called.
+            Every source with reports by day has one.
+        shop: The access to its shops, if the source is a shop system.
         secret_names: Regular expressions for the names that secrets have in the system's requests and messages.
         token_shapes: Regular expressions for the texts that are secrets because of their form.
         other_variables: Environment variables without the prefix that also direct requests to the system.
@@ -49,8 +56,9 @@ class Source:
     label: str
     settings: type[BaseSettings]
     account_id: AccountIdPattern
-    reports: tuple[DayReport, ...]
-    new_connector: Callable[[], DataSourceConnector]
+    reports: tuple[DayReport, ...] = ()
+    new_connector: Callable[[], DataSourceConnector] = _no_connector
+    shop: ShopAccess | None = None
     secret_names: tuple[str, ...] = ()
     token_shapes: tuple[str, ...] = ()
     other_variables: tuple[str, ...] = ()
@@ -142,7 +150,11 @@ def _declared(package: str, name: str) -> Source:
     if not source.environment_prefix:
         remedy = f"use settings_config({name.upper() + '_'!r})"
         raise SourceError(f"{shown}/settings.py: the settings have no prefix → {remedy}")
+    if bool(source.reports) != (source.new_connector is not _no_connector):
+        raise SourceError(
+            f"{shown}/source.py: reports and new_connector belong together → declare both, or neither for a shop"
+        )
     strangers = [report.name for report in source.reports if report.source != name]
-    if strangers or not source.reports:
+    if strangers or not (source.reports or source.shop):
         raise SourceError(f"{shown}/reports.py: each report must have source={name!r} → declare or correct the reports")
     return source

@@ -22,10 +22,21 @@ CONNECTORS = Path(__file__).parents[2] / "mdp_dagster" / "connectors"
 def test_a_source_declares_its_own_facts(source: Source) -> None:
     assert source.environment_prefix.endswith("_")
     assert source.secrets and all(name.startswith(source.environment_prefix) for name in source.secrets)
-    assert source.history_months > 0
     assert source.account_id.read(source.account_id.example), "the example of an account id must be a valid one"
+
+
+@pytest.mark.parametrize("source", [s for s in all_sources() if s.reports], ids=lambda source: source.name)
+def test_a_source_with_reports_by_day_has_a_connector_for_them(source: Source) -> None:
+    assert source.history_months > 0
     connector = source.new_connector()
     assert (connector.source, connector.reports) == (source.name, source.reports)
+
+
+@pytest.mark.parametrize("source", [s for s in all_sources() if not s.reports], ids=lambda source: source.name)
+def test_a_source_without_reports_by_day_gives_access_to_shops(source: Source) -> None:
+    assert source.shop is not None
+    with pytest.raises(SourceError, match="has no connector → use the access to its shops"):
+        source.new_connector()
 
 
 def test_the_sources_are_the_folders() -> None:
@@ -88,7 +99,8 @@ def _edit(part: str, old: str, new: str) -> Callable[[Path], object]:
         (lambda folder: (folder / "source.py").unlink(), "has no source.py → add it"),
         (_edit("settings", "class MetaAdsSettings", "class Other"), "MetaAdsSettings"),
         (_edit("source", "    settings=MetaAdsSettings,\n", ""), "'settings'"),
-        (_edit("source", "    reports=REPORTS,\n", ""), "'reports'"),
+        (_edit("source", "    reports=REPORTS,\n", ""), "reports and new_connector belong together"),
+        (_edit("source", "    new_connector=_new_connector,\n", ""), "reports and new_connector belong together"),
         (_edit("source", "SOURCE = Source", "OTHER = Source"), "SOURCE"),
         (_edit("source", 'name="new_ads"', 'name="newads"'), "name 'new_ads'"),
         (_edit("settings", '"META_"', '""'), "no prefix → use settings_config('NEW_ADS_')"),
@@ -114,7 +126,8 @@ def test_no_variable_of_any_account_remains() -> None:
 def test_reading_the_declarations_imports_no_sdk() -> None:
     code = (
         "import sys\nfrom mdp_dagster.connectors.sources import all_sources\nall_sources()\n"
-        "print(sorted({'google.ads', 'grpc', 'facebook_business', 'requests', 'dagster'} & set(sys.modules)))"
+        "sdks = {'google.ads', 'grpc', 'facebook_business', 'requests', 'shopify_app', 'httpx', 'dagster'}\n"
+        "print(sorted(sdks & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -1,0 +1,53 @@
+"""Shopify's own totals of each day, from ShopifyQL: what MDP's figures are reconciled with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any, NamedTuple
+
+from mdp_dagster.connectors.errors import AccountError
+from mdp_dagster.connectors.shopify.client import ShopifyClient
+from mdp_dagster.connectors.shopify.line_values import RowError, decimal
+from mdp_dagster.connectors.shopify.reports import SHOPIFYQL
+
+_MEASURES = ("gross_sales", "discounts", "returns", "net_sales", "shipping_charges", "taxes", "total_sales")
+
+
+class DailySales(NamedTuple):
+    """The shop's own totals of one day in its own time zone and today's currency. Amounts are decimal text."""
+
+    day: date
+    gross_sales: str
+    discounts: str
+    returns: str
+    net_sales: str
+    shipping_charges: str
+    taxes: str
+    total_sales: str
+
+
+def daily_sales(client: ShopifyClient, first: date, last: date) -> list[DailySales]:
+    """Returns the totals of the days from ``first`` to ``last``, both included. A day without sales may be missing.
+
+    Raises:
+        AccountError: Shopify did not understand the query, or the answer can't be read.
+    """
+    text = f"FROM sales SHOW {', '.join(_MEASURES)} GROUP BY day SINCE {first} UNTIL {last} ORDER BY day"
+    answer = client.run(SHOPIFYQL, {"query": text}).get("shopifyqlQuery") or {}
+    table = answer.get("tableData")
+    if answer.get("parseErrors") or not isinstance(table, dict):
+        words = client.redact("; ".join(str(error) for error in answer.get("parseErrors") or ["no table"]))
+        raise AccountError(f"{client.domain}: Shopify's own totals can't be read: {words}")
+    names = [str(column.get("name")) for column in table.get("columns") or []]
+    try:
+        return [_sales(row, names) for row in table.get("rows") or []]
+    except (RowError, KeyError, ValueError, TypeError) as error:
+        raise AccountError(f"{client.domain}: Shopify's own totals can't be read: {error}") from error
+
+
+def _sales(row: Any, names: Sequence[str]) -> DailySales:
+    values = row if isinstance(row, dict) else dict(zip(names, row, strict=True))
+    return DailySales(
+        date.fromisoformat(str(values["day"])[:10]), *(decimal(str(values[name]), name) for name in _MEASURES)
+    )
