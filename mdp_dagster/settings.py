@@ -72,6 +72,7 @@ class Settings(BaseSettings):
     lock_timeout_seconds: float = Field(default=1800, gt=0, allow_inf_nan=False)
     event_retention_days: int = Field(default=90, ge=0, le=36_500)  # 0: for ever
     dbt_execution: Literal["in_process", "cli"] = "in_process"
+    shop_postgres_url: SecretStr | None = None
     bigquery_labels: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict)
     # Late data and the checks compare with the year before, so its days must still be there.
     bigquery_partition_expiration_days: int | None = Field(default=None, ge=400)
@@ -80,6 +81,11 @@ class Settings(BaseSettings):
     bigquery_max_bytes_per_run: int | None = Field(default=None, gt=0)
 
     _home = field_validator("duckdb_path", "lake_uri", "clients_file")(expand_home)
+
+    @property
+    def shop_postgres_folder(self) -> Path:
+        """The folder of the embedded PostgreSQL, which is used without ``shop_postgres_url``: next to the warehouse."""
+        return self.duckdb_path.parent / "postgres"
 
     @field_validator("duckdb_path")
     @classmethod

@@ -11,6 +11,7 @@ from hypothesis import settings
 
 import tests.support.clock  # noqa: F401  # sets the clock, before anything reads it
 from tests.support.emulators.fixtures import google_cloud  # noqa: F401
+from tests.support.postgres import postgres_server  # noqa: F401
 from tests.support.slices import in_slices
 from tests.support.slow_mark import SlowMark
 
@@ -39,12 +40,13 @@ SLOW_PATHS = (
     "ingest/test_locks_between_processes.py",
     "lake/test_folder.py",
     "lake/test_lease_processes.py",
+    "operational/",
     "sandbox/test_running.py",
     "support/emulators/",
     "test_new_source.py",
     "warehouse/test_duckdb.py",
 )
-SLOW_FIXTURES = {"google_cloud"}
+SLOW_FIXTURES = {"google_cloud", "postgres_server"}
 SLOW_PARAMETERS = {"bigquery", "bucket"}
 
 

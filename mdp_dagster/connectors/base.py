@@ -28,6 +28,8 @@ class ColumnType(Enum):
     STRING = "string"
     INTEGER = "integer"
     DOUBLE = "double"
+    BOOLEAN = "boolean"
+    TIMESTAMP = "timestamp"
     INTEGER_TEXT = "integer_text"
     DECIMAL_TEXT = "decimal_text"
     JSON_TEXT = "json_text"
@@ -35,7 +37,15 @@ class ColumnType(Enum):
     @property
     def arrow(self) -> pa.DataType:
         """The Arrow type of the column."""
-        return {ColumnType.INTEGER: pa.int64(), ColumnType.DOUBLE: pa.float64()}.get(self, pa.string())
+        return _ARROW_TYPES.get(self, pa.string())
+
+
+_ARROW_TYPES = {
+    ColumnType.INTEGER: pa.int64(),
+    ColumnType.DOUBLE: pa.float64(),
+    ColumnType.BOOLEAN: pa.bool_(),
+    ColumnType.TIMESTAMP: pa.timestamp("us", tz="UTC"),
+}
 
 
 @dataclass(frozen=True)
@@ -158,6 +168,36 @@ class DayReport(Report):
                     f"{self.table}: the amount {name} has {amount.units_per_one} units per one, and its column "
                     f"{amount.column} is in {columns[amount.column].unit}"
                 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeedReport(Report):
+    """A report that is extracted by change: an extract contains every document that changed since the last one, whole.
+
+    A document is a row of this report and its rows in ``children``. The newest version of a document replaces the
+    earlier ones.
+
+    Args:
+        children: The tables with the documents' parts. Each has the key of the document among its columns.
+    """
+
+    children: tuple[Report, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Report, ...]:
+        """The report itself, then its children."""
+        return (self, *self.children)
+
+    def __post_init__(self) -> None:
+        """Checks that the declaration does not contradict itself.
+
+        Raises:
+            ValueError: A table does not have the columns of its own key, or of the document's key.
+        """
+        for part in self.parts:
+            names = {column.name for column in part.columns}
+            if missing := [name for name in (*self.key, *part.key) if name not in names]:
+                raise ValueError(f"{part.table}: there is not a column {', '.join(missing)}")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""The operational store: the current state of the shops, in PostgreSQL."""
