@@ -147,7 +147,7 @@ class RejectedRow(NamedTuple):
     table: str
     """The table that the row is missing from: a key of ``COLUMNS``, or empty for a row of an unknown kind."""
     row_id: str
-    """The id as the shop sent it; empty if the row has none."""
+    """The id's number; the id as the shop sent it, if it has none; empty without an id."""
     order_id: int | None
     """The order, if the row names it. A sale names only its agreement."""
     agreement_id: int | None

@@ -75,8 +75,8 @@ class Source:
 
     @property
     def history_months(self) -> int:
-        """The months of daily data that all of its reports have."""
-        return min(report.history_months for report in self.reports)
+        """The months of daily data that all of its reports by day have; 0 without such reports."""
+        return min((report.history_months for report in self.reports), default=0)
 
     def report(self, name: str) -> DayReport:
         """The report of that name.

@@ -95,7 +95,7 @@ class BulkOperations:
         except BaseException:
             # It would hold a place until it ends. The first error is the one to report.
             with suppress(ConnectorError):
-                self._cancel(operation)
+                self._client.run_once(CANCEL_BULK_OPERATION, {"id": operation})
             raise
         if state["status"] in _AT_WORK:
             state = self._cancelled(operation)
@@ -143,11 +143,8 @@ class BulkOperations:
             "%s: the bulk operation %s did not complete within %.0f s and is cancelled",
             self._client.domain, operation, self._limits.run_seconds,
         )  # fmt: skip
-        self._cancel(operation)
-        return self._wait(operation, self._limits.cancel_seconds)
-
-    def _cancel(self, operation: str) -> None:
         self._client.run(CANCEL_BULK_OPERATION, {"id": operation})
+        return self._wait(operation, self._limits.cancel_seconds)
 
     def _outcome(self, state: dict[str, Any]) -> FinishedOperation:
         status, code, subject = state.get("status"), state.get("errorCode"), self._client.domain

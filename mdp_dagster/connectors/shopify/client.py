@@ -58,6 +58,10 @@ class ShopifyClient:
         self._token: AccessToken | None = None
         self._clock_differs_by: float | None = None
 
+    def run_once(self, query: str, variables: Mapping[str, Any]) -> None:
+        """Sends a query without retries, for a process that is about to stop."""
+        self._with_valid_token(query, dict(variables))
+
     def run(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Returns the ``data`` of a query's answer.
 

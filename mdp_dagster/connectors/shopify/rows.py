@@ -232,7 +232,7 @@ def _rejected(table: str, line: _Line, reason: str) -> RejectedRow:
     shown = json.dumps(_requested(line), ensure_ascii=True)
     return RejectedRow(
         table,
-        str(line.get("id") or "")[:_LONGEST_ID],
+        str(own or line.get("id") or "")[:_LONGEST_ID],
         own if table == "orders" else parent if table in ("order_items", "order_agreements") else None,
         own if table == "order_agreements" else parent if table == "order_sales" else None,
         reason,

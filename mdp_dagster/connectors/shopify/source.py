@@ -28,6 +28,6 @@ SOURCE = Source(
     settings=ShopifySettings,
     account_id=SHOP_DOMAIN,
     shop=ShopAccess(open=_open_shop, read_lines=_read_lines),
-    secret_names=("x-shopify-access-token", "x-goog-signature", "x-goog-credential"),
+    secret_names=("x-shopify-access-token", "[?&](?:x-goog-)?signature"),  # the address of a file is signed
     token_shapes=(r"\bshp(?:at|ca|pa|ss|ua|rt)_[A-Za-z0-9]{8,}",),  # access tokens, and the app's secret
 )

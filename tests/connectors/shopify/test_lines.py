@@ -114,6 +114,7 @@ def test_a_row_that_breaks_a_rule_is_rejected_with_its_table_and_reason(line: Li
     assert reject.table == table and table in COLUMNS
     assert reject.reason.startswith(reason)
     assert json.loads(reject.payload) == line
+    assert reject.row_id in ("", "1", "11", "21", "31") or reject.row_id == line["id"]
 
 
 def test_a_reject_names_the_order_or_the_agreement_that_it_belongs_to() -> None:
