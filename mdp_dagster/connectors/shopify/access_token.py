@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 from mdp_dagster.connectors.errors import AccountError, ConnectorError, PlatformError
 from mdp_dagster.connectors.shopify.errors import UnauthorizedError, http_error, parse_object, unreachable
 from mdp_dagster.connectors.shopify.settings import ShopifySettings
+from mdp_dagster.connectors.shopify.shop_domain import SUFFIX
 from mdp_dagster.connectors.shopify.shop_http import ShopHttp
 
 _RENEW_BEFORE = timedelta(minutes=10)
@@ -79,7 +80,7 @@ class AccessToken:
 
         assert self._settings.client_id and self._settings.client_secret
         app = ShopifyApp(self._settings.client_id.strip(), self._settings.client_secret.get_secret_value().strip())
-        subject = f"{self._shop}: no access token"
+        subject = f"{self._shop}{SUFFIX}: no access token"
         failure: ConnectorError | None = None
         try:
             result = app.exchange_using_client_credentials(self._shop, http_client=self._http)
@@ -99,16 +100,15 @@ class AccessToken:
         if answer is None:
             return unreachable(self._http.failure, subject)
         body = parse_object(answer.content) or {}
-        code, words = str(body.get("error", "")), str(body.get("error_description", ""))
-        message = self._redact(f"{subject}: HTTP {answer.status_code} {code} {words}".strip())
-        if code in ("invalid_client", "application_cannot_be_found") or (answer.status_code == 401 and not code):
-            return PlatformError(message, _REMEDY)
-        if code:
-            remedy = "install the app in this shop, which must belong to the same organization as the app"
-            return AccountError(message, remedy)
         if answer.status_code == 200:
             return PlatformError(f"{subject}: the answer has no token", "check SHOPIFY_API_URL")
-        return http_error(answer, message)
+        error, code = http_error(answer, subject, self._redact), str(body.get("error") or "")
+        if code in ("invalid_client", "application_cannot_be_found") or answer.status_code == 401:
+            return PlatformError(f"{error.message} ({code})" if code else error.message, _REMEDY)
+        if code and answer.status_code in (400, 403):
+            remedy = "install the app in this shop, which must belong to the same organization as the app"
+            return AccountError(f"{error.message} ({code})", remedy)
+        return error
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -60,13 +60,14 @@ def refusal(answer: httpx.Response, delay: float, subject: str, redact: Callable
         if not errors:
             return TransientError(f"{subject}: the answer is not a GraphQL answer: {_excerpt(redact(answer.text))}")
         return _graphql_error(errors, delay, f"{subject}: {_excerpt(redact(_words(errors)))}")
-    text = _words(errors or (body or {}).get("error")) or answer.text
-    return http_error(answer, f"{subject}: HTTP {status}: {_excerpt(redact(text))}")
+    return http_error(answer, subject, redact)
 
 
-def http_error(answer: httpx.Response, words: str) -> ConnectorError:
+def http_error(answer: httpx.Response, subject: str, redact: Callable[[str], str]) -> ConnectorError:
     """Returns the error to raise for an answer with another status than 200."""
-    status = answer.status_code
+    status, body = answer.status_code, parse_object(answer.content) or {}
+    text = _words(body.get("errors") or body.get("error_description") or body.get("error")) or answer.text
+    words = f"{subject}: HTTP {status}: {_excerpt(redact(text))}"
     if status == 401:
         return UnauthorizedError(
             words, "set SHOPIFY_CLIENT_ID and SHOPIFY_CLIENT_SECRET, or the shop's own access token"

@@ -12,7 +12,8 @@ from mdp_dagster.connectors.shopify.line_values import id_number
 from mdp_dagster.connectors.shopify.reports import ORDER_IDS, instants_filter, order_counts_query
 
 _DAYS_PER_QUERY = 25
-_HOURS = 24  # Shopify pages through at most 25,000 orders, so a day is read in hours
+_HOURS = 24
+_MOST_PAGED = 25_000  # Shopify pages no further, so a day with more orders is read in hours
 _MOST_PAGES = 101
 
 
@@ -38,7 +39,8 @@ class OrderCensus:
 
     def ids(self, day: date) -> set[int]:
         """Returns the ids of a day's orders."""
-        return {order for hour in range(_HOURS) for order in self._ids(_hours(day, hour, hour + 1))}
+        step = _HOURS if self.counts([day])[day] < _MOST_PAGED else 1
+        return {order for hour in range(0, _HOURS, step) for order in self._ids(_hours(day, hour, hour + step))}
 
     def _exact(self, count: object, day: date) -> int:
         if isinstance(count, dict) and type(count.get("count")) is int and count.get("precision") == "EXACT":

@@ -7,6 +7,7 @@ of its own becomes a ``RejectedRow``. The rules across lines are the store's.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -44,13 +45,16 @@ from mdp_dagster.connectors.shopify.reports import REQUESTED_FIELDS, REQUESTED_I
 
 _Line = dict[str, Any]
 _LONGEST_PAYLOAD, _LONGEST_ID = 20_000, 200
+_CHILDREN = ("order_items", "order_agreements", "order_sales", "variants")
+_IDS = re.compile(rb'"(id|__parentId)":\s*"(gid://[\x21\x23-\x7e]+)"')
+_FIELDS = re.compile(rb'"(\w+)":')
 
 
 def read_lines(report: ShopReport, lines: Iterable[bytes]) -> Iterator[ShopRow]:
     """Yields the row of each line.
 
     Raises:
-        AccountError: A line is not a JSON object. Its order would lose a part without a trace.
+        AccountError: A line is not JSON and does not show its order, which would lose a part without a trace.
     """
     kind_of = _KIND_OF[report]
     for number, raw in enumerate(lines, 1):
@@ -58,10 +62,8 @@ def read_lines(report: ShopReport, lines: Iterable[bytes]) -> Iterator[ShopRow]:
             continue
         line = _parsed(raw)
         if line is None:
-            raise AccountError(
-                f"line {number} of the {report} is not a JSON object: {raw[:200]!r}",
-                "run the sync again; if the line is still like this, show it to Shopify's support",
-            )
+            yield _damaged(raw, kind_of, f"line {number} of the {report}")
+            continue
         table, make = kind_of(line)
         try:
             yield make(line)
@@ -238,6 +240,19 @@ def _rejected(table: str, line: _Line, reason: str) -> RejectedRow:
         reason,
         shown if len(shown) <= _LONGEST_PAYLOAD else json.dumps({"id": line.get("id"), "characters": len(shown)}),
     )
+
+
+def _damaged(raw: bytes, kind_of: Callable[[_Line], _Kind], where: str) -> RejectedRow:
+    """The reject of a line that is not JSON, if its text shows which order it belongs to."""
+    ids = {name.decode(): gid.decode() for name, gid in reversed(_IDS.findall(raw))}  # a line's own id comes first
+    fields = {field.decode(): None for field in _FIELDS.findall(raw)}
+    table, _ = kind_of({**fields, **ids})
+    if _number_or_none(ids.get("__parentId" if table in _CHILDREN else "id")) is None:
+        raise AccountError(
+            f"{where} is not JSON, and does not show what it belongs to: {len(raw)} bytes",
+            "run the sync again; if the line is still like this, show the file in the lake to Shopify's support",
+        )
+    return _rejected(table, ids, "the line is not JSON")
 
 
 def _number_or_none(gid: Any) -> int | None:

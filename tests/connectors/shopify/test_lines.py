@@ -157,12 +157,29 @@ def test_a_reject_shows_no_field_that_mdp_did_not_request() -> None:
     assert "Lyon" in reject.payload
 
 
-def test_a_line_that_is_not_json_stops_the_sync_and_names_the_line() -> None:
-    whole = as_bytes(*ORDER)
-    with pytest.raises(AccountError, match="line 4 of the orders is not a JSON object.*→ run the sync again"):
-        list(read_lines("orders", whole[:-30].splitlines(keepends=True)))
-    with pytest.raises(AccountError, match="line 1 of the orders"):
-        list(read_lines("orders", [b"[]\n"]))
+@pytest.mark.parametrize(
+    ("line", "table", "ids"),
+    [
+        (order_line(7), "orders", (7, None)),
+        (item_line(order=7), "order_items", (7, None)),
+        (agreement_line(70, order=7), "order_agreements", (7, 70)),
+        (sale_line(agreement=70), "order_sales", (None, 70)),
+    ],
+)
+def test_a_line_that_is_not_json_rejects_its_order(line: Line, table: str, ids: tuple[int | None, int | None]) -> None:
+    [reject] = read_lines("orders", [b"{" + as_bytes(line)])
+    assert isinstance(reject, RejectedRow)
+    assert (reject.table, reject.reason) == (table, "the line is not JSON")
+    assert (reject.order_id, reject.agreement_id) == ids
+    assert "Lyon" not in reject.payload
+
+
+@pytest.mark.parametrize(
+    "cut", [as_bytes(sale_line())[:-30], as_bytes(order_line())[:8], b"[]\n", b"null", b"\xff\xfe"]
+)
+def test_a_line_that_does_not_show_its_order_stops_the_sync_and_is_named(cut: bytes) -> None:
+    with pytest.raises(AccountError, match="line 2 of the orders is not JSON, and does not show.*→ run the sync again"):
+        list(read_lines("orders", [as_bytes(order_line()), cut]))
 
 
 @given(st.randoms(use_true_random=False))

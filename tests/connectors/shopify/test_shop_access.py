@@ -94,16 +94,17 @@ def test_a_token_of_the_settings_is_used_without_a_fetch_and_its_refusal_names_t
             400,
             {"error": "invalid_client"},
             PlatformError,
-            "invalid_client → set SHOPIFY_CLIENT_ID and",
+            "invalid_client (invalid_client) → set SHOPIFY_CLIENT_ID and",
         ),
-        (401, {}, PlatformError, "HTTP 401 → set SHOPIFY_CLIENT_ID"),
+        (401, {}, PlatformError, "HTTP 401: {} → set SHOPIFY_CLIENT_ID"),
         (
             400,
             {"error": "shop_not_permitted", "error_description": f"not on this shop {SECRET}"},
             AccountError,
-            "shop_not_permitted not on this shop *** → install the app in this shop",
+            "not on this shop *** (shop_not_permitted) → install the app in this shop",
         ),
         (404, {}, AccountError, "→ check the shop's domain"),
+        (402, {"errors": "Payment Required"}, AccountError, "Payment Required → open the shop's admin"),
         (200, {}, PlatformError, "the answer has no token → check SHOPIFY_API_URL"),
         (200, [], PlatformError, "the answer has no token → check SHOPIFY_API_URL"),
     ],
@@ -357,14 +358,22 @@ def test_days_with_hidden_orders_are_not_counted_so_that_none_counts_as_deleted(
 
 
 def test_the_ids_of_a_day_are_read_page_by_page(shop: ScriptedShop) -> None:
+    day = datetime.now(timezone.utc).date()
+
     def page(variables: dict[str, Any]) -> httpx.Response:
         hour = int(variables["filter"].split("T")[1][:2])
         number = 2 * hour + (variables["after"] is not None)
         info = {"hasNextPage": variables["after"] is None, "endCursor": "next"}
         return shop.data(orders={"nodes": [{"id": f"gid://shopify/Order/{number}"}], "pageInfo": info})
 
+    def count(orders: int) -> httpx.Response:
+        return shop.data(**{f"d{day:%Y%m%d}": {"count": orders, "precision": "EXACT"}})
+
     shop._orderids = page  # type: ignore[attr-defined]
-    assert shop.sync().order_ids(datetime.now(timezone.utc).date()) == set(range(48))
+    shop._ordercounts = lambda _: count(2)  # type: ignore[attr-defined]
+    assert shop.sync().order_ids(day) == {0, 1}
+    shop._ordercounts = lambda _: count(25_000)  # type: ignore[attr-defined]
+    assert shop.sync().order_ids(day) == set(range(48)), "a large day is read in hours"
 
 
 # ---- Shopify's own totals --------------------------------------------------------------------------------------------
