@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -12,6 +12,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from mdp_dagster.clients.accepted import KEY as ACCEPTED
+from mdp_dagster.clients.accepted import accepted_faults
 from mdp_dagster.clients.account_id_pattern import AccountIdPattern
 from mdp_dagster.clients.model import AccountRef, Clients
 from mdp_dagster.clients.versions import TODAY, first_day
@@ -110,8 +112,8 @@ def _read_account_ids(
     data: dict[Any, Any], root: Any, sources: Mapping[str, AccountIdPattern]
 ) -> Iterator[tuple[int, str]]:
     """Replaces each account id by the form that its source's API takes. Yields a fault for each id that has none."""
-    for place, entry, key in _written_ids(data):
-        pattern, written = sources.get(place[3]), entry[key]
+    for source, place, entry, key in _written_ids(data):
+        pattern, written = sources.get(source), entry[key]
         if pattern is None or not isinstance(written, str):
             continue
         account_id = pattern.read(written)
@@ -123,24 +125,28 @@ def _read_account_ids(
             entry[key] = account_id
 
 
-def _written_ids(data: dict[Any, Any]) -> Iterator[tuple[tuple[Any, ...], Any, Any]]:
-    """The place of each account id in the file, and the list or mapping that holds it, with its key."""
+def _written_ids(data: dict[Any, Any]) -> Iterator[tuple[Any, tuple[Any, ...], Any, Any]]:
+    """The source and the place of each account id in the file, and the list or mapping that holds it, with its key."""
     for i, client in enumerate(_items(data.get("clients"))):
         accounts = client.get("accounts") if isinstance(client, dict) else None
         for source, refs in accounts.items() if isinstance(accounts, dict) else ():
             for j, ref in enumerate(_items(refs)):
                 place = ("clients", i, "accounts", source, j, "id")
                 if isinstance(ref, str):
-                    yield place, refs, j
+                    yield source, place, refs, j
                 elif isinstance(ref, dict) and "id" in ref:
-                    yield place, ref, "id"
+                    yield source, place, ref, "id"
+    for n, entry in enumerate(_items(data.get(ACCEPTED))):
+        if isinstance(entry, dict) and isinstance(entry.get("platform"), str):
+            for key in [key for key in ("account", "manager") if key in entry]:
+                yield entry["platform"], (ACCEPTED, n, key), entry, key
 
 
 def _items(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _cross_faults(clients: Clients, root: Any, sources: Collection[str]) -> Iterator[tuple[int, str]]:
+def _cross_faults(clients: Clients, root: Any, sources: Mapping[str, AccountIdPattern]) -> Iterator[tuple[int, str]]:
     seen_clients: dict[str, int] = {}
     seen: dict[tuple[str, str], list[_Entry]] = {}
     for i, client in enumerate(clients.clients):
@@ -164,6 +170,8 @@ def _cross_faults(clients: Clients, root: Any, sources: Collection[str]) -> Iter
             if loc[-1] not in sources:
                 where = _line(root, ("clients", i, *loc))
                 yield where, f"{loc[-1]!r} is not a known platform → use one of {', '.join(sources)}"
+    for place, fault in accepted_faults(clients, sources):
+        yield _line(root, place), fault
     for (source, account_id), entries in seen.items():
         yield from _entry_faults(f"account {account_id} of {source}", entries)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from mdp_dagster.clients.versions import AS_VERSIONS, AS_VERSIONS_FROM_THE_BEGINNING, FromDay, Version, valid_on
 
@@ -16,6 +16,7 @@ MIN_IMPRESSIONS = 1_000
 MIN_CLICKS = 100
 _MOST_ID_CHARACTERS = 100
 _MOST_NAME_CHARACTERS = 200
+_MOST_REASON_CHARACTERS = 1_000
 MAX_LOOKBACK_DAYS = 1_000
 """The ad platforms keep daily data for 37 months, which is more."""
 
@@ -71,6 +72,12 @@ def _some_days(value: int) -> int:
     return value
 
 
+def _some_text(value: Any) -> Any:
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("it is empty → write why the difference is accepted")
+    return value.strip() if isinstance(value, str) else value
+
+
 AccountId = Annotated[str, BeforeValidator(_account_id)]
 Currency = Annotated[str, BeforeValidator(_currency)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -80,6 +87,7 @@ Lookbacks = Annotated[tuple[Version[Days], ...], AS_VERSIONS]
 Rates = Annotated[tuple[Version[Positive], ...], AS_VERSIONS_FROM_THE_BEGINNING]
 OnceEach = BeforeValidator(_each_currency_once)
 OrNone = BeforeValidator(lambda value: None if _is_empty(value) else value)
+OrNoText = BeforeValidator(lambda value: "" if value is None else value)
 OrNoList = BeforeValidator(lambda value: [] if _is_empty(value) else value)
 OrNoMapping = BeforeValidator(lambda value: {} if _is_empty(value) else value)
 ActionTypes = Annotated[tuple[Version[Annotated[str | None, OrNone]], ...], AS_VERSIONS]
@@ -151,6 +159,66 @@ class Client(_Strict):
     )
 
 
+class AcceptedAmounts(_Strict):
+    """Up to which difference between the campaigns and the account's total is accepted, without its sign.
+
+    Money is in the account's currency. A metric without an amount is not accepted.
+    """
+
+    spend: Positive | None = None
+    impressions: Positive | None = None
+    clicks: Positive | None = None
+    conversions: Positive | None = None
+
+    @model_validator(mode="after")
+    def _needs_an_amount(self) -> AcceptedAmounts:
+        if not self.model_fields_set:
+            raise ValueError("it has no amount → write the accepted differences, as in {spend: 80, conversions: 40}")
+        return self
+
+
+class AcceptedDifference(_Strict):
+    """Days of an account, with a difference between its campaigns and its total that a person accepts.
+
+    In the file, it has either ``day``, or ``from`` and ``to``.
+    """
+
+    platform: str
+    account: AccountId
+    manager: AccountId | None = None
+    """The manager account that the file lists, if the account is under it."""
+    day: FromDay = None
+    first: FromDay = Field(default=None, alias="from")
+    last: FromDay = Field(default=None, alias="to")
+    up_to: AcceptedAmounts
+    reason: Annotated[str, BeforeValidator(_some_text), Field(max_length=_MOST_REASON_CHARACTERS)]
+    accepted_by: Annotated[str, OrNoText, Field(max_length=_MOST_NAME_CHARACTERS)] = ""
+
+    @model_validator(mode="after")
+    def _has_days(self) -> AcceptedDifference:
+        ends = [end for end in (self.first, self.last) if end is not None]
+        if len(ends) == 2 and self.day is None:
+            if ends[1] < ends[0]:
+                raise ValueError(f"`from: {ends[0]}` is later than `to: {ends[1]}` → exchange them")
+        elif ends or self.day is None:
+            raise ValueError("its days are not clear → write `day: YYYY-MM-DD`, or both `from:` and `to:`")
+        return self
+
+    @property
+    def first_day(self) -> date:
+        """The first accepted day."""
+        first = self.day or self.first
+        assert first is not None  # the validator requires it
+        return first
+
+    @property
+    def last_day(self) -> date:
+        """The last accepted day."""
+        last = self.day or self.last
+        assert last is not None  # the validator requires it
+        return last
+
+
 class Clients(_Strict):
     """The whole file.
 
@@ -164,6 +232,7 @@ class Clients(_Strict):
         OnceEach,
         OrNoMapping,
     ] = Field(default_factory=dict)
+    accepted_differences: Annotated[tuple[AcceptedDifference, ...], OrNoList] = ()
 
     def refs(self, source: str) -> Iterator[tuple[Client, AccountRef]]:
         """The entries for a source's accounts, with their clients, in the file's order."""

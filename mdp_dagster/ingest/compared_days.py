@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from mdp_dagster.connectors.base import DayReport
 from mdp_dagster.ingest.settling import hours_until_settled
 from mdp_dagster.ingest.tables import EXTRACTS
+from mdp_dagster.ingest.unexplained_days import unexplained_days
 from mdp_dagster.ingest.watched_reports import DetailReport
 from mdp_dagster.warehouse.base import Warehouse, in_window
 from mdp_dagster.window import DateWindow
@@ -30,7 +31,8 @@ class ComparedDay:
         totals_before_amounts: The digest of their amounts; None if it is not known.
         totals_before_run: The extract that those totals belong to.
         mart_differs: Whether the mart shows rows of another extract.
-        is_unexplained: Whether the rows do not add up to the total, for no known reason.
+        is_unexplained: Whether the rows do not add up to the total, for no known reason, and no person accepts it.
+        acceptance_differs: Whether the reconciliation shows other accepted differences than the clients file has.
         changed_at: When totals first changed after the report's extract began; None if they did not.
     """
 
@@ -46,6 +48,7 @@ class ComparedDay:
     totals_before_run: str | None
     mart_differs: bool
     is_unexplained: bool
+    acceptance_differs: bool
     changed_at: datetime | None
 
 
@@ -130,7 +133,7 @@ def days_in_doubt(warehouse: Warehouse, comparison: Comparison) -> list[Compared
             group by account_id, date
         ),
         unexplained as (
-            {_unexplained_days(warehouse, comparison)}
+            {unexplained_days(warehouse, comparison.detail.reconciled_by, window)}
         ),
         compared as (
             select
@@ -142,7 +145,8 @@ def days_in_doubt(warehouse: Warehouse, comparison: Comparison) -> list[Compared
                     first_run is distinct from last_run
                     or first_run is distinct from if(row_count > 0, rows_run, null)
                 ) as mart_differs,
-                extracted_at is not null and unexplained.date is not null as is_unexplained,
+                extracted_at is not null and coalesce(is_unexplained, false) as is_unexplained,
+                extracted_at is not null and coalesce(acceptance_differs, false) as acceptance_differs,
                 changed_at
             from totals
             full outer join extracted on totals.account_id = extracted.account_id and totals.date = extracted.date
@@ -158,6 +162,7 @@ def days_in_doubt(warehouse: Warehouse, comparison: Comparison) -> list[Compared
             or totals <> coalesce(totals_before, '')
             or mart_differs
             or is_unexplained
+            or acceptance_differs
             {_checkpoints_due(comparison)}
             or (
                 date <= date '{comparison.today - timedelta(days=min(comparison.lookbacks))}'
@@ -177,19 +182,6 @@ def _checkpoints_due(comparison: Comparison) -> str:
         f"and extracted_at < cast(date as timestamp) + interval {hours_until_settled(age - 1, 0)} hour)"
         for age in comparison.detail.report.checkpoint_ages
     )
-
-
-def _unexplained_days(warehouse: Warehouse, comparison: Comparison) -> str:
-    """Returns the query for the days that the reconciliation cannot explain."""
-    table, window = comparison.detail.reconciled_by, comparison.window
-    if table is None or not warehouse.has_table(table.dataset, table.table):
-        return f"select account_id, date from {EXTRACTS.id} where {in_window(window)} and false"
-    return f"""
-        select distinct {table.account_column} as account_id, {table.date_column} as date
-        from {table.id}
-        where {in_window(window, table.date_column)} and {table.source_column} = $source
-            and {table.verdict_column} = '{table.unexplained}'
-    """
 
 
 def _shown_rows(warehouse: Warehouse, comparison: Comparison) -> str:

@@ -38,7 +38,8 @@ class Reason(Enum):
     never extracted. *Settled*: the source no longer changes the day, and the day was not extracted since then.
     *Checkpoint*: the day has reached one of the report's ``checkpoint_ages`` and was not extracted since then. *Not
     built*: the mart shows rows of another extract than the current one, or other facts about the account than the valid
-    ones. *Unexplained*: the day's rows do not add up to its total, and no reason for it is known.
+    ones; or the reconciliation shows other accepted differences than the clients file has. *Unexplained*: the day's
+    rows do not add up to its total, no reason for it is known, and no person accepts the difference.
     """
 
     RESTATED = "restated"
@@ -178,14 +179,13 @@ def _late_days_of(
 def _days_with_other_facts(warehouse: Warehouse, detail: DetailReport, days: DateWindow) -> list[LateDay]:
     """Returns the days, of the whole history, that the mart shows with other facts than the valid ones.
 
-    Days between them are included, so that one run builds all of them.
+    Days between them are included, so that one run builds all of them, and so are later days with another completeness.
     """
     if detail.shown_by is None:
         return []
     found = days_with_other_facts(warehouse, detail.report.source, detail.shown_by, days)
-    return [
-        LateDay(differing.account_id, day, Reason.NOT_BUILT) for differing in found for day in differing.window.days()
-    ]
+    windows = [(each.account_id, each.to_build(detail.shown_by.measured_days, days)) for each in found]
+    return [LateDay(account_id, day, Reason.NOT_BUILT) for account_id, window in windows for day in window.days()]
 
 
 def _may_be_restated(account: WatchedAccount, day: ComparedDay) -> bool:
@@ -211,4 +211,6 @@ def _other_reason(account: WatchedAccount, report: DayReport, day: ComparedDay) 
             return Reason.CHECKPOINT
         if day.mart_differs:
             return Reason.NOT_BUILT
-    return Reason.UNEXPLAINED if day.is_unexplained and not day.mart_differs else None
+    if day.is_unexplained and not day.mart_differs:
+        return Reason.UNEXPLAINED
+    return Reason.NOT_BUILT if day.acceptance_differs else None

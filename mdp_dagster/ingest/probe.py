@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from mdp_dagster.clients.facts import listed_accounts
 from mdp_dagster.connectors.base import DataSourceConnector, PlatformAccount
+from mdp_dagster.ingest.accepted_differences import follow_accepted_differences
 from mdp_dagster.ingest.account_registry import account_options, follow_clients_file
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.extraction import ExtractPlan, Provenance
@@ -69,6 +70,7 @@ def probe(
         stores.warehouse.prepare([*SHARED_TABLES, *tables])
         # first, because the clients file may have a new lookback
         known = follow_clients_file(stores.warehouse, stores.clients, dagster_run_id, utc_now())
+        follow_accepted_differences(stores.warehouse, stores.clients, dagster_run_id, utc_now())
     accounts = _accounts(connector, stores, known.get(totals.source, {}), result)
     result.expect(accounts)
 

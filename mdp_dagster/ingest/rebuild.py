@@ -18,7 +18,7 @@ from mdp_dagster.ingest.landing import (
     rejects_unit,
     unit,
 )
-from mdp_dagster.ingest.tables import ACCOUNTS, SHARED_TABLES, report_table
+from mdp_dagster.ingest.tables import ACCEPTED_DIFFERENCES, ACCOUNTS, SHARED_TABLES, report_table
 from mdp_dagster.lake import Lake, LakeError
 from mdp_dagster.warehouse.base import Append, Unit, Warehouse, same_columns
 
@@ -51,7 +51,9 @@ def rebuild_raw(lake: Lake, warehouse: Warehouse, reports: Sequence[DayReport]) 
         LakeError: A file cannot be read, or the lake does not have any extract. Raw stays as it was.
     """
     by_key = {(report.source, report.name): report for report in reports}
-    tables = [*SHARED_TABLES, *(report_table(report) for report in reports)]
+    # the accepted differences come from the clients file, not from the lake
+    shared = [table for table in SHARED_TABLES if table is not ACCEPTED_DIFFERENCES]
+    tables = [*shared, *(report_table(report) for report in reports)]
     with warehouse.exclusive():  # otherwise the rebuild would drop what a run commits after the listing
         found = _read_lake(lake, by_key)
         if not (found.accepted or found.refused or found.foreign):

@@ -5,8 +5,8 @@ A fact may change for the whole history: then the marts have to be built again, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 
 from mdp_dagster.ingest.tables import ACCOUNTS
 from mdp_dagster.ingest.watched_reports import ShownBy
@@ -28,6 +28,8 @@ class DifferingDays:
         days: How many days they are.
         shown: The digest of the facts that the days were built with; None if it is not known.
         valid: The digest of the facts that are valid.
+        changes_maturity: Whether a fact differs that decides which of the account's days are final, or what counts as
+            a conversion. Then the days after them have another completeness, too.
     """
 
     account_id: str
@@ -36,11 +38,23 @@ class DifferingDays:
     days: int
     shown: str | None
     valid: str | None
+    changes_maturity: bool = False
 
     @property
     def window(self) -> DateWindow:
         """The days from the first to the last."""
         return DateWindow.of_days(self.first, self.last)
+
+    def to_build(self, measured_days: int, days: DateWindow) -> DateWindow:
+        """Returns the days that must be built with the valid facts.
+
+        Args:
+            measured_days: On how many days before it the completeness of a day is measured.
+            days: All days that MDP has.
+        """
+        if not self.changes_maturity:
+            return self.window
+        return DateWindow.of_days(self.first, max(self.last, min(self.last + timedelta(days=measured_days), days.last)))
 
 
 def days_with_other_facts(warehouse: Warehouse, source: str, mart: ShownBy, days: DateWindow) -> list[DifferingDays]:
@@ -58,25 +72,38 @@ def days_with_other_facts(warehouse: Warehouse, source: str, mart: ShownBy, days
         return []
     if not warehouse.has_table(mart.dataset, mart.table):
         return []
-    digest = digest_column(warehouse, mart)
     rows = warehouse.query(
         f"""
         with facts as ({_VALID_FACTS}),
         changed as ({_CHANGED_ACCOUNTS}),
+        registered as (
+            select account_id, facts_digest, max(conversion_action_type) as type, max(lookback_days) as lookback
+            from {ACCOUNTS.id}
+            where source = $source
+            group by account_id, facts_digest
+        ),
         shown as (
-            select
-                mart.{mart.account_column} as account_id, mart.{mart.date_column} as date, {digest} as facts_digest
-            from {mart.id} as mart
-            inner join changed on mart.{mart.account_column} = changed.account_id
-            where {in_window(days, f"mart.{mart.date_column}")} and mart.{mart.source_column} = $source
-            group by 1, 2, 3
+            {_shown_digests(warehouse, mart, days)}
         )
         select
             shown.account_id, min(shown.date) as first, max(shown.date) as last, count(*) as days,
-            shown.facts_digest as shown, facts.facts_digest as valid
+            shown.facts_digest as shown, facts.facts_digest as valid,
+            max(
+                case
+                    when built_with.account_id is null
+                        or built_with.type is distinct from valid.type
+                        or built_with.lookback is distinct from valid.lookback
+                        then 1
+                    else 0
+                end
+            ) = 1 as changes_maturity
         from shown
         inner join facts on shown.account_id = facts.account_id
             and shown.date >= facts.valid_from and shown.date < facts.valid_until
+        left join registered as built_with
+            on shown.account_id = built_with.account_id and shown.facts_digest = built_with.facts_digest
+        left join registered as valid
+            on facts.account_id = valid.account_id and facts.facts_digest = valid.facts_digest
         where shown.facts_digest is distinct from facts.facts_digest
         group by shown.account_id, facts.valid_from, shown.facts_digest, facts.facts_digest
         order by shown.account_id, first
@@ -84,6 +111,30 @@ def days_with_other_facts(warehouse: Warehouse, source: str, mart: ShownBy, days
         {"source": source},
     ).to_pylist()
     return [DifferingDays(**row) for row in rows]
+
+
+def _shown_digests(warehouse: Warehouse, mart: ShownBy, days: DateWindow) -> str:
+    """Returns the query for the digests that the changed accounts' days are shown with.
+
+    Days that the source emptied are only in the table with the changes. Its rows of an earlier version do not have a
+    digest; they are left out, because nearly all of their days are in the mart, too.
+    """
+    tables = [(mart, digest_column(warehouse, mart))]
+    changes = replace(mart, table=mart.changes_table)
+    if mart.changes_table and warehouse.has_table(changes.dataset, changes.table):
+        tables.append((changes, digest_column(warehouse, changes)))
+    return " union distinct ".join(
+        f"""
+            select
+                mart.{table.account_column} as account_id, mart.{table.date_column} as date, {digest} as facts_digest
+            from {table.id} as mart
+            inner join changed on mart.{table.account_column} = changed.account_id
+            where {in_window(days, f"mart.{table.date_column}")} and mart.{table.source_column} = $source
+                {f"and {digest} is not null" if table is changes else ""}
+            group by 1, 2, 3
+        """
+        for table, digest in tables
+    )
 
 
 def digest_column(warehouse: Warehouse, mart: ShownBy) -> str:

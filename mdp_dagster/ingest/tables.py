@@ -107,6 +107,28 @@ _ACCOUNTS: _Columns = (
     ("ingested_at", UTC, "When the row was written (UTC). An account's newest rows count; they share it."),
 )
 
+_ACCEPTED_DIFFERENCES: _Columns = (
+    (
+        "source",
+        pa.string(),
+        "The source, for example `google_ads`. Null in the one row of a file that accepts nothing.",
+    ),
+    ("account_id", pa.string(), "The account's id."),
+    ("first_day", pa.date32(), "The first accepted day."),
+    ("last_day", pa.date32(), "The last accepted day."),
+    ("metric", pa.string(), "`spend`, `impressions`, `clicks` or `conversions`."),
+    (
+        "up_to",
+        pa.float64(),
+        "The largest accepted difference between the campaigns and the account's total, without its sign; money is in "
+        "the account's currency.",
+    ),
+    ("reason", pa.string(), "Why the difference is accepted."),
+    ("accepted_by", pa.string(), "The person who accepted it. Empty if the file does not name one."),
+    ("extract_run_id", pa.string(), "The Dagster run that found the change in the clients file."),
+    ("ingested_at", UTC, "When the rows were written (UTC). The newest rows count; they share it."),
+)
+
 
 def _schema(columns: _Columns) -> pa.Schema:
     return pa.schema([(name, type_) for name, type_, _ in columns])
@@ -153,7 +175,19 @@ ACCOUNTS = Table(
     cluster_columns=("source", "account_id"),
 )
 
-SHARED_TABLES = (EXTRACTS, REJECTS, ACCOUNTS)
+ACCEPTED_DIFFERENCES = Table(
+    name="raw__accepted_differences",
+    description=(
+        "The differences between campaigns and account totals that people accept, from the clients file. Grain: "
+        "ingested_at × source × account × first day × metric. The newest rows count, for all accounts: when the "
+        "entries in the file change, all of them are added again."
+    ),
+    schema=_schema(_ACCEPTED_DIFFERENCES),
+    descriptions=_descriptions(_ACCEPTED_DIFFERENCES),
+    cluster_columns=("source", "account_id"),
+)
+
+SHARED_TABLES = (EXTRACTS, REJECTS, ACCOUNTS, ACCEPTED_DIFFERENCES)
 
 
 def report_table(report: DayReport) -> Table:

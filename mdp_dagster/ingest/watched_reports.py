@@ -29,20 +29,31 @@ class ShownBy(AccountDayTable):
     """The mart that shows a report's rows, and its column that identifies the extract of a row.
 
     ``facts_column``: the column with the digest of the account's facts. Without it, the facts are not compared.
+    ``changes_table``: a table with the changes of rows, and the same columns. It also has days that the source emptied.
+    ``measured_days``: a row shows how complete it is by now, measured on this number of days before it.
     """
 
     dataset: str = MARTS
     extract_run_column: str = "extract_run_id"
     facts_column: str = ""
+    changes_table: str = ""
+    measured_days: int = 0
 
 
 @dataclass(frozen=True)
 class ReconciledBy(AccountDayTable):
-    """The table that compares a report's days with the account totals, and the verdict that makes a day late."""
+    """The table that compares a report's days with the account totals, and the verdict that makes a day late.
+
+    ``acceptable``: the verdicts that a person can accept. ``accepted_column``: the column with the reason for it.
+    """
 
     dataset: str = STAGING
     verdict_column: str = "verdict"
     unexplained: str = "unexplained"
+    acceptable: tuple[str, ...] = ("unexplained", "total_lacks_conversions")
+    metric_column: str = "metric"
+    difference_column: str = "difference"
+    accepted_column: str = "accepted_reason"
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DbtCliResource, dbt_assets
 
+from mdp_dagster.ingest.accepted_differences import follow_accepted_differences
 from mdp_dagster.ingest.account_registry import follow_clients_file
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.orchestration.build_cost import Estimate, costs
@@ -46,6 +47,7 @@ def dbt_models(project: ParsedProject, domain: Domain, partitions: dg.DailyParti
         with services.warehouse.session():
             services.prepare_raw()
             follow_clients_file(services.warehouse, services.clients, context.run.run_id, utc_now())
+            follow_accepted_differences(services.warehouse, services.clients, context.run.run_id, utc_now())
         with services.warehouse.exclusive():
             first = project.models_to_build_first(_selected(context), services.warehouse.tables())
             estimate = _estimate(context, services, build, first)

@@ -12,6 +12,9 @@ from mdp_dagster.warehouse.base import Warehouse, WarehouseError
 
 _SHOWN = 20
 _NAME = "failing_rows"
+_ACCEPTED_NAME = "accepted_differences"
+_ACCEPTED_COLUMN = "accepted_reason"
+"""A row with a value in this column does not make its test fail."""
 
 
 def failing_rows(warehouse: Warehouse, sql: str) -> list[dict[str, Any]]:
@@ -31,10 +34,16 @@ def with_failing_rows(event: Any, found: dict[str, list[dict[str, Any]]]) -> Any
     rows = found.get(str(metadata["unique_id"].value)) if "unique_id" in metadata else None
     if not rows:
         return event
-    table = dg.MetadataValue.table(
+    accepted = [row for row in rows if row.get(_ACCEPTED_COLUMN) is not None]
+    failing = [row for row in rows if row.get(_ACCEPTED_COLUMN) is None]
+    tables = {name: _table(of_name) for name, of_name in ((_NAME, failing), (_ACCEPTED_NAME, accepted)) if of_name}
+    return event._replace(metadata={**metadata, **tables})
+
+
+def _table(rows: list[dict[str, Any]]) -> dg.TableMetadataValue:
+    return dg.MetadataValue.table(
         [dg.TableRecord({name: _plain(value) for name, value in row.items()}) for row in rows]
     )
-    return event._replace(metadata={**metadata, _NAME: table})
 
 
 def _plain(value: Any) -> str | int | float | bool | None:

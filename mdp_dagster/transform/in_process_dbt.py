@@ -67,7 +67,8 @@ class BuildResult:
     Args:
         events: Dagster's events.
         errors: dbt's error text; empty on success.
-        failing_tests: The SQL of the tests that found rows, by unique id.
+        failing_tests: The SQL of the tests that found rows, by unique id. Also that of passed tests with
+            ``shows_accepted_rows`` in their ``meta``: they find rows that do not count.
         responses: The engine's answer for each model and test, by unique id. On BigQuery: ``job_id``,
             ``bytes_processed``, ``bytes_billed``, ``slot_ms``, ``rows_affected``.
     """
@@ -208,8 +209,12 @@ def _keeping_errors(callback: Callable[[Any], None], callback_errors: list[Excep
 
 def _failing_tests(result: Any) -> Iterator[tuple[str, str]]:
     for node_result in _results(result):
-        if node_result.node.resource_type == "test" and node_result.status in ("fail", "warn"):
-            yield node_result.node.unique_id, node_result.node.compiled_code
+        node = node_result.node
+        if node.resource_type == "test" and (
+            node_result.status in ("fail", "warn")
+            or (node_result.status == "pass" and node.config.meta.get("shows_accepted_rows"))
+        ):
+            yield node.unique_id, node.compiled_code
 
 
 def _results(result: Any) -> Sequence[Any]:

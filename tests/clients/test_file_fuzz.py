@@ -24,7 +24,8 @@ SMALL = "clients:\n  - {id: a, name: A, currency: EUR, accounts: {google_ads: [%
 
 _KEYS = ["clients", "exchange_rates", "id", "name", "currency", "reporting_currency", "accounts", "google_ads",
          "meta_ads", "targets", "kpi_targets", "platforms", "ctr", "cpa", "min_clicks", "lookback_days",
-         "conversion_action_type", "EUR", "<<"]  # fmt: skip
+         "conversion_action_type", "EUR", "<<", "accepted_differences", "platform", "account", "manager", "day",
+         "from", "to", "up_to", "reason", "accepted_by", "spend"]  # fmt: skip
 _scalars = (
     st.sampled_from(
         ["", "~", "null", "yes", "1", "0x1F", "0o17", "017", "1:30", "1_000", "1e999", ".nan", "-.inf", "9" * 400,

@@ -98,6 +98,10 @@ def days_read(condition: exp.Expr | None) -> list[tuple[str, str]]:
     return next(filter(None, map(days_read, (p for p in parts if isinstance(p, (exp.And, exp.Or))))), [])
 
 
+SMALL_TABLES = ("raw__accounts", "raw__accepted_differences")
+"""Tables that are read as a whole."""
+
+
 def test_bigquery_can_parse_and_prune(bigquery: Dbt, statements: dict[str, str]) -> None:
     """BigQuery can parse all models and tests. From daily tables they read the days of the window only.
 
@@ -109,7 +113,7 @@ def test_bigquery_can_parse_and_prune(bigquery: Dbt, statements: dict[str, str])
     for name in models_and_tests:
         query = sqlglot.parse_one(statements[name], read="bigquery")
         assert {call.name for call in query.find_all(exp.Anonymous)} == set(), name
-        read = [(table, days_read(where)) for table, where in tables_and_filters(query) if table != "raw__accounts"]
+        read = [(table, days_read(where)) for table, where in tables_and_filters(query) if table not in SMALL_TABLES]
         assert read and all(ranges for _, ranges in read), (name, read)
         days[name] = {one for _, ranges in read for one in ranges}
     and_the_mornings = {name for name, read in days.items() if read == {WINDOW, MORNING}}
@@ -155,7 +159,7 @@ def past(bigquery: Dbt) -> list[Any]:
 
 def test_a_build_as_of_an_instant_does_not_read_later_rows(past: list[Any]) -> None:
     """Applies to the tables with a time in each row: the ledger and the registry."""
-    moments = {"raw__extracts": "extracted_at", "raw__accounts": "ingested_at"}
+    moments = {"raw__extracts": "extracted_at", **dict.fromkeys(SMALL_TABLES, "ingested_at")}
     read = [
         (each.node.name, table, where and f"{moments[table]} <= {INSTANT}" in where.sql("bigquery"))
         for each in past

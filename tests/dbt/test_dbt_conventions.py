@@ -7,7 +7,7 @@ import re
 import yaml
 
 from mdp_dagster.connectors.meta_ads.reports import CONVERSION_ACTION_TYPES
-from mdp_dagster.defs.ads.platforms import PLATFORM_NAMES, REPORTS
+from mdp_dagster.defs.ads.platforms import PLATFORM_NAMES, REPORTS, SHOWN_BY
 
 from .support import (
     DBT_PROJECT,
@@ -109,6 +109,7 @@ def test_a_platform_is_a_folder_and_an_entry() -> None:
     assert sorted(variables["ad_platforms"]) == platforms == sorted(PLATFORM_NAMES)
     assert {report.source: report.lookback_days for report in REPORTS} == variables["lookback_days"]
     assert {report.source: report.processing_hours for report in REPORTS} == variables["processing_hours"]
+    assert SHOWN_BY.measured_days == variables["maturity_history_days"]
     assert list(CONVERSION_ACTION_TYPES) == variables["conversion_action_types"]
     assert set(variables["conversion_type_by_row"]) <= set(platforms)
     for folder in folders:

@@ -377,6 +377,55 @@ def test_a_day_that_does_not_tie_is_late_until_the_verdict_changes(loaded: Total
     assert find() == []
 
 
+def test_an_accepted_difference_is_not_late_until_it_grows(loaded: TotalsConnector, stores: Stores) -> None:
+    """The reconciliation is built again, without an extract, when it shows other accepted differences than the file."""
+    table = ReconciledBy("reconciliation", dataset="mdp_raw", source_column="platform")
+    watched = WatchedReports(TOTALS, (DetailReport(REPORT, reconciled_by=table),))
+    amounts: dict[str, float] = {}
+
+    def shows(accepted: str | None, **differences: float) -> None:
+        reason = "null" if accepted is None else f"'{accepted}'"
+        rows = ", ".join(
+            f"('scripted', '1', date '{ago(5)}', 'unexplained', '{metric}', cast({value} as decimal(38, 9)), {reason})"
+            for metric, value in differences.items()
+        )
+        with duckdb.connect(str(stores.warehouse.path)) as connection:
+            connection.execute(
+                f"create or replace table mdp_raw.reconciliation as select * from (values {rows}) "
+                "as rows (platform, account_id, date, verdict, metric, difference, accepted_reason)"
+            )
+
+    def find() -> list[Reason]:
+        entry = {"platform": "scripted", "account": "1", "from": ago(6), "to": ago(5), "up_to": amounts, "reason": "ok"}
+        data = {**stores.clients.model_dump(), "accepted_differences": [entry] if amounts else []}
+        accepting = replace(stores, clients=type(stores.clients).model_validate(data))
+        return [day.reason for day in probe(loaded, watched, ALL_DAYS, accepting, "probe").late]
+
+    shows(None, spend=-80.33)
+    assert find() == [Reason.UNEXPLAINED]
+    amounts = {"spend": 80.33}
+    assert find() == [Reason.NOT_BUILT]
+    shows("ok", spend=-80.33)
+    assert find() == []
+    shows(None, spend=-80.34)
+    assert find() == [Reason.UNEXPLAINED], "the difference has grown"
+    shows("ok", spend=-80.33, clicks=1)
+    assert find() == [Reason.UNEXPLAINED], "another metric differs"
+    amounts = {"spend": 80.33, "clicks": 1}
+    shows("ok", spend=80.33, clicks=1)
+    assert find() == []
+    shows("earlier reason", spend=80.33, clicks=1)
+    assert find() == [Reason.NOT_BUILT]
+    amounts = {}
+    assert find() == [Reason.UNEXPLAINED], "nobody accepts it any more"
+    # as built by an earlier version
+    with duckdb.connect(str(stores.warehouse.path)) as connection:
+        connection.execute("alter table mdp_raw.reconciliation drop column accepted_reason")
+    assert find() == [Reason.UNEXPLAINED]
+    amounts = {"spend": 100, "clicks": 1}
+    assert find() == [Reason.NOT_BUILT]
+
+
 def test_a_failing_account_is_not_late_and_does_not_stop_the_others(loaded: TotalsConnector, stores: Stores) -> None:
     change(loaded, "1", 5, spend="2.50")
     change(loaded, "2", 5, spend="2.50")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ DAYS = DateWindow.of_days("2026-01-01", "2026-01-10")
 MART = ShownBy("shown", dataset="mdp_marts", facts_column="facts_digest")
 
 
-def clients(*moves: str) -> Clients:
+def clients(*moves: str, lookback: list[dict[str, Any]] | None = None) -> Clients:
     """Account 1 belongs to client a until the first day, to b until the second one, then to a again, ..."""
     entries: dict[str, list[dict[str, Any]]] = {"a": [{"id": "1"}, {"id": "2"}], "b": []}
     for n, day in enumerate(moves):
@@ -31,11 +32,12 @@ def clients(*moves: str) -> Clients:
     return Clients.model_validate(
         {
             "clients": [
-                {"id": client, "name": client, "currency": "EUR", "accounts": {"scripted": refs}}
+                {"id": client, "name": client, "currency": "EUR", "accounts": {"scripted": refs},
+                 "lookback_days": {"scripted": lookback or []}}
                 for client, refs in entries.items()
             ]
         }
-    )
+    )  # fmt: skip
 
 
 class World:
@@ -152,3 +154,41 @@ def test_a_warehouse_without_the_mart_has_nothing_to_build_again(world: World) -
     with duckdb.connect(str(world.warehouse.path)) as connection:
         connection.execute("drop table mdp_marts.shown")
     assert world.differing() == []
+
+
+def test_an_emptied_day_differs_by_its_changes(world: World) -> None:
+    """It has no row in the mart. Its changes are built with the facts of the day, too."""
+    mart = replace(MART, changes_table="changes")
+    with duckdb.connect(str(world.warehouse.path)) as connection:
+        connection.execute("delete from mdp_marts.shown where date = '2026-01-04' and account_id = '1'")
+    world.change(clients("2026-01-04"))
+    found = days_with_other_facts(world.warehouse, "scripted", mart, DAYS)
+    assert [str(each.window) for each in found] == ["2026-01-05...2026-01-10"], "there is no table with changes"
+    digest = found[0].shown
+    with duckdb.connect(str(world.warehouse.path)) as connection:
+        connection.execute("create table mdp_marts.changes as select * from mdp_marts.shown limit 0")
+        # the second row is of an earlier version
+        connection.execute(
+            "insert into mdp_marts.changes values ('scripted', '1', '2026-01-04', ?), "
+            "('scripted', '1', '2026-01-07', null)",
+            [digest],
+        )
+    found = days_with_other_facts(world.warehouse, "scripted", mart, DAYS)
+    assert [(str(each.window), each.days) for each in found] == [("2026-01-04...2026-01-10", 7)]
+    world.build(DAYS)
+    found = days_with_other_facts(world.warehouse, "scripted", mart, DAYS)
+    assert [(str(each.window), each.days) for each in found] == [("2026-01-04...2026-01-04", 1)]
+
+
+def test_the_days_after_a_changed_lookback_are_built_too(world: World) -> None:
+    """Their completeness is measured on the days before them. It does not depend on the client."""
+    world.change(clients(lookback=[{"value": 30}, {"value": 28, "from": "2026-01-03"}]))
+    world.build(DAYS)
+    world.change(clients("2026-01-01", "2026-01-03", lookback=[{"value": 30}, {"value": 28, "from": "2026-01-03"}]))
+    [moved] = days_with_other_facts(world.warehouse, "scripted", MART, DAYS)
+    assert (str(moved.window), str(moved.to_build(5, DAYS))) == ("2026-01-01...2026-01-02",) * 2
+    world.change(clients(lookback=[{"value": 31}, {"value": 28, "from": "2026-01-03"}]))
+    found = days_with_other_facts(world.warehouse, "scripted", MART, DAYS)
+    assert {str(each.window) for each in found} == {"2026-01-01...2026-01-02"}
+    assert {str(each.to_build(5, DAYS)) for each in found} == {"2026-01-01...2026-01-07"}
+    assert {str(each.to_build(180, DAYS)) for each in found} == {"2026-01-01...2026-01-10"}

@@ -1,7 +1,7 @@
 {#-
     Checks that the campaigns add up to the platform's own account totals. Returns the rows that MDP lost and the
-    differences without a known reason, the largest first, then totals that lack conversions. Differences with a known
-    reason are only in the table.
+    differences without a known reason, the largest first, then totals that lack conversions, then differences that a
+    person accepts. Differences with a known reason are only in the table.
 -#}
 {% test campaigns_add_up(model) %}
 
@@ -15,6 +15,8 @@ select
     campaign_sum,
     difference,
     explanation,
+    accepted_reason,
+    accepted_by,
     rows_in_ledger,
     rows_in_raw,
     rows_staged,
@@ -22,7 +24,7 @@ select
 from {{ model }}
 where verdict in ('lost', 'total_lacks_conversions', 'unexplained')
 order by
-    case verdict when 'lost' then 1 when 'unexplained' then 2 else 3 end,
+    case when accepted_reason is not null then 4 when verdict = 'lost' then 1 when verdict = 'unexplained' then 2 else 3 end,
     abs(difference) desc,
     date,
     platform,

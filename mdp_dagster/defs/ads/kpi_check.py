@@ -31,11 +31,13 @@ DESCRIPTION = (
 )
 
 _LISTED = 25
+_NAME_CHARACTERS = 24
 _MISSED = "missed"
 # Several runs a day leave an evaluation each.
 _EVALUATIONS_READ = 100
 _METHOD = (
-    f"Sums over the last {DAYS} days that are over in the account's time zone. `value` has the conversions so far. "
+    f"Sums over the last {DAYS} days that are over in the account's time zone. `worst_misses_in_detail` has all "
+    "figures. `value` has the conversions so far. "
     "`at_best` has the most conversions that will probably have arrived when all days are final. A campaign misses its "
     "target if `at_best` misses it. `completeness` is the share of conversions that has usually arrived, measured on "
     "the final days of the account, otherwise of the platform, and assumed while there are none (`measured_on`). "
@@ -72,7 +74,7 @@ def kpi_result(context: dg.AssetCheckExecutionContext, services: Services, mart:
             "new_misses": len(new),
             "ended_misses": len(before - {miss.key for miss in misses}),
             "misses_not_listed": max(len(misses) - _LISTED, 0),
-            **({"worst_misses": _table(misses, new)} if misses else {}),
+            **({"worst_misses": _table(misses, new), "worst_misses_in_detail": _details(misses)} if misses else {}),
             _MISSED: dg.MetadataValue.json(sorted(miss.key for miss in misses)),
         },
     )
@@ -179,27 +181,53 @@ def _kpi_record(verdict: Verdict) -> dg.TableRecord:
 
 
 def _table(misses: Sequence[Judged], new: Collection[Judged]) -> dg.TableMetadataValue:
+    """Returns the misses in six columns: a wider table does not fit on Dagster's page of a check."""
     return dg.MetadataValue.table(
         [
             dg.TableRecord(
                 {
                     "new": miss in new,
                     "client": miss.totals.client_id,
-                    "platform": miss.totals.platform,
-                    "campaign": miss.totals.campaign_name,
-                    "campaign_id": miss.totals.campaign_id,
+                    "campaign": _short(miss.totals.campaign_name or miss.totals.campaign_id),
                     "kpi": miss.kpi.name,
                     "value": shown(miss.value),
-                    "at_best": shown(miss.at_best),
                     "target": miss.target,
-                    "days_judged": miss.totals.days,
-                    "impressions": miss.totals.impressions,
-                    "clicks": miss.totals.clicks,
-                    "conversions": round(miss.totals.conversions, 2),
-                    "completeness": round(miss.totals.completeness, 2),
-                    "measured_on": miss.totals.measured_on,
                 }
             )
             for miss in misses[:_LISTED]
         ]
     )
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _NAME_CHARACTERS else f"{name[: _NAME_CHARACTERS - 1]}…"
+
+
+def _details(misses: Sequence[Judged]) -> dg.MarkdownMetadataValue:
+    """Returns everything that is known about the misses. The page shows it after a click, in its full width."""
+    records = [
+        {
+            "client": miss.totals.client_id,
+            "platform": miss.totals.platform,
+            "campaign": miss.totals.campaign_name,
+            "campaign_id": miss.totals.campaign_id,
+            "kpi": miss.kpi.name,
+            "value": shown(miss.value),
+            "at_best": shown(miss.at_best),
+            "target": miss.target,
+            "days_judged": miss.totals.days,
+            "impressions": miss.totals.impressions,
+            "clicks": miss.totals.clicks,
+            "conversions": round(miss.totals.conversions, 2),
+            "completeness": round(miss.totals.completeness, 2),
+            "measured_on": miss.totals.measured_on,
+        }
+        for miss in misses[:_LISTED]
+    ]
+    lines = [[*records[0]], ["---"] * len(records[0]), *(list(map(_cell, record.values())) for record in records)]
+    return dg.MetadataValue.md("\n".join(f"| {' | '.join(line)} |" for line in lines))
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else str(value)
+    return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").split())

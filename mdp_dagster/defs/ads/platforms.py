@@ -18,7 +18,13 @@ PLATFORM_NAMES: tuple[str, ...] = tuple(platform.name for platform in AD_PLATFOR
 REPORTS: tuple[DayReport, ...] = tuple(report for platform in AD_PLATFORMS for report in platform.reports)
 
 _TOTALS = "account_daily"
-SHOWN_BY = ShownBy("mart_campaign__daily", source_column="platform", facts_column="facts_digest")
+SHOWN_BY = ShownBy(
+    "mart_campaign__daily",
+    source_column="platform",
+    facts_column="facts_digest",
+    changes_table="mart_campaign__restatements",
+    measured_days=180,  # maturity_history_days in dbt/dbt_project.yml
+)
 """The mart that shows the campaigns."""
 _SHOWN_BY = {"campaign_daily": SHOWN_BY}
 _RECONCILED_BY = {"campaign_daily": ReconciledBy("int_account__reconciliation", source_column="platform")}

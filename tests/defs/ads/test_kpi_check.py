@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -103,6 +104,13 @@ def records(check: dg.AssetCheckEvaluation, name: str) -> list[dict[str, Any]]:
     return [dict(record.data) for record in check.metadata[name].value.records] if name in check.metadata else []
 
 
+def details(check: dg.AssetCheckEvaluation) -> list[dict[str, str]]:
+    """The records of the Markdown table with everything about the misses."""
+    lines = check.metadata["worst_misses_in_detail"].value.splitlines()
+    names, _, *rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
 def test_misses_are_one_table_with_the_worst_first(checks: Checks) -> None:
     checks.mart.replace(
         [
@@ -126,18 +134,25 @@ def test_misses_are_one_table_with_the_worst_first(checks: Checks) -> None:
     assert worst == {
         "new": True,
         "client": "acme",
+        "campaign": "twice the cost",
+        "kpi": "cpa",
+        "value": 10,
+        "target": 5,
+    }
+    assert details(check)[-1] == {
+        "client": "acme",
         "platform": "google_ads",
         "campaign": "twice the cost",
         "campaign_id": "twice the cost",
         "kpi": "cpa",
-        "value": 10,
-        "at_best": 10,
-        "target": 5,
-        "days_judged": 28,
-        "impressions": 28_000,
-        "clicks": 2_800,
-        "conversions": 280,
-        "completeness": 1,
+        "value": "10.0",
+        "at_best": "10.0",
+        "target": "5.0",
+        "days_judged": "28",
+        "impressions": "28000",
+        "clicks": "2800",
+        "conversions": "280.0",
+        "completeness": "1.0",
         "measured_on": "final",
     }
     assert records(check, "worst_misses")[0]["value"] is None
@@ -203,8 +218,8 @@ def test_a_day_counts_when_it_is_over_where_the_account_is(checks: Checks) -> No
     check = checks.run()
     assert check.passed
     checks.mart.replace([*days("campaign", DAYS, 2), running[0] | {"age_days": 1}])
-    [miss] = records(checks.run(), "worst_misses")
-    assert (miss["kpi"], miss["days_judged"]) == ("cpa", 28)
+    [miss] = details(checks.run())
+    assert (miss["kpi"], miss["days_judged"]) == ("cpa", "28")
 
 
 def test_days_that_were_built_before_there_were_link_clicks_are_not_judged(checks: Checks) -> None:
@@ -247,15 +262,26 @@ def test_young_days_are_judged_with_the_conversions_that_are_still_to_come(
     kpis = {record["kpi"]: record for record in records(check, "kpis")}
     assert kpis["cpa"]["undecided"] == (0 if listed else 1)
     if listed:
-        assert records(check, "worst_misses")[0]["measured_on"] == measured_on
+        assert details(check)[0]["measured_on"] == measured_on
 
 
 def test_while_nothing_is_measured_a_clear_miss_is_found(checks: Checks) -> None:
     young = {"is_final": False, "expected_completeness": None, "completeness_source": None}
     checks.mart.replace(days("clear", spend_reporting=150, **young))
-    [miss] = records(checks.run(), "worst_misses")
-    assert (miss["value"], miss["measured_on"]) == (15, "assumed")
-    assert 5 < miss["at_best"] < 15
+    [miss] = details(checks.run())
+    assert (float(miss["value"]), miss["measured_on"]) == (15, "assumed")
+    assert 5 < float(miss["at_best"]) < 15
+
+
+def test_a_table_of_misses_fits_on_the_page_and_names_can_be_anything(checks: Checks) -> None:
+    """Dagster's page has room for about 70 characters in a table of a check, on a screen of 1,400 pixels."""
+    name = "A | B \\ C\n" + "x" * 100
+    checks.mart.replace(days(name, spend_reporting=100))
+    check = checks.run()
+    [miss], [detail] = records(check, "worst_misses"), details(check)
+    assert sum(max(len(column), len(str(value))) for column, value in miss.items()) < 70
+    assert miss["campaign"].startswith("A | B") and miss["campaign"].endswith("…")
+    assert detail["campaign"] == "A \\| B \\\\ C " + "x" * 100
 
 
 def test_money_in_two_currencies_is_not_added(checks: Checks) -> None:

@@ -18,6 +18,12 @@ accounts as (
 
 ),
 
+accepted as (
+
+    {{ accepted_differences(var('ad_platforms')) }}
+
+),
+
 campaign_days as (
 
     {{ days_of_all_platforms('campaign_daily') }}
@@ -545,6 +551,25 @@ judged as (
         end as verdict
     from reasoned
 
+),
+
+-- the probe compares differences with the same condition (mdp_dagster/ingest/unexplained_days.py)
+with_acceptance as (
+
+    select
+        judged.*,
+        accepted.reason as accepted_reason,
+        accepted.accepted_by
+    from judged
+    left join accepted
+        on judged.platform = accepted.source
+        and judged.account_id = accepted.account_id
+        and judged.metric = accepted.metric
+        and judged.date >= accepted.first_day
+        and judged.date <= accepted.last_day
+        and abs(judged.difference) <= accepted.up_to * 1.000000001
+        and judged.verdict in ('unexplained', 'total_lacks_conversions')
+
 )
 
 select
@@ -601,5 +626,8 @@ select
         when verdict = 'explained' and reason = 'types differ' then counted_alike
         when verdict = 'explained' and reason in ('not built', 'never extracted', 'rejected') then null
         else difference
-    end as residual
-from judged
+    end as residual,
+
+    accepted_reason,
+    nullif(accepted_by, '') as accepted_by
+from with_acceptance

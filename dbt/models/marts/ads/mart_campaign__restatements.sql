@@ -143,7 +143,8 @@ select
 
     compared.seen_at,
     {{ age_days('compared.date', 'compared.seen_at', 'accounts.time_zone') }} as age_days,
-    compared.extract_run_id
+    compared.extract_run_id,
+    accounts.facts_digest
 from compared
 left join accounts
     on compared.platform = accounts.source
