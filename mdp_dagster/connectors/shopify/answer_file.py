@@ -90,8 +90,6 @@ class AnswerFiles:
         url = download.operation.url
         if url is None:  # nothing matched
             return
-        if not url.startswith(("https://", "http://")):
-            raise AccountError(f"{download.subject}: the file has no address that can be read")
         failure: ConnectorError | None = None
         with TransferDeadline(self._deadline_seconds) as deadline:
             try:

@@ -16,10 +16,9 @@ from mdp_dagster.connectors.errors import (
     ConnectorError,
     PlatformError,
     QuotaError,
-    TransientError,
 )
 from mdp_dagster.connectors.shopify.client import ShopifyClient
-from mdp_dagster.connectors.shopify.errors import SmallerWindowError
+from mdp_dagster.connectors.shopify.errors import GRANT_ACCESS, SmallerWindowError
 from mdp_dagster.connectors.shopify.reports import (
     API_VERSION,
     BULK_OPERATION,
@@ -97,20 +96,18 @@ class BulkOperations:
             with suppress(ConnectorError):
                 self._client.run_once(CANCEL_BULK_OPERATION, {"id": operation})
             raise
-        if state["status"] in _AT_WORK:
+        if state.status in _AT_WORK:
             state = self._cancelled(operation)
-        return self._outcome(state)
+        return self._outcome(operation, state)
 
     def _start(self, query: str) -> str:
         """Starts an operation as soon as there is a place for it, and returns its id."""
         waits = _Waits(self._limits, self._limits.slot_seconds)
         while True:
-            payload = self._client.run(RUN_BULK_OPERATION, {"query": query}).get("bulkOperationRunQuery") or {}
-            operation, errors = payload.get("bulkOperation"), payload.get("userErrors") or []
-            if operation and not errors:
-                return str(operation["id"])
-            words = self._client.redact("; ".join(str(error.get("message")) for error in errors) or "no operation")
-            codes = {error.get("code") for error in errors}
+            operation, codes, words = self._client.read(RUN_BULK_OPERATION, _started, {"query": query})
+            if operation:
+                return operation
+            words = self._client.redact(words)
             if not codes & _NO_FREE_SLOT and "already in progress" not in words:
                 raise PlatformError(
                     f"{self._client.domain}: Shopify does not accept the bulk query: {words}",
@@ -124,20 +121,23 @@ class BulkOperations:
 
     def _running(self) -> str:
         """The operations that hold the places, for a message."""
-        nodes = (self._client.run(RUNNING_BULK_OPERATIONS).get("bulkOperations") or {}).get("nodes") or []
-        return "Running: " + ", ".join(f"{node.get('id')} since {node.get('createdAt')}" for node in nodes)
+        return self._client.read(
+            RUNNING_BULK_OPERATIONS,
+            lambda data: (
+                "Running: "
+                + ", ".join(f"{node['id']} since {node['createdAt']}" for node in data["bulkOperations"]["nodes"])
+            ),
+        )
 
-    def _wait(self, operation: str, seconds: float) -> dict[str, Any]:
+    def _wait(self, operation: str, seconds: float) -> _State:
         """The state of an operation when it ends, or when the time is over."""
         waits = _Waits(self._limits, seconds)
         while True:
-            state = self._client.run(BULK_OPERATION, {"id": operation}).get("bulkOperation")
-            if not isinstance(state, dict):
-                raise TransientError(f"{self._client.domain}: Shopify has lost the bulk operation {operation}")
-            if state.get("status") not in _AT_WORK or not waits.sleep():
+            state = self._client.read(BULK_OPERATION, _State.of, {"id": operation})
+            if state.status not in _AT_WORK or not waits.sleep():
                 return state
 
-    def _cancelled(self, operation: str) -> dict[str, Any]:
+    def _cancelled(self, operation: str) -> _State:
         """Cancels an operation that MDP started, and waits for its end: it can still complete."""
         logger.warning(
             "%s: the bulk operation %s did not complete within %.0f s and is cancelled",
@@ -146,21 +146,52 @@ class BulkOperations:
         self._client.run(CANCEL_BULK_OPERATION, {"id": operation})
         return self._wait(operation, self._limits.cancel_seconds)
 
-    def _outcome(self, state: dict[str, Any]) -> FinishedOperation:
-        status, code, subject = state.get("status"), state.get("errorCode"), self._client.domain
-        if status == "COMPLETED":
-            size = state.get("fileSize")
-            return FinishedOperation(
-                url=state.get("url"),
-                objects=int(state.get("objectCount") or 0),
-                root_objects=int(state.get("rootObjectCount") or 0),
-                file_size=None if size is None else int(size),
+    def _outcome(self, operation: str, state: _State) -> FinishedOperation:
+        if state.finished is not None:
+            logger.info(
+                "%s: %d objects in %d lines", self._client.domain, state.finished.root_objects, state.finished.objects
             )
-        words = f"{subject}: the bulk operation {state.get('id')} ended as {status}" + (f" ({code})" if code else "")
-        if code == "ACCESS_DENIED":
-            remedy = "grant the app the scopes read_orders, read_products and read_customers, and install it again"
-            raise AccountError(words, remedy)
+            return state.finished
+        code = f" ({state.error_code})" if state.error_code else ""
+        words = f"{self._client.domain}: the bulk operation {operation} ended as {state.status}{code}"
+        if state.error_code == "ACCESS_DENIED":
+            raise AccountError(words, GRANT_ACCESS)
         raise SmallerWindowError(words, "run the sync again; if it fails again, ask Shopify's support with this id")
+
+
+@dataclass(frozen=True)
+class _State:
+    """The state of an operation."""
+
+    status: str
+    error_code: str | None
+    finished: FinishedOperation | None
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> _State:
+        """Reads a state. Raises an error if a field has another form."""
+        state = data["bulkOperation"]
+        status, url, size = str(state["status"]), state["url"], state["fileSize"]
+        if status != "COMPLETED":
+            return cls(status, state["errorCode"], None)
+        if url is not None and not str(url).startswith(("https://", "http://")):
+            raise ValueError("the file has no address that can be read")
+        finished = FinishedOperation(
+            url=url,
+            objects=int(state["objectCount"]),
+            root_objects=int(state["rootObjectCount"]),
+            file_size=None if size is None else int(size),
+        )
+        return cls(status, None, finished)
+
+
+def _started(data: dict[str, Any]) -> tuple[str, set[str], str]:
+    """The id of a started operation; or an empty id, with the codes and the words of the refusal."""
+    payload = data["bulkOperationRunQuery"]
+    errors = payload["userErrors"]
+    if errors:
+        return "", {str(error["code"]) for error in errors}, "; ".join(str(error["message"]) for error in errors)
+    return str(payload["bulkOperation"]["id"]), set(), ""
 
 
 class _Waits:

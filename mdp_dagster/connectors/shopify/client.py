@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
 from mdp_dagster.addresses import secret_address_fault
 from mdp_dagster.connectors.account_id_check import check_account_id
-from mdp_dagster.connectors.errors import ConnectorError, DeadlineError, PlatformError
+from mdp_dagster.connectors.errors import AccountError, ConnectorError, DeadlineError, PlatformError
 from mdp_dagster.connectors.redaction import redact
 from mdp_dagster.connectors.retry import RetryPolicy
 from mdp_dagster.connectors.shopify.access_token import AccessToken
@@ -25,6 +25,8 @@ from mdp_dagster.connectors.shopify.shop_http import ShopHttp
 from mdp_dagster.settings import secret_values
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _VERSION_FORM = "0000-00"
 
@@ -57,6 +59,19 @@ class ShopifyClient:
         self._http: ShopHttp | None = None
         self._token: AccessToken | None = None
         self._clock_differs_by: float | None = None
+
+    def read(self, query: str, parse: Callable[[dict[str, Any]], T], variables: Mapping[str, Any] | None = None) -> T:
+        """Returns what ``parse`` makes of the ``data`` of a query's answer.
+
+        Raises:
+            AccountError: The data has another form than Shopify's schema.
+        """
+        data = self.run(query, variables)
+        try:
+            return parse(data)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            words = f"{self.domain}: the answer has another form than Shopify's: {self.redact(repr(error))}"
+        raise AccountError(words, "check SHOPIFY_API_URL")
 
     def run_once(self, query: str, variables: Mapping[str, Any]) -> None:
         """Sends a query without retries, for a process that is about to stop."""

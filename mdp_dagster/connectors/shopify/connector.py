@@ -8,7 +8,7 @@ from datetime import date, datetime, time, timedelta, timezone
 
 import httpx
 
-from mdp_dagster.connectors.errors import AccountError, TransientError
+from mdp_dagster.connectors.errors import AccountError, PlatformError, TransientError
 from mdp_dagster.connectors.landed_lines import landed_lines
 from mdp_dagster.connectors.retry import RetryPolicy
 from mdp_dagster.connectors.shop_documents import LandedFile, Landing, ShopFacts, ShopReport, ShopRow, ShopWindow
@@ -94,6 +94,7 @@ class ShopifySync:
 
         Raises:
             AccountError: Shopify would leave out a part of the orders.
+            PlatformError: The start date is in the future.
         """
         identity = self._checked_identity()
         now = self._client.server_time(now)
@@ -104,6 +105,8 @@ class ShopifySync:
             first = windows_until(now, None, _EVERYTHING_SINCE)
             return [ShopWindow(_EVERYTHING_SINCE, first[-1].end)] if first else []
         start = datetime.combine(self._settings.start_date, time(), timezone.utc)
+        if watermark is None and start > now:
+            raise PlatformError(f"SHOPIFY_START_DATE={start.date()} is in the future", "set it to a day in the past")
         if watermark is None and not identity.sees_all_orders:
             _check_visible(self.domain, start, now)
         return windows_until(now, watermark, start)
@@ -143,8 +146,10 @@ class ShopifySync:
 
     def supported_versions(self) -> list[str]:
         """Returns the API versions that Shopify supports, oldest first."""
-        versions = self._client.run(API_VERSIONS).get("publicApiVersions") or []
-        return sorted(str(version["handle"]) for version in versions if version.get("supported"))
+        return self._client.read(
+            API_VERSIONS,
+            lambda data: sorted(str(each["handle"]) for each in data["publicApiVersions"] if each["supported"]),
+        )
 
     def _checked_identity(self) -> ShopIdentity:
         if self._identity is None:

@@ -13,6 +13,7 @@ from typing import Any
 logger = logging.getLogger(__name__)
 
 _FIRST_GUESS = 10.0  # the points of a small query, before its first answer
+_LONGEST_WAIT_SECONDS = 60.0  # then the query is sent anyway, and Shopify decides
 
 
 class CostThrottle:
@@ -29,7 +30,7 @@ class CostThrottle:
         seconds = self.seconds_until(self._costs.get(query, _FIRST_GUESS))
         if seconds > 0:
             logger.info("waiting %.1f s for Shopify's cost points", seconds)
-            time.sleep(seconds)
+            time.sleep(min(seconds, _LONGEST_WAIT_SECONDS))
 
     def seconds_until(self, points: float) -> float:
         """Returns the seconds until the bucket has this many points; 0 if it has, or if nothing is known."""

@@ -19,7 +19,10 @@ _LONGEST_WORDS = 1_000
 _PAUSE_SECONDS = 2.0  # after a refusal that names no delay
 _CHECK_DOMAIN = "check the shop's domain in the clients file (config/clients.yaml)"
 _CHECK_VERSION = f"this version of MDP requests version {API_VERSION}: install a newer version of MDP"
-_GRANT = "grant the app the scopes read_orders, read_all_orders, read_products and read_customers, and install it again"
+GRANT_ACCESS = (
+    "grant the app the scopes read_orders, read_all_orders, read_products and read_customers and the access to "
+    "protected customer data (no names, addresses, phones or emails), and install it again in the shop"
+)
 
 
 class UnauthorizedError(AccountError):
@@ -79,7 +82,7 @@ def http_error(answer: httpx.Response, subject: str, redact: Callable[[str], str
     if 300 <= status < 400:
         return AccountError(f"{words} The shop's address leads to another one", _CHECK_DOMAIN)
     if status == 403:
-        return AccountError(words, _GRANT)
+        return AccountError(words, GRANT_ACCESS)
     if status == 404:
         return AccountError(words, f"{_CHECK_DOMAIN}, and SHOPIFY_API_URL; if both are right, {_CHECK_VERSION}")
     if status in (402, 423):
@@ -104,7 +107,7 @@ def _graphql_error(errors: Any, delay: float, words: str) -> ConnectorError:
     if codes & {"INTERNAL_SERVER_ERROR", "TIMEOUT"}:
         return TransientError(words)
     if "ACCESS_DENIED" in codes:
-        return AccountError(words, _GRANT)
+        return AccountError(words, GRANT_ACCESS)
     if "SHOP_INACTIVE" in codes:
         return AccountError(words, "open the shop's admin: the shop is not active")
     return PlatformError(words, _CHECK_VERSION)

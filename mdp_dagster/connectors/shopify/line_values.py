@@ -16,7 +16,7 @@ _REPLACEMENT = "\ufffd"
 _REFUSED_BY_STORE = re.compile("[\x00\ud800-\udfff]")
 
 
-class RowError(Exception):
+class RowError(ValueError):
     """A row breaks a rule. The text is the reason."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta, timezone
+from typing import Any
 
 from mdp_dagster.connectors.errors import AccountError, TransientError
 from mdp_dagster.connectors.shop_documents import ShopWindow
@@ -33,8 +34,13 @@ class OrderCensus:
         for first in range(0, len(days), _DAYS_PER_QUERY):
             named = {f"d{day:%Y%m%d}": day for day in days[first : first + _DAYS_PER_QUERY]}
             filters = {name: instants_filter("created_at", _hours(day, 0, _HOURS)) for name, day in named.items()}
-            answer = self._client.run(order_counts_query(filters))
-            counted |= {day: self._exact(answer.get(name), day) for name, day in named.items()}
+            query = order_counts_query(filters)
+            answer = self._client.read(query, lambda data: {name: _count(number) for name, number in data.items()})
+            if missing := [name for name in named if answer.get(name) is None]:
+                raise TransientError(
+                    f"{self._client.domain}: the numbers of orders are not exact: {', '.join(missing)}"
+                )
+            counted |= {day: answer[name] or 0 for name, day in named.items()}
         return counted
 
     def ids(self, day: date) -> set[int]:
@@ -42,26 +48,32 @@ class OrderCensus:
         step = _HOURS if self.counts([day])[day] < _MOST_PAGED else 1
         return {order for hour in range(0, _HOURS, step) for order in self._ids(_hours(day, hour, hour + step))}
 
-    def _exact(self, count: object, day: date) -> int:
-        if isinstance(count, dict) and type(count.get("count")) is int and count.get("precision") == "EXACT":
-            return int(count["count"])
-        raise TransientError(f"{self._client.domain}: the number of orders of {day} is not exact: {count}")
-
     def _ids(self, window: ShopWindow) -> set[int]:
         found: set[int] = set()
         after: str | None = None
         for _ in range(_MOST_PAGES):
             variables = {"filter": instants_filter("created_at", window), "after": after}
-            page = self._client.run(ORDER_IDS, variables).get("orders") or {}
-            found |= {id_number(node.get("id"), "id") for node in page.get("nodes") or []}
-            step = page.get("pageInfo") or {}
-            if not step.get("hasNextPage"):
+            ids, after = self._client.read(ORDER_IDS, _page, variables)
+            found |= ids
+            if after is None:
                 return found
-            after = step.get("endCursor")
         raise AccountError(
             f"{self._client.domain}: more than 25,000 orders between {window.start} and {window.end}",
             "run the count of deleted orders without this day",
         )
+
+
+def _count(number: Any) -> int | None:
+    """The number; None if it is not exact."""
+    return int(number["count"]) if number["precision"] == "EXACT" else None
+
+
+def _page(data: dict[str, Any]) -> tuple[set[int], str | None]:
+    """The ids of a page, and the cursor of the next one."""
+    page = data["orders"]
+    step = page["pageInfo"]
+    after = str(step["endCursor"]) if step["hasNextPage"] else None
+    return {id_number(node["id"], "id") for node in page["nodes"]}, after
 
 
 def _hours(day: date, first: int, end: int) -> ShopWindow:

@@ -69,7 +69,7 @@ def read_lines(report: ShopReport, lines: Iterable[bytes]) -> Iterator[ShopRow]:
             yield make(line)
         except RowError as error:
             yield _rejected(table, line, str(error))
-        except (KeyError, TypeError, AttributeError) as error:
+        except (LookupError, TypeError, AttributeError) as error:
             yield _rejected(table, line, f"the row has another form: {error!r}")
 
 

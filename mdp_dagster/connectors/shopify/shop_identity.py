@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from mdp_dagster.connectors.errors import AccountError
 from mdp_dagster.connectors.shop_documents import ShopFacts
 from mdp_dagster.connectors.shopify.client import ShopifyClient
-from mdp_dagster.connectors.shopify.line_values import RowError, currency, id_number
+from mdp_dagster.connectors.shopify.line_values import currency, id_number, storable
 from mdp_dagster.connectors.shopify.reports import ALL_ORDERS_SCOPE, REPORTS_SCOPE, REQUIRED_SCOPES, SHOP_FACTS
 
 
@@ -36,26 +37,14 @@ def checked_facts(client: ShopifyClient) -> ShopIdentity:
     Raises:
         AccountError: Another shop answers, or the facts can't be used.
     """
-    data = client.run(SHOP_FACTS)
-    shop = data.get("shop") or {}
-    domain = str(shop.get("myshopifyDomain") or "").lower()
+    identity = client.read(SHOP_FACTS, _identity)
+    domain = identity.facts.domain
     if domain != client.domain:
         raise AccountError(
-            f"{client.domain} leads to another shop: {domain or 'without a domain'}",
-            f"write {domain or 'its own domain'} in the clients file (config/clients.yaml) if this is the shop",
+            f"{client.domain} leads to another shop: {domain}",
+            f"write {domain} in the clients file (config/clients.yaml) if this is the shop",
         )
-    scopes = (data.get("currentAppInstallation") or {}).get("accessScopes") or []
-    try:
-        facts = ShopFacts(
-            shop_id=id_number(shop.get("id"), "id"),
-            domain=domain,
-            name=str(shop.get("name") or ""),
-            time_zone=_zone(shop.get("ianaTimezone")),
-            currency=currency(shop.get("currencyCode"), "currencyCode"),
-        )
-    except RowError as error:
-        raise AccountError(f"{domain}: the shop's facts can't be used: {error}", "check SHOPIFY_API_URL") from error
-    return ShopIdentity(facts, frozenset(str(scope.get("handle")) for scope in scopes))
+    return identity
 
 
 def check_scopes(identity: ShopIdentity) -> None:
@@ -68,8 +57,21 @@ def check_scopes(identity: ShopIdentity) -> None:
         )
 
 
+def _identity(data: dict[str, Any]) -> ShopIdentity:
+    shop = data["shop"]
+    scopes = frozenset(str(scope["handle"]) for scope in data["currentAppInstallation"]["accessScopes"])
+    facts = ShopFacts(
+        shop_id=id_number(shop["id"], "id"),
+        domain=str(shop["myshopifyDomain"]).lower(),
+        name=str(storable(shop["name"])),
+        time_zone=_zone(shop["ianaTimezone"]),
+        currency=currency(shop["currencyCode"], "currencyCode"),
+    )
+    return ShopIdentity(facts, scopes)
+
+
 def _zone(name: object) -> str:
     try:
         return ZoneInfo(str(name)).key
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise RowError(f"ianaTimezone {name!r} is not a time zone") from error
+        raise ValueError(f"ianaTimezone {name!r} is not a time zone") from error

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from mdp_dagster.connectors.errors import AccountError
 from mdp_dagster.connectors.shopify.client import ShopifyClient
-from mdp_dagster.connectors.shopify.line_values import RowError, decimal
+from mdp_dagster.connectors.shopify.line_values import decimal
 from mdp_dagster.connectors.shopify.reports import SHOPIFYQL
 
 _MEASURES = ("gross_sales", "discounts", "returns", "net_sales", "shipping_charges", "taxes", "total_sales")
@@ -31,19 +31,23 @@ def daily_sales(client: ShopifyClient, first: date, last: date) -> list[DailySal
     """Returns the totals of the days from ``first`` to ``last``, both included. A day without sales may be missing.
 
     Raises:
-        AccountError: Shopify did not understand the query, or the answer can't be read.
+        AccountError: Shopify does not accept the query, or the answer has another form.
     """
     text = f"FROM sales SHOW {', '.join(_MEASURES)} GROUP BY day SINCE {first} UNTIL {last} ORDER BY day"
-    answer = client.run(SHOPIFYQL, {"query": text}).get("shopifyqlQuery") or {}
-    table = answer.get("tableData")
-    if answer.get("parseErrors") or not isinstance(table, dict):
-        words = client.redact("; ".join(str(error) for error in answer.get("parseErrors") or ["no table"]))
-        raise AccountError(f"{client.domain}: Shopify's own totals can't be read: {words}")
-    names = [str(column.get("name")) for column in table.get("columns") or []]
-    try:
-        return [_sales(row, names) for row in table.get("rows") or []]
-    except (RowError, KeyError, ValueError, TypeError) as error:
-        raise AccountError(f"{client.domain}: Shopify's own totals can't be read: {error}") from error
+    errors, days = client.read(SHOPIFYQL, _answer, {"query": text})
+    if errors:
+        raise AccountError(f"{client.domain}: Shopify's own totals can't be read: {client.redact('; '.join(errors))}")
+    return days
+
+
+def _answer(data: dict[str, Any]) -> tuple[list[str], list[DailySales]]:
+    """The errors in the query, and the totals."""
+    answer = data["shopifyqlQuery"]
+    errors, table = [str(error) for error in answer["parseErrors"]], answer["tableData"]
+    if errors or table is None:
+        return errors or ["there is no table"], []
+    names = [str(column["name"]) for column in table["columns"]]
+    return [], [_sales(row, names) for row in table["rows"]]
 
 
 def _sales(row: Any, names: Sequence[str]) -> DailySales:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -11,14 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdp_dagster.connectors.errors import AccountError, PlatformError, QuotaError, TransientError
+from mdp_dagster.connectors.errors import AccountError, ConnectorError, PlatformError, QuotaError, TransientError
 from mdp_dagster.connectors.shop_documents import OrderRow, RejectedRow, ShopWindow
 from mdp_dagster.connectors.shopify.answer_file import _Counts
 from mdp_dagster.connectors.shopify.errors import IncompleteFileError
 from mdp_dagster.connectors.shopify.sync_windows import halves, windows_until
 from tests.connectors.shopify.scripted_shop import (
+    FAST,
     FILE_URL,
     ORDER,
+    SECRET,
+    TOKEN,
     MemoryLanding,
     ScriptedShop,
     as_bytes,
@@ -62,6 +67,50 @@ def test_the_file_is_requested_without_the_token(shop: ScriptedShop, landing: Me
     [request] = shop.sent("file")
     assert request.url == FILE_URL
     assert not [name for name in request.headers if "shopify" in name.lower() or name.lower() == "authorization"]
+
+
+def test_no_log_shows_the_signature_of_a_file_or_a_token(
+    shop: ScriptedShop, landing: MemoryLanding, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("DEBUG"):
+        shop.sync().land("orders", NIGHT, landing)
+    assert "HTTP Request: GET https://files.example.com/bulk.jsonl" in caplog.text
+    assert not [secret for secret in (SECRET, TOKEN, "5167ed51") if secret in caplog.text]
+
+
+_JSON = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just([]) | st.just({}) | st.just([{}])
+
+
+@given(st.data())
+def test_an_answer_of_any_form_gives_all_rows_or_an_error_and_no_file(data: st.DataObject) -> None:
+    shop, landing = ScriptedShop(), MemoryLanding()
+    name = data.draw(st.sampled_from(["shopfacts", "runbulkoperation", "bulkoperationstate"]))
+    normal = getattr(shop, f"_{name}")
+
+    def changed(variables: dict[str, Any]) -> httpx.Response:
+        reply = json.loads(normal(variables).content)
+        place, keys = reply, list(reply)
+        while True:
+            key = data.draw(st.sampled_from(keys))
+            inner = place[key]
+            keys = (
+                list(inner) if isinstance(inner, dict) else list(range(len(inner))) if isinstance(inner, list) else []
+            )
+            if not keys or data.draw(st.booleans()):
+                place[key] = data.draw(_JSON)
+                return httpx.Response(200, json=reply)
+            place = inner
+
+    setattr(shop, f"_{name}", changed)
+    within = replace(
+        FAST, retry=replace(FAST.retry, attempts=2), bulk=replace(FAST.bulk, run_seconds=0, slot_seconds=0)
+    )
+    try:
+        rows = list(shop.sync(within).read("orders", NIGHT, landing))
+    except ConnectorError:
+        assert landing.files == {}
+    else:
+        assert len(rows) == 4 * len(landing.files)
 
 
 def test_a_window_without_changes_is_an_empty_file(shop: ScriptedShop, landing: MemoryLanding) -> None:

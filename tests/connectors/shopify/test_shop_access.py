@@ -324,6 +324,11 @@ def test_orders_that_shopify_would_hide_are_an_error_that_names_the_first_visibl
     assert shop.sync(start_date="2026-09-29").windows("orders", None, NOW)
 
 
+def test_a_start_in_the_future_is_an_error(shop: ScriptedShop) -> None:
+    message = error_of(lambda: shop.sync(start_date="2026-11-28").windows("orders", None, NOW), PlatformError)
+    assert "SHOPIFY_START_DATE=2026-11-28 is in the future → set it to a day in the past" in message
+
+
 # ---- counts of orders ------------------------------------------------------------------------------------------------
 
 
@@ -347,7 +352,7 @@ def test_a_number_that_is_not_exact_is_not_used(shop: ScriptedShop) -> None:
     day = datetime.now(timezone.utc).date()
     inexact = {f"d{day:%Y%m%d}": {"count": 10_000, "precision": "AT_LEAST"}}
     shop._ordercounts = lambda _: shop.data(**inexact)  # type: ignore[attr-defined]
-    assert "is not exact" in error_of(lambda: shop.sync().order_counts([day]), TransientError)
+    assert "the numbers of orders are not exact" in error_of(lambda: shop.sync().order_counts([day]), TransientError)
 
 
 def test_days_with_hidden_orders_are_not_counted_so_that_none_counts_as_deleted(shop: ScriptedShop) -> None:
