@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 from sandbox.certificates import write_private
-from sandbox.platforms import platforms
+from sandbox.platforms import sources
 from sandbox.server import Sandbox
 from sandbox.world import World, instant
 
@@ -31,8 +31,8 @@ def main(argv: list[str] | None = None) -> int:
         if options.env_file:
             lines = "".join(f"{key}={value}\n" for key, value in sandbox.env.items())
             write_private(options.env_file, lines.encode())
-        for platform, server in sandbox.servers.items():
-            print(f"{platforms()[platform].label:<12}{server.address}", flush=True)
+        for source, server in sandbox.servers.items():
+            print(f"{sources()[source].label:<12}{server.address}", flush=True)
         print(f"{'Control':<12}{sandbox.url}/_sandbox/", flush=True)
         stop.wait()
     return 0

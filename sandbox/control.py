@@ -23,8 +23,11 @@ Handler = Callable[[dict[str, Any]], Any]
 class Control:
     """The routes, each a plain function from parameters (query and JSON body together) to an answer."""
 
-    def __init__(self, world: World, faults: Faults, log: RequestLog) -> None:
+    def __init__(
+        self, world: World, faults: Faults, log: RequestLog, forget_edits: Callable[[], None] | None = None
+    ) -> None:
         self._world = world
+        self._forget_edits = forget_edits or world.forget_edits
         self._faults = faults
         self._log = log
 
@@ -37,14 +40,14 @@ class Control:
             ("POST", "/_sandbox/restate"): self._restate,
             ("POST", "/_sandbox/empty_day"): self._empty_day,
             ("POST", "/_sandbox/add_rows"): self._add_rows,
-            ("DELETE", "/_sandbox/edits"): lambda params: self._world.forget_edits(),
+            ("DELETE", "/_sandbox/edits"): lambda params: self._forget_edits(),
             ("GET", "/_sandbox/now"): lambda params: self._world.now.isoformat(),
             ("POST", "/_sandbox/now"): self._set_now,
             ("GET", "/_sandbox/truth"): self._truth,
             ("GET", "/_sandbox/requests"): self._requests,
             ("DELETE", "/_sandbox/requests"): lambda params: self._log.clear(),
         }
-        return [Route(path, _endpoint(handler), methods=[method]) for (method, path), handler in handlers.items()]
+        return [Route(path, endpoint(handler), methods=[method]) for (method, path), handler in handlers.items()]
 
     def _add_fault(self, params: dict[str, Any]) -> Any:
         return {"id": self._faults.add(params.pop("platform", None), params.pop("kind", None), **params).id}
@@ -90,15 +93,17 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, date | Decimal) else value
 
 
-def _endpoint(handler: Handler) -> Callable[[Request], Any]:
-    async def endpoint(request: Request) -> Response:
+def endpoint(handler: Handler) -> Callable[[Request], Any]:
+    """Returns an HTTP endpoint for a function from parameters to an answer. A mistake in them is answered with 400."""
+
+    async def answer(request: Request) -> Response:
         try:
             params = dict(request.query_params) | (await request.json() if await request.body() else {})
-            answer = await run_in_threadpool(handler, params)
+            found = await run_in_threadpool(handler, params)
         except KeyError as error:
             return JSONResponse({"error": f"missing: {error.args[0]}"}, status_code=400)
         except (ValueError, TypeError, AttributeError) as error:
             return JSONResponse({"error": str(error)}, status_code=400)
-        return JSONResponse({"ok": True} if answer is None else answer)
+        return JSONResponse({"ok": True} if found is None else found)
 
-    return endpoint
+    return answer

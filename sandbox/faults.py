@@ -1,4 +1,4 @@
-"""The faults that tests, chaos and the demo switch on. Each platform's folder declares its kinds."""
+"""The faults that tests, chaos and the demo switch on. Each source's folder declares its kinds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sandbox.platforms import platforms
+from sandbox.platforms import sources
 
 _DELAY_STEP_SECONDS = 0.05
 
@@ -61,7 +61,7 @@ class Faults:
         **params: Any,
     ) -> Fault:
         """Switch a fault on. `method` narrows it to one kind of request, as the request log names it."""
-        known = platforms()
+        known = sources()
         kinds = known[platform].faults if platform in known else {}
         if kind not in kinds:
             raise ValueError(f"no fault {kind!r} for {platform!r}: {', '.join(kinds or known)}")

@@ -1,4 +1,8 @@
-"""The sandbox's platforms: one for each folder of `sandbox/` with a `platform.py`."""
+"""The sandbox's sources: one for each folder of `sandbox/`.
+
+A folder with a `platform.py` is an ad platform, which serves the accounts and campaigns of the sandbox's world. Another
+source, such as a shop, has a `source.py` and data of its own.
+"""
 
 from __future__ import annotations
 
@@ -75,10 +79,32 @@ class PlatformServer(ABC):
     def stop(self) -> None:  # noqa: B027
         """Stops, and wakes the requests that wait."""
 
+    def forget_edits(self) -> None:  # noqa: B027  # only a source with data of its own has edits
+        """Undoes everything that was changed by hand in the source's own data."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class Platform:
-    """One platform of the sandbox.
+class Source:
+    """One source of the sandbox.
+
+    Args:
+        name: The folder's name, which is also the source's name.
+        label: The source's name for people.
+        faults: The kinds of faults that its server can play.
+        new_server: Makes its server.
+        normal_id: Turns a written account id into the one that the API takes.
+    """
+
+    name: str
+    label: str
+    faults: Mapping[str, FaultKind]
+    new_server: Callable[[ServerContext], PlatformServer]
+    normal_id: Callable[[str], str] = str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform(Source):
+    """One ad platform of the sandbox.
 
     Args:
         name: The folder's name, which is also the source's name.
@@ -99,17 +125,12 @@ class Platform:
         link_clicks: How many of a row's clicks are link clicks.
     """
 
-    name: str
-    label: str
     accounts: tuple[Account, ...]
     profiles: Mapping[str, Profile]
     settling_days: tuple[int, ...]
     first_campaign_id: int
     first_numbered_account: int
     numbered_kinds: tuple[str, ...]
-    faults: Mapping[str, FaultKind]
-    new_server: Callable[[ServerContext], PlatformServer]
-    normal_id: Callable[[str], str] = str
     dating: Literal["click", "conversion", "both"] = "click"
     dating_since: date = date.min
     shown_by_age: tuple[float, ...] = (1.0,)
@@ -126,15 +147,22 @@ class Platform:
 
 
 @lru_cache(maxsize=1)
-def platforms() -> dict[str, Platform]:
-    """The platforms by name, sorted."""
+def sources() -> dict[str, Source]:
+    """The sources by name, sorted."""
     package = importlib.import_module("sandbox")
     names = sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.ispkg)
     return {name: _declared(name) for name in names}
 
 
-def _declared(name: str) -> Platform:
-    if importlib.util.find_spec(f"sandbox.{name}.platform") is None:
-        raise RuntimeError(f"sandbox/{name} has no platform.py → add it, as in sandbox/meta_ads/platform.py")
-    platform: Platform = importlib.import_module(f"sandbox.{name}.platform").PLATFORM
-    return platform
+@lru_cache(maxsize=1)
+def platforms() -> dict[str, Platform]:
+    """The ad platforms by name, sorted."""
+    return {name: source for name, source in sources().items() if isinstance(source, Platform)}
+
+
+def _declared(name: str) -> Source:
+    for module, constant in (("platform", "PLATFORM"), ("source", "SOURCE")):
+        if importlib.util.find_spec(f"sandbox.{name}.{module}") is not None:
+            source: Source = getattr(importlib.import_module(f"sandbox.{name}.{module}"), constant)
+            return source
+    raise RuntimeError(f"sandbox/{name} has no platform.py → add it, as in sandbox/meta_ads/platform.py")

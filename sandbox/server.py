@@ -1,4 +1,4 @@
-"""The sandbox as a whole: one world, the servers of all platforms, and the variables that direct clients to them."""
+"""The sandbox as a whole: one world, the servers of all sources, and the variables that direct clients to them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox.control import Control
 from sandbox.faults import Faults
 from sandbox.http_app import HttpServer, build_app
-from sandbox.platforms import PlatformServer, ServerContext, platforms
+from sandbox.platforms import PlatformServer, ServerContext, sources
 from sandbox.requestlog import RequestLog
 from sandbox.world import World
 
@@ -29,7 +29,7 @@ class Sandbox:
         state_dir: The folder for the certificate authority and the service account's key. They are used again while
             they are valid: gRPC reads its trusted authorities once per process.
         http_port: The port of the HTTP server; 0 for a free one.
-        options: Options by platform, such as ``{"google_ads": {"page_rows": 100}}``. Its server names them.
+        options: Options by source, such as ``{"google_ads": {"page_rows": 100}}``. Its server names them.
     """
 
     def __init__(
@@ -47,8 +47,7 @@ class Sandbox:
         self.state_dir.mkdir(parents=True, exist_ok=True)
         self._http = HttpServer(http_port)
         self.servers: dict[str, PlatformServer] = {
-            name: platform.new_server(self._context((options or {}).get(name, {})))
-            for name, platform in platforms().items()
+            name: source.new_server(self._context((options or {}).get(name, {}))) for name, source in sources().items()
         }
 
     def _context(self, options: Mapping[str, Any]) -> ServerContext:
@@ -67,12 +66,18 @@ class Sandbox:
 
     def start(self) -> Self:
         """Starts all servers and returns the sandbox."""
-        control = Control(self.world, self.faults, self.requests)
+        control = Control(self.world, self.faults, self.requests, self.forget_edits)
         routes = [route for server in self.servers.values() for route in server.routes()]
         self._http.start(build_app([*control.routes(), *routes]))
         for server in self.servers.values():
             server.start()
         return self
+
+    def forget_edits(self) -> None:
+        """Undoes everything that was changed by hand, in the world and in the data of every source."""
+        self.world.forget_edits()
+        for server in self.servers.values():
+            server.forget_edits()
 
     def stop(self) -> None:
         """Stops all servers."""

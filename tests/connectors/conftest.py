@@ -61,7 +61,7 @@ def _as_new(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         sandbox: Sandbox = request.getfixturevalue("sandbox")
         sandbox.faults.clear()
         sandbox.requests.clear()
-        sandbox.world.forget_edits()
+        sandbox.forget_edits()
         sandbox.world.now = NOW
 
 

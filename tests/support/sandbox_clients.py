@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +19,7 @@ from tests.support.limits import HANG_SECONDS
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 SEED = 7
+OPTIONS: dict[str, dict[str, Any]] = {"google_ads": {"page_rows": 100}, "shopify": {"opened": date(2026, 6, 1)}}
 
 NORDLICHT, MANAGER, EAST, WEST, NEW_ZEALAND = (
     "4123087751",
@@ -38,7 +39,7 @@ Graph = Callable[..., dict[str, Any]]
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """A running sandbox. gRPC reads its trusted authorities once per process, so that all tests share a directory."""
     state_dir = tmp_path_factory.getbasetemp() / "sandbox"
-    with Sandbox(World(seed=SEED, now=NOW), state_dir, options={"google_ads": {"page_rows": 100}}) as running:
+    with Sandbox(World(seed=SEED, now=NOW), state_dir, options=OPTIONS) as running:
         os.environ["GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"] = running.env["GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"]
         yield running
 
@@ -47,7 +48,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 def _as_new(sandbox: Sandbox) -> None:
     sandbox.faults.clear()
     sandbox.requests.clear()
-    sandbox.world.forget_edits()
+    sandbox.forget_edits()
     sandbox.world.now = NOW
 
 

@@ -1,0 +1,1 @@
+"""Shopify in the sandbox: the Admin GraphQL API with bulk operations, over two fictional shops."""

@@ -1,0 +1,182 @@
+"""The data of the shops: it follows from seed and instant, is coherent, and has every case that is hard to count."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from sandbox.shopify.documents import order_document
+from sandbox.shopify.facts import OrderState
+from sandbox.shopify.filters import Search
+from sandbox.shopify.shop_world import ShopWorld
+from sandbox.shopify.shops import HARBORLINE, NORDLICHT, SHOPS
+from sandbox.shopify.truth import Truth
+from tests.support.sandbox_clients import NOW
+
+OPENED = date(2026, 9, 6)
+FIRST = datetime(2026, 9, 6, tzinfo=timezone.utc)
+
+
+@lru_cache
+def _world_of(domain: str, now: datetime, seed: int) -> ShopWorld:
+    shop = next(shop for shop in SHOPS if shop.domain == domain)
+    return ShopWorld(shop.resized(None, OPENED), seed, lambda: now)
+
+
+def _world(shop: Any = NORDLICHT, now: datetime = NOW, seed: int = 7) -> ShopWorld:
+    return _world_of(shop.domain, now, seed)
+
+
+def _states(world: ShopWorld, since: datetime = FIRST) -> list[OrderState]:
+    search = Search()
+    search.created_at.start = int(since.timestamp())
+    return list(world.states(search))
+
+
+def test_the_same_seed_and_instant_give_the_same_orders() -> None:
+    documents = [
+        [order_document(state) for state in _states(world)]
+        for world in (_world(), ShopWorld(_world().shop, 7, lambda: NOW))
+    ]
+    assert documents[0] == documents[1] and len(documents[0]) > 1000
+    assert [order_document(state) for state in _states(_world(seed=8))] != documents[0]
+
+
+def test_a_later_instant_adds_events_and_changes_none() -> None:
+    before = {state.order.id: order_document(state) for state in _states(_world())}
+    after = {state.order.id: order_document(state) for state in _states(_world(now=NOW + timedelta(days=20)))}
+    changed = deleted = 0
+    for id_, document in before.items():
+        later = after.get(id_)
+        if later is None:
+            deleted += 1
+            continue
+        past = document["agreements"]
+        assert later["agreements"][: len(past)] == past
+        assert later["updatedAt"] >= document["updatedAt"]
+        changed += later["updatedAt"] > document["updatedAt"]
+        assert later["updatedAt"] > document["updatedAt"] or later == document
+    assert changed > 100 and deleted > 0
+    assert len(after) > len(before) + 500
+
+
+@pytest.mark.parametrize("shop", SHOPS, ids=lambda shop: shop.client_id)
+def test_the_money_of_every_order_adds_up(shop: Any) -> None:
+    for state in _states(_world(shop)):
+        document = order_document(state)
+        for agreement in document["agreements"]:
+            assert agreement["happenedAt"] <= document["updatedAt"]
+        placed = [s for a in document["agreements"] if a["reason"] == "ORDER" for s in a["sales"]]
+        assert _sum(placed) == _amount(document["originalTotalPriceSet"])
+        every = [s for a in document["agreements"] for s in a["sales"]]
+        assert _sum(every) == _amount(document["currentTotalPriceSet"]) >= 0
+        assert all((sale["quantity"] or 0) <= 0 for sale in every if sale["actionType"] == "RETURN")
+        for item in document["lineItems"]:
+            assert 0 <= item["currentQuantity"] <= item["quantity"]
+            units = [s["quantity"] for s in every if s.get("lineItem", {}).get("id") == item["id"]]
+            assert sum(units) == item["currentQuantity"]
+
+
+def test_there_is_every_case_that_is_hard_to_count() -> None:
+    found: Counter[str] = Counter()
+    orders: Counter[int] = Counter()
+    for shop in SHOPS:
+        for state in _states(_world(shop)):
+            order = state.order
+            orders[state.customer_id or 0] += 1
+            found.update(f"{event.reason}/{c.line_type}/{c.action}" for event in state.events for c in event.charges)
+            cases = {
+                "test": order.test, "guest": state.customer_id is None, "cancelled": state.cancelled_at is not None,
+                "import": order.processed_at < order.created_at, "no place": order.ship is order.bill is None,
+                "only billing": order.ship is None and order.bill is not None, "redacted": state.redacted,
+                "merged": state.customer_id not in (order.customer_id, None), "custom item": any(
+                    line.kind == "custom" for line in state.lines), "code": bool(order.discount_codes),
+                "presentment": order.presentment is not None, "pending": not state.paid,
+            }  # fmt: skip
+            found.update(case for case, there in cases.items() if there)
+    assert set(found) >= {
+        "ORDER/PRODUCT/ORDER", "ORDER/GIFT_CARD/ORDER", "ORDER/TIP/ORDER", "ORDER/SHIPPING/ORDER", "ORDER/DUTY/ORDER",
+        "ORDER/ADDITIONAL_FEE/ORDER", "ORDER_EDIT/PRODUCT/ORDER", "ORDER_EDIT/PRODUCT/RETURN",
+        "ORDER_EDIT/PRODUCT/UPDATE", "REFUND/PRODUCT/RETURN", "REFUND/SHIPPING/RETURN", "REFUND/ADJUSTMENT/ORDER",
+        "RETURN/PRODUCT/RETURN", "test", "guest", "cancelled", "import", "no place", "only billing", "redacted",
+        "merged", "custom item", "code", "presentment", "pending",
+    }  # fmt: skip
+    assert max(count for customer, count in orders.items() if customer) >= 4
+    assert {NORDLICHT.currency, HARBORLINE.currency} == {"EUR", "USD"}
+    assert NORDLICHT.time_zone != HARBORLINE.time_zone and HARBORLINE.first_id > 2**53
+
+
+@pytest.mark.parametrize("shop", SHOPS, ids=lambda shop: shop.client_id)
+def test_the_truth_agrees_with_what_the_api_shows(shop: Any) -> None:
+    """Shopify's measures, computed from the documents as shop.md defines them."""
+    world = _world(shop)
+    zone, sums = ZoneInfo(shop.time_zone), defaultdict[date, Counter[str]](Counter)
+    for state in _states(world):
+        document = order_document(state)
+        if document["test"]:
+            continue
+        for agreement in document["agreements"]:
+            day = datetime.fromisoformat(agreement["happenedAt"].replace("Z", "+00:00")).astimezone(zone).date()
+            for sale in agreement["sales"]:
+                net = _amount(sale["totalAmount"]) - _amount(sale["totalTaxAmount"])
+                discount = _amount(sale["totalDiscountAmountBeforeTaxes"])
+                sums[day]["taxes"] += _amount(sale["totalTaxAmount"])  # type: ignore[assignment]
+                if sale["lineType"] == "SHIPPING":
+                    sums[day]["livraison"] += net  # type: ignore[assignment]
+                elif sale["lineType"] == "PRODUCT" and sale["actionType"] == "RETURN":
+                    sums[day]["retours"] -= net  # type: ignore[assignment]
+                elif sale["lineType"] == "PRODUCT":
+                    sums[day]["ca_brut"] += net + discount  # type: ignore[assignment]
+                    sums[day]["remises"] += discount  # type: ignore[assignment]
+                    sums[day]["unites"] += sale["quantity"] or 0
+    truth = Truth(world)
+    rows = truth.shop_daily(date(2026, 10, 1), date(2026, 11, 20))
+    assert len(rows) == 50
+    for row in rows:
+        for name in ("ca_brut", "remises", "retours", "livraison", "taxes", "unites"):
+            assert row[name] == sums[row["jour"]][name], (row["jour"], name)
+    for table in (truth.product_daily, truth.geo_daily):
+        parts = defaultdict[date, Decimal](Decimal)
+        for row in table(date(2026, 10, 1), date(2026, 11, 20)):
+            parts[row["jour"]] += row["ca_net"]
+        assert parts == {row["jour"]: row["ca_net"] for row in rows}
+    cohorts = truth.cohorts()
+    known = sum((row["ca_net"] for row in cohorts), Decimal(0))
+    every = sum((row["ca_net"] for row in truth.shop_daily(date.min, date.max)), Decimal(0))
+    assert 0 < known < every
+    assert all(row["clients_actifs"] <= row["clients_cohorte"] for row in cohorts)
+    premium = truth.premium_products()
+    assert 3 <= len(premium) <= 6 and all(row["prix_moyen"] >= row["seuil_prix"] for row in premium)
+
+
+def test_a_customer_that_is_merged_or_forgotten_is_not_listed() -> None:
+    world = _world()
+    listed = {customer.id for customer in world.customers()}
+    seen = {s.customer_id for s in _states(world) if s.customer_id is not None}
+    assert seen <= listed
+    gone = {s.order.customer_id for s in _states(world) if s.customer_id != s.order.customer_id}
+    assert gone and not gone & listed
+    since = int((NOW - timedelta(days=3)).timestamp())
+    assert {c.id: c.updated_at for c in world.customers(since)} == {
+        c.id: c.updated_at for c in world.customers() if c.updated_at >= since
+    }
+
+
+def test_a_large_shop_has_as_many_orders_as_wanted() -> None:
+    world = _world(NORDLICHT.resized(2_000, date(2026, 11, 19)))
+    search = Search()
+    assert 1_500 < sum(1 for _ in world.states(search)) < 6_000
+
+
+def _amount(money: dict[str, Any]) -> Decimal:
+    return Decimal(money["shopMoney"]["amount"])
+
+
+def _sum(sales: list[dict[str, Any]]) -> Decimal:
+    return sum((_amount(sale["totalAmount"]) for sale in sales), Decimal(0))
