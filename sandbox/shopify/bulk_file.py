@@ -13,7 +13,7 @@ import orjson
 from sandbox.faults import Fault
 from sandbox.shopify.projection import Document, Line, Projection
 
-_MIXED_LINES = 4_000  # so many lines are in memory, and change places
+_MIXED_LINES = 4_000  # the lines in memory, which change places
 
 
 @dataclass(slots=True)

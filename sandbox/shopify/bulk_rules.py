@@ -34,7 +34,7 @@ _CONNECTIONS, _DEPTH = 5, 2
 
 @dataclass(slots=True)
 class _Found:
-    """What a bulk query contains."""
+    """The parts of a bulk query that the restrictions concern."""
 
     connections: int = 0
     depth: int = 0

@@ -18,7 +18,7 @@ TABLES = ("shop_daily", "product_daily", "geo_daily", "cohorts", "premium_produc
 
 
 class ShopControl:
-    """What tests and other processes can do with the shops in addition to Shopify's own API."""
+    """Changes and reads of the shops, for tests and other processes, in addition to Shopify's own API."""
 
     def __init__(self, shops: Mapping[str, ShopWorld]) -> None:
         self._shops = shops

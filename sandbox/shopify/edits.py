@@ -1,7 +1,7 @@
 """Changes of a shop by hand, for tests: refunds, edits, deletions, merges, new orders, other facts of the shop.
 
 A change happens at an instant, by default now. From that instant on, an order has only the changes that are made by
-hand, so that a test knows all of them.
+hand, so a test can list all of them.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ class Mark:
 
 @dataclass(slots=True)
 class Order:
-    """An order with all that ever happens to it. What has happened by an instant is in its ``OrderState``."""
+    """An order with all that ever happens to it. Its ``OrderState`` at an instant has only the past ones."""
 
     shop: Shop
     id: int

@@ -160,7 +160,7 @@ class OrderDays:
         return charge_for(line, quantity=line.quantity, discount=discount, taxes_included=order.shop.taxes_included)
 
     def _live(self, rng: Random, order: Order, place: Destination) -> None:
-        """What happens to the order after its first instant."""
+        """Adds the events and marks after the order's first instant."""
         at = order.created_at
         if order.source_name == "pos" or order.ship is None:
             order.marks += [Mark(at, "fulfilled"), Mark(at, "paid")]

@@ -160,7 +160,7 @@ class Truth:
     def premium_products(
         self, last_day: date | None = None, *, days: int = 90, least_units: int = 10, percentile: Fraction | None = None
     ) -> list[Row]:
-        """Returns the products whose average net price is in the top quartile of the shop's products, by currency.
+        """Returns the products with an average net price in the top quartile of the shop's products, by currency.
 
         The threshold is the lowest price that is at least as high as three quarters of the prices.
 
