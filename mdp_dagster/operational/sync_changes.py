@@ -8,7 +8,7 @@ from typing import NamedTuple
 from mdp_dagster.connectors.base import FeedReport, Report
 from mdp_dagster.operational.document_versions import REJECTS, content
 from mdp_dagster.operational.postgres import Connection
-from mdp_dagster.operational.store_schema import SCHEMA, document_id, only_in_the_store, source_columns
+from mdp_dagster.operational.store_schema import MOVING, SCHEMA, document_id, only_in_the_store, source_columns
 from mdp_dagster.operational.sync_input import incoming
 
 
@@ -131,6 +131,9 @@ def _write_children(connection: Connection, report: FeedReport, child: Report, w
         """,
         values,
     )
+    if child.name not in MOVING:
+        _insert_children(connection, report, child, writer)
+        return
     expected = connection.execute(
         f"select coalesce(sum(count), 0) from of_{child.name} join changed on document_id = {id_}"
     ).fetchone()
@@ -143,13 +146,14 @@ def _write_children(connection: Connection, report: FeedReport, child: Report, w
 
 def _insert_children(connection: Connection, report: FeedReport, child: Report, writer: Writer) -> int:
     columns = [name for name in source_columns(child) if name != "shop_id"]
+    moved = f"on conflict ({', '.join(child.key)}) do nothing" if child.name in MOVING else ""
     return connection.execute(
         f"""
         insert into {SCHEMA}.{child.name} (shop_id, {", ".join(columns)})
         select %(shop_id)s, {", ".join(f"row.{name}" for name in columns)}
         from {incoming(child)} as row
         join changed on changed.document_id = row.{document_id(report)}
-        on conflict ({", ".join(child.key)}) do nothing
+        {moved}
         """,
         writer._asdict(),
     ).rowcount

@@ -23,7 +23,7 @@ from mdp_dagster.connectors.shop_documents import (
     VariantRow,
 )
 from mdp_dagster.operational.postgres import Connection
-from mdp_dagster.operational.store_schema import Columns, source_columns
+from mdp_dagster.operational.store_schema import Columns, document_id, source_columns
 
 _ROWS_IN_MEMORY = 10_000
 """Of each table."""
@@ -78,8 +78,8 @@ def load_rows(connection: Connection, report: FeedReport, parts: Iterable[Iterab
             connection.execute(f"alter table in_{name} alter column part set default {number}")
         _copy_part(connection, part)
     _join_sales_to_orders(connection, report)
-    for name in (part.name for part in report.parts):
-        connection.execute(f"analyze in_{name}")
+    for table in report.parts:
+        connection.execute(f"analyze {incoming(table)} (part, {document_id(report)})")
     return number
 
 
