@@ -11,25 +11,36 @@ from psycopg import conninfo
 
 _ADDRESS = "postgresql://user:password@host:5432/database"
 
-# The beginning of a SQLSTATE, or text of a message without one, and the remedy.
-_REMEDIES: tuple[tuple[str, str], ...] = (
-    ("28", "correct the user and the password in MDP_SHOP_POSTGRES_URL"),
-    ("3D000", "create the database, or correct its name in MDP_SHOP_POSTGRES_URL"),
-    ("25006", "set MDP_SHOP_POSTGRES_URL to the primary server: this one only reads"),
-    ("53100", "free space on the server's disk, then run again"),
-    ("53", "give the server more memory, disk or connections, then run again"),
-    ("42501", "grant the user the right to create the schema `shop` in this database and to write to it"),
-    ("55P03", "another sync of this shop has held its lock for too long: end it, then run again"),
-    ("57P", "start the server, or wait until it has started, then run again"),
-    ("40", "run again: another process was writing the same rows"),
-    ("authentication failed", "correct the user and the password in MDP_SHOP_POSTGRES_URL"),
-    ("no password supplied", "add the password to MDP_SHOP_POSTGRES_URL"),
-    ("does not exist", "create it, or correct its name in MDP_SHOP_POSTGRES_URL"),
-    ("No space left", "free space on the server's disk, then run again"),
-    ("read-only", "set MDP_SHOP_POSTGRES_URL to the primary server: this one only reads"),
-    ("starting up", "wait until the server has started, then run again"),
-    ("too many", "give the server more connections (max_connections), then run again"),
-)
+_SIGN_IN = "correct the user and the password in MDP_SHOP_POSTGRES_URL"
+_NAME = "create it, or correct its name in MDP_SHOP_POSTGRES_URL"
+_PRIMARY = "set MDP_SHOP_POSTGRES_URL to the primary server: this one only reads"
+_DISK = "free space on the server's disk, then run again"
+_STARTING = "start the server, or wait until it has started, then run again"
+_LIMITS = "give the server more memory, disk or connections, then run again"
+
+# By the beginning of the SQLSTATE.
+_REMEDIES_BY_STATE = {
+    "28": _SIGN_IN,
+    "3D000": _NAME,
+    "25006": _PRIMARY,
+    "53100": _DISK,
+    "53": _LIMITS,
+    "42501": "grant the user the right to create the schema `shop` in this database and to write to it",
+    "55P03": "another sync of this shop has held its lock for too long: end it, then run again",
+    "57P": _STARTING,
+    "40": "run again: another process was writing the same rows",
+}
+# By the words of an error without a SQLSTATE, which is every error of a connection that failed.
+_REMEDIES_BY_WORDS = {
+    "authentication failed": _SIGN_IN,
+    "no password supplied": "add the password to MDP_SHOP_POSTGRES_URL",
+    "does not exist": _NAME,
+    "No space left": _DISK,
+    "read-only": _PRIMARY,
+    "starting up": _STARTING,
+    "shutting down": _STARTING,
+    "too many": _LIMITS,
+}
 _UNREACHABLE = "start PostgreSQL, or correct host and port in MDP_SHOP_POSTGRES_URL"
 
 
@@ -98,9 +109,7 @@ def _message(address: Address, text: str, sqlstate: str | None) -> str:
 
 
 def _remedy(words: str, sqlstate: str | None) -> str:
-    for sign, remedy in _REMEDIES:
-        if sqlstate.startswith(sign) if sqlstate else sign in words:
-            return remedy
     if sqlstate is None or sqlstate.startswith("08"):
-        return _UNREACHABLE
-    return "see the message; run again"
+        return next((remedy for sign, remedy in _REMEDIES_BY_WORDS.items() if sign in words), _UNREACHABLE)
+    found = (remedy for sign, remedy in _REMEDIES_BY_STATE.items() if sqlstate.startswith(sign))
+    return next(found, "see the message; run again")
