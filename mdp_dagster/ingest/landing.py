@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from mdp_dagster.connectors.base import DayReport
 from mdp_dagster.ingest.digest import DayContent
+from mdp_dagster.ingest.feed_landing import PART_ENDING
 from mdp_dagster.ingest.row_validation import Reject
 from mdp_dagster.ingest.tables import EXTRACTS, REJECTS, report_table
 from mdp_dagster.lake import Lake
@@ -87,13 +88,13 @@ class LandedFile:
 
 
 def landed_paths(lake: Lake) -> Iterator[str]:
-    """Returns the paths of all landed files in the lake, including the refused ones."""
-    return (path for path in lake.files() if not path.endswith(_REJECTS_ENDING))
+    """Returns the paths of all landed extracts in the lake, including the refused ones."""
+    return (path for path in lake.files() if not path.endswith((_REJECTS_ENDING, PART_ENDING)))
 
 
-def landed(lake: Lake, path: str) -> LandedFile:
-    """Returns a file that was landed earlier, also one of an earlier version."""
-    metadata = lake.metadata(path)
+def landed(lake: Lake, path: str, metadata: dict[str, Any] | None = None) -> LandedFile:
+    """Returns a file that was landed earlier, also one of an earlier version. Reads its metadata unless given."""
+    metadata = metadata if metadata is not None else lake.metadata(path)
     dumps = metadata.get("extracts", [metadata])
     rejects = iter(_rejects_in(lake, path) if any(each["rejects"] for each in dumps) else ())
     extracts = (replace(_load(each), rejects=tuple(islice(rejects, each["rejects"]))) for each in dumps)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import pyarrow as pa
 
-from mdp_dagster.connectors.base import DayReport
+from mdp_dagster.connectors.base import DayReport, FeedReport
+from mdp_dagster.ingest.feed_landing import KIND as FEED
+from mdp_dagster.ingest.feed_landing import FeedExtract, feed_unit, landed_extract
+from mdp_dagster.ingest.feed_tables import feed_tables
 from mdp_dagster.ingest.landing import (
     LOADED,
     REFUSED_FOLDER,
@@ -42,39 +46,62 @@ class Rebuilt:
     forgotten_days: int
 
 
-def rebuild_raw(lake: Lake, warehouse: Warehouse, reports: Sequence[DayReport]) -> Rebuilt:
+def rebuild_raw(
+    lake: Lake, warehouse: Warehouse, reports: Sequence[DayReport], feeds: Sequence[FeedReport] = ()
+) -> Rebuilt:
     """Empties raw and fills it from every extract in the lake, in one transaction where the engine has one.
 
     An extract that landed without a commit counts now: it is a whole answer of the source.
+
+    Args:
+        lake: The lake.
+        warehouse: The warehouse.
+        reports: The reports that are extracted by day.
+        feeds: The reports that are extracted by change.
 
     Raises:
         LakeError: A file cannot be read, or the lake does not have any extract. Raw stays as it was.
     """
     by_key = {(report.source, report.name): report for report in reports}
+    feeds_by_key = {(feed.source, feed.name): feed for feed in feeds}
     # the accepted differences come from the clients file, not from the lake
     shared = [table for table in SHARED_TABLES if table is not ACCEPTED_DIFFERENCES]
-    tables = [*shared, *(report_table(report) for report in reports)]
+    tables = [*shared, *(report_table(report) for report in reports), *feed_tables(feeds)]
     with warehouse.exclusive():  # otherwise the rebuild would drop what a run commits after the listing
-        found = _read_lake(lake, by_key)
-        if not (found.accepted or found.refused or found.foreign):
+        found = _read_lake(lake, by_key, feeds_by_key)
+        if not (found.accepted or found.refused or found.changes or found.foreign):
             raise LakeError(f"{lake.uri} holds no extract → check MDP_LAKE_URI; mdp_raw was left as it is")
         kept = list(_without_lost_rows(found.accepted))
-        warehouse.replace(_units(lake, by_key, kept, found.refused), tables)
-    forgotten = _number_of_days(found.accepted) - _number_of_days(kept)
-    return Rebuilt(_number_of_extracts(found.accepted), _number_of_extracts(found.refused), found.foreign, forgotten)
+        changes = (feed_unit(lake, feeds_by_key[each.source, each.report], each) for each in found.changes)
+        warehouse.replace(chain(_units(lake, by_key, kept, found.refused), changes), tables)
+    return Rebuilt(
+        extracts=_number_of_extracts(found.accepted) + len(found.changes),
+        refused=_number_of_extracts(found.refused),
+        foreign=found.foreign,
+        forgotten_days=_number_of_days(found.accepted) - _number_of_days(kept),
+    )
 
 
 @dataclass
 class _Found:
     accepted: list[LandedFile]
     refused: list[LandedFile]
+    changes: list[FeedExtract]
     foreign: int = 0
 
 
-def _read_lake(lake: Lake, reports: Reports) -> _Found:
-    found = _Found([], [])
+def _read_lake(lake: Lake, reports: Reports, feeds: Mapping[tuple[str, str], FeedReport]) -> _Found:
+    found = _Found([], [], [])
     for path in landed_paths(lake):
-        file = landed(lake, path)
+        metadata = lake.metadata(path)
+        if metadata.get("kind") == FEED:
+            extract = landed_extract(metadata)
+            if (extract.source, extract.report) in feeds:
+                found.changes.append(extract)
+            else:
+                found.foreign += 1
+            continue
+        file = landed(lake, path, metadata)
         if _key(file) not in reports:
             found.foreign += len(file.extracts)
         elif path.startswith(f"{REFUSED_FOLDER}/"):

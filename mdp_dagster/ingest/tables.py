@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from mdp_dagster.connectors.base import Column, DayReport
+from mdp_dagster.connectors.base import Column, DayReport, Report
 from mdp_dagster.warehouse.base import Table
 
 UTC = pa.timestamp("us", tz="UTC")
@@ -196,11 +196,16 @@ def report_table(report: DayReport) -> Table:
         name=report.table,
         description=f"{report.description} Grain: {report.grain} × extract_run_id, append-only, as received.",
         schema=pa.schema([*_schema(_ROW_METADATA), *report.schema]),
-        descriptions=_descriptions(_ROW_METADATA) | {column.name: _described(column) for column in report.columns},
+        descriptions=_descriptions(_ROW_METADATA) | column_descriptions(report),
         partition_column="date",
         cluster_columns=("account_id", *(name for name in report.key if name != report.day_column)),
         require_partition_filter=True,
     )
+
+
+def column_descriptions(report: Report) -> dict[str, str]:
+    """Returns the descriptions of a report's own columns."""
+    return {column.name: _described(column) for column in report.columns}
 
 
 def _described(column: Column) -> str:

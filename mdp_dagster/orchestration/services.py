@@ -8,14 +8,16 @@ import dagster as dg
 
 from mdp_dagster.clients.file import load_clients
 from mdp_dagster.clients.model import Clients
-from mdp_dagster.connectors.base import DataSourceConnector, DayReport
+from mdp_dagster.connectors.base import DataSourceConnector, DayReport, FeedReport
 from mdp_dagster.connectors.sources import Source
 from mdp_dagster.google_cloud.settings import GoogleCloudSettings, load_google_cloud_settings
+from mdp_dagster.ingest.feed_tables import feed_tables
 from mdp_dagster.ingest.rebuild import Rebuilt, rebuild_raw
 from mdp_dagster.ingest.result import IngestResult
 from mdp_dagster.ingest.stores import Stores
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
 from mdp_dagster.lake import Lake
+from mdp_dagster.operational.shop_reports import FEEDS
 from mdp_dagster.orchestration.partitions import today
 from mdp_dagster.settings import Settings, load_settings
 from mdp_dagster.warehouse.base import Warehouse
@@ -107,11 +109,16 @@ class Services:
 
     def prepare_raw(self) -> None:
         """Creates every raw table that is missing, also of sources without accounts: the models read all of them."""
-        self.warehouse.prepare([*SHARED_TABLES, *map(report_table, self._reports)])
+        self.warehouse.prepare([*SHARED_TABLES, *map(report_table, self._reports), *feed_tables(self.feeds)])
 
     def rebuild_raw(self) -> Rebuilt:
         """Empties the raw tables and fills them from the lake."""
-        return rebuild_raw(self.lake, self.warehouse, self._reports)
+        return rebuild_raw(self.lake, self.warehouse, self._reports, self.feeds)
+
+    @property
+    def feeds(self) -> tuple[FeedReport, ...]:
+        """The reports that are extracted by change: those of the shops' store, if a source is a shop system."""
+        return FEEDS if any(source.shop for source in self._sources.values()) else ()
 
     @property
     def _reports(self) -> tuple[DayReport, ...]:

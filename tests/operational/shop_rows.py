@@ -121,9 +121,10 @@ class TestStore(ShopStore):
         found = self.query(
             """
             select o.order_id,
-                (select array_agg((line_item_id, unit_price::float, title)::text order by line_item_id)
+                (select array_agg(concat('(', line_item_id, ',', unit_price::float, ',', title, ')')
+                        order by line_item_id)
                     from shop.order_items i where i.shop_id = o.shop_id and i.order_id = o.order_id),
-                (select array_agg((sale_id, amount::float)::text order by sale_id)
+                (select array_agg(concat('(', sale_id, ',', amount::float, ')') order by sale_id)
                     from shop.order_sales s where s.shop_id = o.shop_id and s.order_id = o.order_id),
                 original_total_price, cancel_reason
             from shop.orders o where shop_id = $shop and deleted_at is null order by 1
