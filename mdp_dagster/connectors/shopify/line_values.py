@@ -23,14 +23,13 @@ class RowError(ValueError):
 def id_number(gid: Any, what: str) -> int:
     """Returns the number at the end of an id such as ``gid://shopify/Order/1``."""
     if isinstance(gid, str):
-        digits = gid[gid.rfind("/") + 1 :].partition("?")[0]
-        if (
-            digits.isdecimal()
-            and digits.isascii()
-            and len(digits) <= _MOST_DIGITS
-            and (number := int(digits)) < _BIGINT
-        ):
-            return number
+        digits = gid[gid.rfind("/") + 1 :]
+        if not digits.isdecimal():
+            digits = digits.partition("?")[0]
+        if digits.isdecimal() and len(digits) <= _MOST_DIGITS and gid.isascii():
+            number = int(digits)
+            if number < _BIGINT:
+                return number
     raise RowError(f"{what} is missing" if gid is None or gid == "" else f"{what} is unreadable")
 
 
