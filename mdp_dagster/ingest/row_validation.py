@@ -52,8 +52,10 @@ def validate(
     bad = pa.chunked_array([pa.repeat(False, rows.num_rows)])
     for mask, _ in faults:
         bad = pc.or_(bad, mask)
-    good = rows.add_column(0, pa.field("date", pa.date32()), days).filter(pc.invert(bad))
-    return good, _rejects(rows.select(report.schema.names), days, faults, bad)
+    dated = rows.add_column(0, pa.field("date", pa.date32()), days)
+    if not pc.any(bad).as_py():
+        return dated, []
+    return dated.filter(pc.invert(bad)), _rejects(rows.select(report.schema.names), days, faults, bad)
 
 
 def _faults(
