@@ -6,10 +6,11 @@ Here it parses a statement once, and skips rewrites that can't apply.
 from __future__ import annotations
 
 import re
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from copy import deepcopy
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import Any
 
 from bqemulator.catalog import ddl_sync
@@ -28,14 +29,39 @@ _ONLY_WITH = (
     (executor, "detect_drop_routine", r"\bdrop\b", None),
     (translator, "rewrite_create_table_schema_ctas", r"\bcreate\b", ...),
     (translator, "rewrite_division_by_zero", r"(?<![/*])/(?![/*])", ...),
+    (translator, "rewrite_specialized_types", r"\binterval\s+'[^']*'\s+\w+\s+to\b|\brange\s*[(<]", ...),
+    (translator, "rewrite_unnest_struct", r"\bunnest\s*\(\s*\[", ...),
 )
-"""Functions of a statement, what must be in it, and what they give if it isn't; ``...``: the statement as it was."""
+"""Functions of a statement, a pattern in it, and their result without the pattern; ``...``: the same statement."""
+
+_READERS = (
+    (inner_query, "build_catalog_schema"),
+    (ddl_sync, "_detect_create_schema"),
+    (ddl_sync, "_detect_plain_create_table"),
+    (ddl_sync, "_extract_ddl_metadata"),
+    (executor, "_parse_for_classification"),
+)
+"""Functions that only read the tree of a statement."""
+
+_LAST_OWNERS = (
+    (executor, "rewrite_table_refs"),
+    (translator, "rewrite_division_by_zero"),
+    (translator.SQLTranslator, "_apply_rules"),
+)
+"""Functions that parse a statement, change the tree, write it as text, and drop it."""
+
+_thread = threading.local()
 
 
 def mend() -> None:
     _parse_once()
-    _translate_once()
     _copy_quickly()
+    _generate_without_copies()
+    for place, name in _READERS:
+        setattr(place, name, _with_attribute("shares", getattr(place, name)))
+    for place, name in _LAST_OWNERS:
+        setattr(place, name, _with_attribute("owns", getattr(place, name)))
+    _translate_once()
     for module, name, pattern, otherwise in _ONLY_WITH:
         setattr(module, name, _only_with(re.compile(pattern, re.IGNORECASE), getattr(module, name), otherwise))
     executor._parse_for_classification = lru_cache(_KEPT)(executor._parse_for_classification)
@@ -56,16 +82,49 @@ def _parse_once() -> None:
             type(self) is Dialect and ":" in sql
         )  # compiled sqlglot reads its own template again for each .sql()
         if not is_template and not isinstance(self, BigQuery):  # DuckDB reads each statement once
-            return parse(self, sql, **options)
+            return _owned(parse(self, sql, **options))
         key = type(self), str(self.settings), sql, *sorted(options.items())
         if key not in parsed:
             parsed[key] = parse(self, sql, **options)
             if len(parsed) > _KEPT:
                 parsed.popitem(last=False)
-        # A copy, because callers change it. A template's placeholders are replaced in a copy anyway.
-        return [tree if is_template or tree is None else tree.copy() for tree in parsed[key]]
+        if is_template or getattr(_thread, "shares", False):  # a template's placeholders are replaced in a copy anyway
+            return parsed[key]
+        return _owned([tree if tree is None else tree.copy() for tree in parsed[key]])  # callers change it
 
     Dialect.parse = parse_once
+
+
+def _owned(trees: list[Any]) -> list[Any]:
+    """Remembers the first tree that a function of ``_LAST_OWNERS`` parses."""
+    if getattr(_thread, "owns", False) and len(trees) == 1:
+        _thread.owns, _thread.owned = False, trees[0]
+    return trees
+
+
+def _generate_without_copies() -> None:
+    """Writes a tree that nobody reads afterwards without copying it."""
+    generate = Dialect.generate
+
+    def generate_once(self: Dialect, expression: Any, copy: bool = True, **options: Any) -> str:
+        return generate(self, expression, copy=copy and expression is not getattr(_thread, "owned", None), **options)
+
+    Dialect.generate = generate_once
+
+
+def _with_attribute(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, with an attribute of the thread that is true while it runs."""
+
+    @wraps(function)
+    def call(*arguments: Any, **named: Any) -> Any:
+        setattr(_thread, name, True)
+        try:
+            return function(*arguments, **named)
+        finally:
+            setattr(_thread, name, False)
+            _thread.owned = None
+
+    return call
 
 
 def _translate_once() -> None:
