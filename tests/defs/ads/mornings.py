@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from mdp_dagster.clients.file import load_clients
 from mdp_dagster.clients.model import Clients
@@ -72,10 +73,10 @@ class Mart:
         with duckdb.connect(str(self.path)) as connection:
             connection.begin()
             connection.execute(f"delete from mdp_marts.{MART}")
-            values = [[row.get(name) for name in COLUMNS] for row in rows]
-            if values:
-                marks = ", ".join("?" * len(COLUMNS))
-                connection.executemany(f"insert into mdp_marts.{MART} values ({marks})", values)
+            values = pa.Table.from_pylist([{name: row.get(name) for name in COLUMNS} for row in rows])
+            if values.num_rows:
+                connection.register("shown", values)
+                connection.execute(f"insert into mdp_marts.{MART} select * from shown")
             connection.commit()
 
 
@@ -120,18 +121,18 @@ def count(folder: Path, seed: int, mornings: Sequence[datetime], *, measured: bo
     """
     clients, mart = agency(), Mart(folder / f"{seed}-{measured}-{reloaded}.duckdb")
     found = Count(by_kpi={kpi.name: [0, 0, 0, 0] for kpi in KPIS})
-    worlds: dict[datetime, World] = {}
-    curves = _Curves(seed, mornings[0]) if measured else None
+    world = World(seed, mornings[0])
+    curves = _Curves(world, mornings[0]) if measured else None
     for morning in mornings:
         window = DateWindow.of_days(morning.date() - timedelta(days=DAYS), morning.date())
         shown, settled = [], []
-        for row, age in _rows(seed, worlds, morning, window, reloaded=reloaded):
+        for row, age in _rows(world, morning, window, reloaded=reloaded):
             final = age >= LOOKBACK[row.account.platform]
             share = 1.0 if final else curves.at(row.account, age) if curves else None
             source = "final" if final else "account" if share is not None else None
             shown.append(_mart_row(row, clients, age, final, share, source))
         over = {(row["date"], row["account_id"]) for row in shown if row["age_days"] >= 1}
-        for row, _ in _rows(seed, worlds, morning + _LONG_AFTER, window, reloaded=True):
+        for row, _ in _rows(world, morning + _LONG_AFTER, window, reloaded=True):
             if (row.day, row.account.id) in over:
                 settled.append(_mart_row(row, clients, 200, True, 1.0, "final"))
         _compare(found, mart, clients, window, shown, settled)
@@ -162,29 +163,25 @@ def _compare(
         found.found += numbers[3]
 
 
-def _rows(
-    seed: int, worlds: dict[datetime, World], moment: datetime, window: DateWindow, *, reloaded: bool
-) -> Iterator[tuple[CampaignDay, int]]:
+def _rows(world: World, moment: datetime, window: DateWindow, *, reloaded: bool) -> Iterator[tuple[CampaignDay, int]]:
     """The rows that the platforms show, with their ages."""
     for days in range(8, DAYS + 1) if not reloaded else ():
         # the last morning on which the day was one of the schedule's eight
         day = moment.date() - timedelta(days=days)
         then = moment - timedelta(days=days - 7)
-        yield from _served(seed, worlds, then, DateWindow.of_days(day, day))
+        yield from _served(world, then, DateWindow.of_days(day, day))
     first = window.start if reloaded else moment.date() - timedelta(days=7)
-    yield from _served(seed, worlds, moment, DateWindow(first, window.end))
+    yield from _served(world, moment, DateWindow(first, window.end))
 
 
-def _served(
-    seed: int, worlds: dict[datetime, World], moment: datetime, window: DateWindow
-) -> Iterator[tuple[CampaignDay, int]]:
-    if moment not in worlds:
-        worlds[moment] = World(seed, moment)
-    world = worlds[moment]
-    for platform in LOOKBACK:
-        for account in world.accounts(platform):
-            for row in world.campaign_days(account, window.start, window.end):
-                yield row, (world.local_today(account) - row.day).days
+def _served(world: World, moment: datetime, window: DateWindow) -> list[tuple[CampaignDay, int]]:
+    world.now = moment
+    return [
+        (row, (world.local_today(account) - row.day).days)
+        for platform in LOOKBACK
+        for account in world.accounts(platform)
+        for row in world.campaign_days(account, window.start, window.end)
+    ]
 
 
 class _Curves:
@@ -193,10 +190,9 @@ class _Curves:
     The hourly probe sees them late on that day: the fraction is higher than that of the morning, as in the mart.
     """
 
-    def __init__(self, seed: int, morning: datetime) -> None:
-        self._seed, self._morning = seed, morning
+    def __init__(self, world: World, morning: datetime) -> None:
+        self._world, self._morning = world, morning
         self._known: dict[tuple[str, int], float | None] = {}
-        self._worlds: dict[datetime, World] = {}
 
     def at(self, account: Account, age: int) -> float | None:
         measured = max((each for each in AGES if each <= age), default=None)
@@ -218,9 +214,8 @@ class _Curves:
         return early / settled if settled else None
 
     def _conversions(self, account: Account, day: date, moment: datetime) -> int:
-        if moment not in self._worlds:
-            self._worlds[moment] = World(self._seed, moment)
-        rows = self._worlds[moment].campaign_days(account, day, day + timedelta(days=1))
+        self._world.now = moment
+        rows = self._world.campaign_days(account, day, day + timedelta(days=1))
         return sum(row.metrics.conversions for row in rows)
 
 
