@@ -12,6 +12,7 @@ from hypothesis import settings
 import tests.support.clock  # noqa: F401  # sets the clock, before anything reads it
 from tests.support.emulators.fixtures import google_cloud  # noqa: F401
 from tests.support.postgres import postgres_server  # noqa: F401
+from tests.support.quick_events import keep_connections
 from tests.support.slices import in_slices
 from tests.support.slow_mark import SlowMark
 
@@ -57,6 +58,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    keep_connections()
     config.pluginmanager.register(SlowMark())
 
 
