@@ -12,6 +12,7 @@ CLIENT_ID = "5a4d0b0c5a4d0b0c5a4d0b0c5a4d0b0c"
 CLIENT_SECRET = "shpss_" + "5a4d0b0c" * 4
 SCOPES = ("read_orders", "read_all_orders", "read_products", "read_customers", "read_reports")
 LIFETIME_S = 86_399
+_FIRST_DAY = date(2026, 10, 1)
 VISIBLE_DAYS = 60  # without read_all_orders
 _REQUIRED = {
     "orders": "read_orders",
@@ -73,13 +74,19 @@ def required_scope(field: str) -> str | None:
 
 def versions(today: date) -> list[str]:
     """Returns the stable versions that are supported, oldest first: one per quarter, each for a year."""
-    quarter = today.year * 4 + (today.month - 1) // 3
+    quarter = _quarter(today)
     return [f"{number // 4}-{number % 4 * 3 + 1:02}" for number in range(quarter - 3, quarter + 1)]
+
+
+def _quarter(today: date) -> int:
+    """The number of a day's quarter. Before the version of the trimmed schema existed, the sandbox serves it too."""
+    day = max(today, _FIRST_DAY)
+    return day.year * 4 + (day.month - 1) // 3
 
 
 def candidate(today: date) -> str:
     """Returns the version of the next quarter."""
-    quarter = today.year * 4 + (today.month - 1) // 3 + 1
+    quarter = _quarter(today) + 1
     return f"{quarter // 4}-{quarter % 4 * 3 + 1:02}"
 
 
