@@ -26,8 +26,8 @@ def main(argv: list[str] | None = None) -> int:
         accounts=options.accounts,
         campaigns_per_account=options.campaigns_per_account,
     )
-    platform_options = {"google_ads": {"port": options.grpc_port}}
-    with Sandbox(world, options.state_dir, http_port=options.http_port, options=platform_options) as sandbox:
+    source_options = {"google_ads": {"port": options.grpc_port}, **_source_options(options.option)}
+    with Sandbox(world, options.state_dir, http_port=options.http_port, options=source_options) as sandbox:
         if options.env_file:
             lines = "".join(f"{key}={value}\n" for key, value in sandbox.env.items())
             write_private(options.env_file, lines.encode())
@@ -36,6 +36,18 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{'Control':<12}{sandbox.url}/_sandbox/", flush=True)
         stop.wait()
     return 0
+
+
+def _source_options(written: list[str]) -> dict[str, dict[str, str]]:
+    """The options of the sources, each written as ``source.name=value``."""
+    found: dict[str, dict[str, str]] = {}
+    for option in written:
+        key, sign, value = option.partition("=")
+        source, dot, name = key.partition(".")
+        if not (sign and dot) or source not in sources():
+            raise SystemExit(f"--option {option}: write SOURCE.NAME=VALUE, with one of {', '.join(sources())}")
+        found.setdefault(source, {})[name] = value
+    return found
 
 
 def _options(argv: list[str] | None) -> argparse.Namespace:
@@ -52,6 +64,9 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--grpc-port", type=int, default=0)
     parser.add_argument("--accounts", type=int, help="the least number of accounts per platform")
     parser.add_argument("--campaigns-per-account", type=int)
+    parser.add_argument(
+        "--option", action="append", default=[], metavar="SOURCE.NAME=VALUE", help="an option of one source's server"
+    )
     return parser.parse_args(argv)
 
 

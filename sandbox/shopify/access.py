@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from sandbox.model import stable_hash
+
 CLIENT_ID = "5a4d0b0c5a4d0b0c5a4d0b0c5a4d0b0c"
 CLIENT_SECRET = "shpss_" + "5a4d0b0c" * 4
 SCOPES = ("read_orders", "read_all_orders", "read_products", "read_customers", "read_reports")
@@ -62,7 +64,7 @@ class Tokens:
     def static(self, domain: str) -> str:
         """Returns a token as an app that was created in the shop's admin has it."""
         with self._lock:
-            token = f"shpat_{domain.partition('.')[0]}"
+            token = f"shpat_{stable_hash(domain, 'token'):032x}"
             self._shops[token] = domain
             return token
 

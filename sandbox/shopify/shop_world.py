@@ -17,7 +17,7 @@ from sandbox.shopify.filters import Search
 from sandbox.shopify.order_days import DAY, FIRST_ORDER, IDS_PER_DAY, IMPORT_DAYS, LAST_CHANGE_DAYS, OrderDays
 from sandbox.shopify.shops import Product, Shop
 
-_KEEP_ORDERS = 250_000
+_KEEP_ORDERS = 120_000  # some 250 MB
 
 
 class ShopWorld:

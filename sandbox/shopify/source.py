@@ -50,7 +50,7 @@ class Shopify(PlatformServer):
 
     def __init__(self, context: ServerContext) -> None:
         options = dict(context.options)
-        size, opened = options.pop("orders_per_day", None), options.pop("opened", None)
+        size, opened = float(options.pop("orders_per_day", 0)) or None, options.pop("opened", None)
         points, per_second = options.pop("bucket", (2000, 100))
         if options:
             raise ValueError(f"Shopify's server has no options {sorted(options)}")

@@ -190,7 +190,19 @@ def test_the_command_serves_until_it_is_stopped(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sandbox", "--state-dir", str(tmp_path / "state")]
     started = time.perf_counter()
     process = subprocess.Popen(
-        [*command, "--env-file", str(env_file), "--seed", "3", "--now", "2026-11-20T12:00:00+00:00"],
+        [
+            *command,
+            "--env-file",
+            str(env_file),
+            "--seed",
+            "3",
+            "--now",
+            "2026-11-20T12:00:00+00:00",
+            "--option",
+            "shopify.orders_per_day=9",
+            "--option",
+            "shopify.opened=2026-11-01",
+        ],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": python_path(ROOT)},
         stdout=subprocess.PIPE,
@@ -210,6 +222,9 @@ def test_the_command_serves_until_it_is_stopped(tmp_path: Path) -> None:
             "META_ACCESS_TOKEN",
             "META_APP_ID",
             "META_APP_SECRET",
+            "SHOPIFY_API_URL",
+            "SHOPIFY_CLIENT_ID",
+            "SHOPIFY_CLIENT_SECRET",
             "no_proxy",
         }
         answer = requests.get(
@@ -219,6 +234,12 @@ def test_the_command_serves_until_it_is_stopped(tmp_path: Path) -> None:
         ).json()
         truth = World(seed=3, now=NOW).truth("google_ads", date(2026, 11, 1), date(2026, 11, 2))
         assert [row["clicks"] for row in answer] == [row["clicks"] for row in truth]
+        shop = {"shop": "harborline-home.myshopify.com", "table": "shop_daily"} | {
+            "start": "2026-10-30",
+            "end": "2026-11-20",
+        }
+        days = requests.get(f"{settings['META_GRAPH_URL']}/_sandbox/shopify/truth", shop, timeout=HANG_SECONDS).json()
+        assert days[0]["jour"] >= "2026-10-31" and all(day["commandes"] < 40 for day in days)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=HANG_SECONDS) == 0
         assert process.stdout and "Graph API" in process.stdout.read()

@@ -7,11 +7,13 @@ from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sandbox.shopify.documents import order_document
+from sandbox.shopify.edits import Edits
 from sandbox.shopify.facts import OrderState
 from sandbox.shopify.filters import Search
 from sandbox.shopify.shop_world import ShopWorld
@@ -20,6 +22,7 @@ from sandbox.shopify.truth import Truth
 from tests.support.sandbox_clients import NOW
 
 OPENED = date(2026, 9, 6)
+MEASURES = ("ca_brut", "remises", "retours", "livraison", "taxes", "unites")
 FIRST = datetime(2026, 9, 6, tzinfo=timezone.utc)
 
 
@@ -114,33 +117,14 @@ def test_there_is_every_case_that_is_hard_to_count() -> None:
 
 @pytest.mark.parametrize("shop", SHOPS, ids=lambda shop: shop.client_id)
 def test_the_truth_agrees_with_what_the_api_shows(shop: Any) -> None:
-    """Shopify's measures, computed from the documents as shop.md defines them."""
     world = _world(shop)
-    zone, sums = ZoneInfo(shop.time_zone), defaultdict[date, Counter[str]](Counter)
-    for state in _states(world):
-        document = order_document(state)
-        if document["test"]:
-            continue
-        for agreement in document["agreements"]:
-            day = datetime.fromisoformat(agreement["happenedAt"].replace("Z", "+00:00")).astimezone(zone).date()
-            for sale in agreement["sales"]:
-                net = _amount(sale["totalAmount"]) - _amount(sale["totalTaxAmount"])
-                discount = _amount(sale["totalDiscountAmountBeforeTaxes"])
-                sums[day]["taxes"] += _amount(sale["totalTaxAmount"])  # type: ignore[assignment]
-                if sale["lineType"] == "SHIPPING":
-                    sums[day]["livraison"] += net  # type: ignore[assignment]
-                elif sale["lineType"] == "PRODUCT" and sale["actionType"] == "RETURN":
-                    sums[day]["retours"] -= net  # type: ignore[assignment]
-                elif sale["lineType"] == "PRODUCT":
-                    sums[day]["ca_brut"] += net + discount  # type: ignore[assignment]
-                    sums[day]["remises"] += discount  # type: ignore[assignment]
-                    sums[day]["unites"] += sale["quantity"] or 0
+    sums = _measures(world)
     truth = Truth(world)
     rows = truth.shop_daily(date(2026, 10, 1), date(2026, 11, 20))
     assert len(rows) == 50
     for row in rows:
-        for name in ("ca_brut", "remises", "retours", "livraison", "taxes", "unites"):
-            assert row[name] == sums[row["jour"]][name], (row["jour"], name)
+        for name in MEASURES:
+            assert row[name] == sums[row["jour"], row["devise"]][name], (row["jour"], name)
     for table in (truth.product_daily, truth.geo_daily):
         parts = defaultdict[date, Decimal](Decimal)
         for row in table(date(2026, 10, 1), date(2026, 11, 20)):
@@ -153,6 +137,81 @@ def test_the_truth_agrees_with_what_the_api_shows(shop: Any) -> None:
     assert all(row["clients_actifs"] <= row["clients_cohorte"] for row in cohorts)
     premium = truth.premium_products()
     assert 3 <= len(premium) <= 6 and all(row["prix_moyen"] >= row["seuil_prix"] for row in premium)
+
+
+changes = st.lists(
+    st.tuples(
+        st.sampled_from(
+            [
+                "refund",
+                "refund one",
+                "remove",
+                "add",
+                "discount",
+                "cancel",
+                "delete",
+                "forget",
+                "merge",
+                "order",
+                "wait",
+            ]
+        ),
+        st.integers(0, 10**6),
+    ),
+    max_size=8,
+)
+
+
+@given(
+    made=changes, zone=st.sampled_from(["Europe/Berlin", "Pacific/Auckland"]), currency=st.sampled_from(["EUR", "CHF"])
+)
+@settings(max_examples=40, deadline=None)
+def test_after_any_changes_by_hand_the_truth_agrees_with_the_api(
+    made: list[tuple[str, int]], zone: str, currency: str
+) -> None:
+    clock = [NOW - timedelta(days=4)]
+    world = ShopWorld(NORDLICHT.resized(4, date(2026, 11, 12)), 7, lambda: clock[0])
+    edits = Edits(world)
+    edits.change_currency(currency, at=NOW - timedelta(days=3))
+    edits.change_time_zone(zone)
+    for change, number in made:
+        states = [state for state in world.states(Search()) if not state.cancelled_at]
+        state = states[number % len(states)]
+        order, line = state.order, state.lines[0]
+        match change:
+            case "refund":
+                edits.refund(order.id, shipping=bool(number % 2), adjustment=number % 3 * 100)
+            case "refund one":
+                edits.refund(order.id, {line.id: 1}, reason="RETURN")
+            case "remove":
+                edits.remove_items(order.id, {line.id: 1 + number % 3})
+            case "add":
+                edits.add_item(order.id, world.shop.products[number % 9].variants[0].id, 1 + number % 2)
+            case "discount":
+                if line.kind == "product" and line.unit_price > 2000 and not state.returned(line):
+                    edits.discount(order.id, line.id, 300)
+            case "cancel":
+                edits.cancel(order.id)
+            case "delete":
+                edits.delete(order.id)
+            case "forget":
+                edits.redact_customer(state.customer_id or 1)
+            case "merge":
+                edits.merge_customers(state.customer_id or 1, states[0].customer_id or 2)
+            case "order":
+                item = world.shop.products[number % 9].variants[0].id, 1 + number % 3
+                edits.add_order([item], customer_id=number % 5 + 1, country="FR", discount_percent=number % 30)
+            case "wait":
+                clock[0] += timedelta(hours=number % 40)
+    sums, rows = _measures(world), Truth(world).shop_daily(date.min, date.max)
+    assert {(row["jour"], row["devise"]) for row in rows} >= {key for key, found in sums.items() if any(found.values())}
+    for row in rows:
+        assert {name: row[name] for name in MEASURES} == {
+            name: sums[row["jour"], row["devise"]][name] for name in MEASURES
+        }
+    for state in world.states(Search()):
+        assert all(0 <= state.returned(line) <= line.quantity for line in state.lines)
+        assert Decimal(order_document(state)["currentTotalPriceSet"]["shopMoney"]["amount"]) >= 0
 
 
 def test_a_customer_that_is_merged_or_forgotten_is_not_listed() -> None:
@@ -180,3 +239,27 @@ def _amount(money: dict[str, Any]) -> Decimal:
 
 def _sum(sales: list[dict[str, Any]]) -> Decimal:
     return sum((_amount(sale["totalAmount"]) for sale in sales), Decimal(0))
+
+
+def _measures(world: ShopWorld) -> dict[tuple[date, str], Counter[str]]:
+    """Shopify's measures by day and currency, computed from the documents by the definitions of Shopify."""
+    zone, sums = world.zone, defaultdict[tuple[date, str], Counter[str]](Counter)
+    for state in world.states(Search()):
+        document = order_document(state)
+        if document["test"]:
+            continue
+        for agreement in document["agreements"]:
+            day = datetime.fromisoformat(agreement["happenedAt"].replace("Z", "+00:00")).astimezone(zone).date()
+            for sale in agreement["sales"]:
+                net = _amount(sale["totalAmount"]) - _amount(sale["totalTaxAmount"])
+                discount = _amount(sale["totalDiscountAmountBeforeTaxes"])
+                sums[day, document["currencyCode"]]["taxes"] += _amount(sale["totalTaxAmount"])  # type: ignore[assignment]
+                if sale["lineType"] == "SHIPPING":
+                    sums[day, document["currencyCode"]]["livraison"] += net  # type: ignore[assignment]
+                elif sale["lineType"] == "PRODUCT" and sale["actionType"] == "RETURN":
+                    sums[day, document["currencyCode"]]["retours"] -= net  # type: ignore[assignment]
+                elif sale["lineType"] == "PRODUCT":
+                    sums[day, document["currencyCode"]]["ca_brut"] += net + discount  # type: ignore[assignment]
+                    sums[day, document["currencyCode"]]["remises"] += discount  # type: ignore[assignment]
+                    sums[day, document["currencyCode"]]["unites"] += sale["quantity"] or 0
+    return sums
