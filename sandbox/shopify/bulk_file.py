@@ -99,14 +99,17 @@ _SURROGATE, _BROKEN = _MARK + b"surrogate", b'"' + _MARK + b'broken":'
 def damaged(groups: Iterable[list[Line]], fault: Fault) -> Iterator[list[Line]]:
     """Yields the lines of each order, those of some orders damaged as the fault `malformed` describes."""
     field, every, left = str(fault.params["field"]), int(fault.number("every")), int(fault.number("orders"))
+    previous: Any = None
     for number, group in enumerate(groups):
+        own_id = group[0].get("id")
         if every > 0 and number % every == 0 and left > 0:
             left -= 1
-            group = _damaged(group, field)
+            group = _damaged(group, field, previous)
+        previous = own_id
         yield group
 
 
-def _damaged(group: list[Line], field: str) -> list[Line]:
+def _damaged(group: list[Line], field: str, previous: Any) -> list[Line]:
     order, rest = dict(group[0]), [dict(line) for line in group[1:]]
     items = [line for line in rest if "isGiftCard" in line]
     agreements = [line for line in rest if "happenedAt" in line]
@@ -121,6 +124,8 @@ def _damaged(group: list[Line], field: str) -> list[Line]:
         case "parent":
             child = (items or rest)[0]
             child["__parentId"] = "gid://shopify/Order/1"
+        case "moved":
+            items[0]["__parentId"] = previous
         case "total":
             order["originalTotalPriceSet"] = _money_like(order["originalTotalPriceSet"], "999999.99")
         case "duplicate":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -34,13 +34,15 @@ class ShopControl:
         """Returns the changes that can be made to a shop by hand."""
         return Edits(self._shop(domain))
 
-    def truth(self, domain: str, changed_since: Any = None) -> Truth:
+    def truth(
+        self, domain: str, changed_since: datetime | str | None = None, deletions_until: datetime | str | None = None
+    ) -> Truth:
         """Returns the figures that MDP must show for a shop, see `Truth`."""
-        since = instant(changed_since) if isinstance(changed_since, str) else changed_since
-        return Truth(self._shop(domain), since)
+        return Truth(self._shop(domain), _instant(changed_since), _instant(deletions_until))
 
     def _truth(self, params: dict[str, Any]) -> list[Row]:
-        truth, table = self.truth(params["shop"], params.get("changed_since")), params["table"]
+        table = params["table"]
+        truth = self.truth(params["shop"], params.get("changed_since"), params.get("deletions_until"))
         if table not in TABLES:
             raise ValueError(f"no table {table!r}: {', '.join(TABLES)}")
         if table == "cohorts":
@@ -62,6 +64,10 @@ class ShopControl:
         if domain not in self._shops:
             raise ValueError(f"no shop {domain!r}: {', '.join(self._shops)}")
         return self._shops[domain]
+
+
+def _instant(written: datetime | str | None) -> datetime | None:
+    return instant(written) if isinstance(written, str) else written
 
 
 def _plain(value: Any) -> Any:

@@ -113,14 +113,16 @@ class Edits:
 
     def merge_customers(self, customer_id: int, into: int, *, at: datetime | str | None = None) -> list[int]:
         """Merges a customer into another one, and returns the ids of the orders that this changes."""
-        return self._each_order_of(customer_id, Mark(self._moment(at), "merged", into))
+        return self._end_customer(customer_id, Mark(self._moment(at), "merged", into))
 
     def redact_customer(self, customer_id: int, *, at: datetime | str | None = None) -> list[int]:
         """Forgets a customer, and returns the ids of the orders that this changes."""
-        return self._each_order_of(customer_id, Mark(self._moment(at), "redacted"))
+        return self._end_customer(customer_id, Mark(self._moment(at), "redacted"))
 
-    def _each_order_of(self, customer_id: int, mark: Mark) -> list[int]:
+    def _end_customer(self, customer_id: int, mark: Mark) -> list[int]:
         changed = []
+        with self._world.lock:
+            self._world.ended_customers[customer_id] = mark.at, mark.customer_id
         first, last = self._world.shop.opened.toordinal(), _day(mark.at).toordinal()
         for ordinal in range(first, last + 1):
             for order in self._world.orders_of(date.fromordinal(ordinal)):

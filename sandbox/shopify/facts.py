@@ -122,6 +122,11 @@ class Order:
             list(self.lines), list(self.events), list(self.marks),
         )  # fmt: skip
 
+    @property
+    def deleted_at(self) -> int | None:
+        """The instant at which it is deleted; None for most orders."""
+        return next((mark.at for mark in self.marks if mark.kind == "deleted"), None)
+
     def at(self, now: int) -> OrderState | None:
         """Returns the order as it is at an instant; None before it is created and after it is deleted."""
         if self.created_at > now:

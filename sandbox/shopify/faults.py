@@ -34,8 +34,9 @@ FAULTS = {
     "expired_url": FaultKind("the file's address is no longer valid"),
     "children_first": FaultKind("all lines of children come before all parents"),
     "malformed": FaultKind(
-        "every n-th order (or the first ones) of the file is damaged: id, processedAt, updatedAt, happenedAt, "
-        "currencyCode, amount, quantity, parent, total, duplicate, large_id, nul, surrogate or json",
+        "every n-th order of the file is damaged, up to a number of orders: id, processedAt, updatedAt, happenedAt, "
+        "currencyCode, amount, quantity, parent, moved (an item of another order), total, duplicate, large_id, nul, "
+        "surrogate or json",
         {"field": "processedAt", "every": 1, "orders": 1},
     ),
 }  # fmt: skip

@@ -47,6 +47,8 @@ class ShopWorld:
             self.added: dict[int, Order] = {}
             self.edited_days: dict[date, set[int]] = {}
             self.edited_products: dict[int, Product] = {}
+            self.ended_customers: dict[int, tuple[int, int | None]] = {}
+            """By hand: the instant of the end by the customer's id, and the customer that takes over."""
             self.currencies: list[tuple[int, str]] = []
             self.zone_name = self.shop.time_zone
 
@@ -106,18 +108,27 @@ class ShopWorld:
         day = self.shop.opened + timedelta(days=index)
         return next((order for order in self.orders_of(day) if order.id == order_id), None)
 
-    def states(self, search: Search, *, lag: int = 0, visible_since: int | None = None) -> Iterator[OrderState]:
+    def states(
+        self, search: Search, *, lag: int = 0, visible_since: int | None = None, deleted_since: int | None = None
+    ) -> Iterator[OrderState]:
         """Yields the orders that match, as they are now, in the order of their creation.
 
         Args:
             search: The filter.
             lag: By how many seconds the search index is behind.
             visible_since: Orders that were created earlier are hidden.
+            deleted_since: Orders that were deleted at this instant or later are there too, as they were before.
         """
         now = self.now
         for day in self._days_of(search, now):
             for order in self.orders_of(day):
                 if order.created_at > now or (visible_since is not None and order.created_at < visible_since):
+                    continue
+                deleted = order.deleted_at if deleted_since is not None else None
+                if deleted is not None and deleted_since is not None and deleted_since <= deleted <= now:
+                    last = order.at(deleted - 1)
+                    if last is not None and search.matches(last):
+                        yield last
                     continue
                 indexed = order.at(now - lag)
                 if indexed is None or not search.matches(indexed):
@@ -167,7 +178,12 @@ class ShopWorld:
         for ordinal in range(first.toordinal() - MERGED_AFTER_DAYS - 1, _day(now).toordinal() + 1):
             self._note_merges(found, date.fromordinal(ordinal), now)
         gone = {id_ for id_ in found if (fate := self.customers_of_shop.fate(id_)) is not None and fate.at <= now}
-        gone |= {id_ for id_ in self._gone_by_hand(now) if id_ in found}
+        with self.lock:
+            ended = {id_: end for id_, end in self.ended_customers.items() if end[0] <= now}
+        for at, into in ended.values():
+            if into is not None:
+                self._note(found, into, at)
+        gone |= set(ended)
         return [c for _, c in sorted(found.items()) if c.id not in gone and (since is None or c.updated_at >= since)]
 
     def _note(self, found: dict[int, Customer], customer_id: int, at: int) -> None:
@@ -194,16 +210,6 @@ class ShopWorld:
             fate = self.customers_of_shop.fate(self.customers_of_shop.id(day, number))
             if fate is not None and fate.customer_id is not None and fate.at <= now:
                 self._note(found, fate.customer_id, fate.at)
-
-    def _gone_by_hand(self, now: int) -> set[int]:
-        with self.lock:
-            orders = [*self.edited.values(), *self.added.values()]
-        return {
-            order.customer_id
-            for order in orders
-            for mark in order.marks
-            if mark.kind in ("merged", "redacted") and mark.at <= now and order.customer_id is not None
-        }
 
 
 def _day(at: int) -> date:

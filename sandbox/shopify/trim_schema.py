@@ -83,7 +83,7 @@ def trimmed(introspection: dict[str, Any], operations: list[DocumentNode]) -> st
     """Returns the part of a schema that the operations reach, as text without descriptions."""
     # Shopify's own deprecations break a rule, so the schema is taken as valid.
     schema = build_client_schema(introspection, assume_valid=True)  # type: ignore[arg-type]
-    fields = _reached(schema, operations)
+    fields = reached_fields(schema, operations)
     kinds = {kind["name"]: kind for kind in introspection["__schema"]["types"]}
     kept: dict[str, dict[str, Any]] = {}
     waiting = list(fields)
@@ -102,8 +102,8 @@ def trimmed(introspection: dict[str, Any], operations: list[DocumentNode]) -> st
     return print_schema(small) + "\n"
 
 
-def _reached(schema: GraphQLSchema, operations: list[DocumentNode]) -> dict[str, set[str]]:
-    """The selected fields by type. A field of an interface is one of every type that implements it."""
+def reached_fields(schema: GraphQLSchema, operations: list[DocumentNode]) -> dict[str, set[str]]:
+    """Returns the selected fields by type. A field of an interface is one of every type that implements it."""
     fields: dict[str, set[str]] = defaultdict(set)
     info = TypeInfo(schema)
 

@@ -37,14 +37,19 @@ class Truth:
         world: The shop.
         changed_since: Only orders that were changed at this instant or later count: those that a sync with this start
             date sees. None for all orders.
+        deletions_until: Orders that were deleted at this instant or later still count: those of which MDP hasn't
+            noticed the deletion. None if it has noticed all.
     """
 
-    def __init__(self, world: ShopWorld, changed_since: datetime | None = None) -> None:
+    def __init__(
+        self, world: ShopWorld, changed_since: datetime | None = None, deletions_until: datetime | None = None
+    ) -> None:
         self._world = world
         search = Search()
         if changed_since is not None:
             search.updated_at.start = int(changed_since.timestamp())
-        self._states = [state for state in world.states(search) if not state.order.test]
+        kept = int(deletions_until.timestamp()) if deletions_until is not None else None
+        self._states = [state for state in world.states(search, deleted_since=kept) if not state.order.test]
         self._first = self._first_orders()
         self._days: dict[int, date] = {}
 

@@ -23,6 +23,7 @@ from sandbox import Faults, Sandbox, World
 from sandbox.certificates import server_certificate
 from sandbox.google_ads.query import clients_of
 from sandbox.platforms import platforms
+from sandbox.shopify.shops import SHOPS
 from sandbox.world import normal_id
 from tests.support.clock import python_path
 from tests.support.limits import HANG_SECONDS
@@ -179,7 +180,11 @@ def test_the_servers_listen_on_this_machine_only(sandbox: Sandbox) -> None:
         re.MULTILINE,
     )
     loopback = {"0100007F", "0000000000000000FFFF00000100007F"}
-    for port in (sandbox.servers["google_ads"].grpc.port, int(sandbox.url.rpartition(":")[2])):
+    files = sandbox.servers["shopify"].files.url
+    for port in (
+        sandbox.servers["google_ads"].grpc.port,
+        *(int(url.rpartition(":")[2]) for url in (sandbox.url, files)),
+    ):
         addresses = {address for address, number in listening if int(number, 16) == port}
         assert addresses
         assert addresses <= loopback
@@ -252,7 +257,9 @@ def test_the_clients_file_lists_exactly_the_accounts_of_the_sandbox() -> None:
     clients = yaml.safe_load((ROOT / "config" / "clients.yaml").read_text(encoding="utf-8"))["clients"]
     world = World(now=NOW)
     listed: dict[tuple[str, str], str] = {}
+    shops = {shop.domain: shop.client_id for shop in SHOPS}
     for client in clients:
+        assert all(shops[domain] == client["id"] for domain in client["accounts"].pop("shopify", []))
         for platform, entries in client["accounts"].items():
             for entry in entries:
                 id_ = entry["id"] if isinstance(entry, dict) else entry

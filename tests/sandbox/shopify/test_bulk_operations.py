@@ -205,6 +205,14 @@ def test_orders_can_be_damaged(shop: Shop, field: str, shown: bytes) -> None:
     assert after.count(b"\n") == before.count(b"\n")
 
 
+def test_an_item_can_be_under_another_order(shop: Shop) -> None:
+    before = {line["id"]: line.get("__parentId") for line in shop.lines(TODAY)}
+    shop.fault("malformed", times=1, field="moved", every=5, orders=10**6)
+    after = {line["id"]: line.get("__parentId") for line in shop.lines(TODAY)}
+    moved = {id_ for id_, parent in after.items() if before[id_] != parent}
+    assert len(moved) > 2 and all("/LineItem/" in id_ and "/Order/" in str(after[id_]) for id_ in moved if after[id_])
+
+
 def test_an_order_can_be_there_twice(shop: Shop) -> None:
     shop.fault("malformed", times=1, field="duplicate")
     ids = Counter(line["id"] for line in shop.lines(TODAY))

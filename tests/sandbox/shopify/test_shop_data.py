@@ -227,6 +227,28 @@ def test_a_customer_that_is_merged_or_forgotten_is_not_listed() -> None:
     }
 
 
+def test_an_order_counts_until_its_deletion_is_noticed() -> None:
+    world = ShopWorld(NORDLICHT.resized(3, date(2026, 11, 10)), 7, lambda: NOW)
+    before = Truth(world).shop_daily(date.min, date.max)
+    deleted = next(state.order.id for state in world.states(Search()) if not state.order.test)
+    Edits(world).delete(deleted)
+    assert Truth(world).shop_daily(date.min, date.max) != before
+    assert Truth(world, deletions_until=NOW).shop_daily(date.min, date.max) == before
+    assert Truth(world, deletions_until=NOW + timedelta(seconds=1)).shop_daily(date.min, date.max) != before
+
+
+def test_a_customer_that_is_merged_by_hand_leaves_the_list() -> None:
+    world = ShopWorld(NORDLICHT.resized(3, date(2026, 11, 10)), 7, lambda: NOW)
+    first, second = (customer.id for customer in world.customers()[:2])
+    changed = Edits(world).merge_customers(first, second)
+    listed = {customer.id: customer for customer in world.customers()}
+    assert changed and first not in listed
+    assert listed[second].updated_at == world.now
+    Edits(world).redact_customer(second)
+    assert second not in {customer.id for customer in world.customers()}
+    assert {s.customer_id for s in world.states(Search()) if s.order.id in changed} == {None}
+
+
 def test_a_large_shop_has_as_many_orders_as_wanted() -> None:
     world = _world(NORDLICHT.resized(2_000, date(2026, 11, 19)))
     search = Search()
