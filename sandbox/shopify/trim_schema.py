@@ -65,8 +65,11 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def documents(module: Mapping[str, Any]) -> Iterator[DocumentNode]:
-    """Yields the GraphQL documents among a module's texts, and the one of its function ``order_counts_query``."""
-    texts = [value for value in module.values() if isinstance(value, str)]
+    """Yields the GraphQL documents of a module: its public texts, the texts in its mappings, and the query for counts.
+
+    A private text is a part of another one.
+    """
+    texts = [value for name, value in module.items() if isinstance(value, str) and not name.startswith("_")]
     texts += [text for value in module.values() if isinstance(value, dict) for text in value.values()
               if isinstance(text, str)]  # fmt: skip
     if "order_counts_query" in module:
