@@ -142,14 +142,14 @@ class CustomerRow(NamedTuple):
 
 
 class RejectedRow(NamedTuple):
-    """A row that breaks a rule which concerns this row alone. All other rows of its order are rejected with it."""
+    """A row that breaks a rule which concerns this row alone. All other rows of its document are rejected with it."""
 
     table: str
     """The table that the row is missing from: a key of ``COLUMNS``, or empty for a row of an unknown kind."""
     row_id: str
     """The id's number; the id as the shop sent it, if it has none; empty without an id."""
-    order_id: int | None
-    """The order, if the row names it. A sale names only its agreement."""
+    document_id: int | None
+    """The order, product or customer, if the row names it. A sale names only its agreement."""
     agreement_id: int | None
     reason: str
     payload: str

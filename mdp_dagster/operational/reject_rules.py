@@ -75,23 +75,21 @@ def _add_rejected_rows(connection: Connection, report: FeedReport) -> None:
     """Adds the connector's rejects, with their document where it can be found."""
     if connection.execute("select 1 from in_rejected limit 1").fetchone() is None:
         return
-    document = "case when table_name = %s and row_id ~ '^[0-9]{1,18}$' then row_id::bigint end"
+    document = "bad.document_id"
     if report.name == "orders":
-        document = f"""coalesce(
-            bad.order_id,
+        document = """coalesce(
+            bad.document_id,
             (select min(event.order_id) from in_order_agreements as event
                 where event.part = bad.part and event.agreement_id = bad.agreement_id),
-            (select min(other.order_id) from in_rejected as other
-                where other.part = bad.part and other.agreement_id = bad.agreement_id),
-            {document}
+            (select min(other.document_id) from in_rejected as other
+                where other.part = bad.part and other.agreement_id = bad.agreement_id)
         )"""
     connection.execute(
         f"""
         insert into {REJECTS}
         select {document}, 'agreement ' || bad.agreement_id, bad.table_name, bad.row_id, bad.reason, bad.payload
         from in_rejected as bad
-        """,
-        [report.name],
+        """
     )
 
 

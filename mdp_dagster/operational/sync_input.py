@@ -48,7 +48,7 @@ _AGREEMENTS: Columns = {
 _REJECTED: Columns = {
     "table_name": "text",
     "row_id": "text",
-    "order_id": "bigint",
+    "document_id": "bigint",
     "agreement_id": "bigint",
     "reason": "text",
     "payload": "text",

@@ -239,7 +239,7 @@ def test_products_and_customers_have_versions_too(store: TestStore) -> None:
     assert store.load([*variants, *products], report="products").new == 39
     dearer = [*variants[:-1], variants[-1]._replace(price="11.00")]
     assert store.load([*products, *dearer], report="products").changed == 1
-    bad = [*products, *variants, RejectedRow("variants", "", None, None, "id is missing", "{}")]
+    bad = [*products, *variants, RejectedRow("variants", "", 7, None, "id is missing", "{}")]
     assert store.load(bad, report="products").rejected == 1
     customers = [CustomerRow(n, "FR", at, at) for n in range(1, 9)]
     assert store.load(customers, report="customers").new == 8

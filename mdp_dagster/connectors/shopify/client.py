@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _VERSION_FORM = "0000-00"
+_CLOCK_TOLERANCE_SECONDS = 5.0  # the header Date has whole seconds, and the answer takes time
 
 
 class ShopifyClient:
@@ -94,7 +95,7 @@ class ShopifyClient:
 
         A server that is ahead of the caller does not count: reading less is safe.
         """
-        if self._clock_differs_by is None or self._clock_differs_by >= 0:
+        if self._clock_differs_by is None or self._clock_differs_by > -_CLOCK_TOLERANCE_SECONDS:
             return now
         return datetime.fromtimestamp(now.timestamp() + self._clock_differs_by, timezone.utc)
 

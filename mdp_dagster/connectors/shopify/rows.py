@@ -235,7 +235,7 @@ def _rejected(table: str, line: _Line, reason: str) -> RejectedRow:
     return RejectedRow(
         table,
         str(own or line.get("id") or "")[:_LONGEST_ID],
-        own if table == "orders" else parent if table in ("order_items", "order_agreements") else None,
+        None if table == "order_sales" else parent if table in _CHILDREN else own,
         own if table == "order_agreements" else parent if table == "order_sales" else None,
         reason,
         shown if len(shown) <= _LONGEST_PAYLOAD else json.dumps({"id": line.get("id"), "characters": len(shown)}),

@@ -122,7 +122,22 @@ def test_a_reject_names_the_order_or_the_agreement_that_it_belongs_to() -> None:
         order_line(7, updatedAt=None), item_line(order=7, quantity=None), agreement_line(70, order=7, reason=""),
         sale_line(agreement=70, actionType=None),
     )  # fmt: skip
-    assert [(reject.order_id, reject.agreement_id) for reject in rejects] == [(7, None), (7, None), (7, 70), (None, 70)]
+    assert [(reject.document_id, reject.agreement_id) for reject in rejects] == [
+        (7, None),
+        (7, None),
+        (7, 70),
+        (None, 70),
+    ]
+
+
+def test_a_rejected_variant_names_its_product_and_a_rejected_customer_itself() -> None:
+    variant = {"id": "gid://shopify/ProductVariant/6", "price": "free", "__parentId": "gid://shopify/Product/5"}
+    [of_product], [of_customer] = (
+        rows(variant, report="products"),
+        rows({"id": "gid://x/Customer/8"}, report="customers"),
+    )
+    assert (of_product.table, of_product.document_id, of_product.reason) == ("variants", 5, "price is unreadable")
+    assert (of_customer.table, of_customer.document_id) == ("customers", 8)
 
 
 def test_a_return_has_a_negative_quantity_and_is_kept() -> None:
@@ -170,7 +185,7 @@ def test_a_line_that_is_not_json_rejects_its_order(line: Line, table: str, ids: 
     [reject] = read_lines("orders", [b"{" + as_bytes(line)])
     assert isinstance(reject, RejectedRow)
     assert (reject.table, reject.reason) == (table, "the line is not JSON")
-    assert (reject.order_id, reject.agreement_id) == ids
+    assert (reject.document_id, reject.agreement_id) == ids
     assert "Lyon" not in reject.payload
 
 

@@ -307,7 +307,7 @@ def test_a_line_that_is_not_json_rejects_its_order(shop: Callable[..., ShopifySy
     sandbox.faults.add("shopify", "malformed", field="json")
     [reject] = [row for row in rows_of(shop()) if isinstance(row, RejectedRow)]
     assert reject.reason == "the line is not JSON"
-    assert reject.order_id or reject.agreement_id
+    assert reject.document_id or reject.agreement_id
 
 
 def test_only_the_shops_own_requests_have_its_token(shop: Callable[..., ShopifySync], sandbox: Sandbox) -> None:
