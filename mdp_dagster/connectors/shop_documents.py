@@ -17,6 +17,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import IO, Literal, NamedTuple, Protocol
 
+from mdp_dagster.connectors.api_version import ApiVersion
+from mdp_dagster.connectors.shop_totals import ShopDayTotals
+
 ShopReport = Literal["orders", "products", "customers"]
 """The reports of a shop: orders with items and sales, products with variants, or customers."""
 
@@ -276,6 +279,12 @@ class ShopSync(Protocol):
 
     def order_ids(self, day: date) -> set[int]:
         """Returns the ids of the orders that were created on a day (UTC)."""
+
+    def day_totals(self, first: date, last: date) -> list[ShopDayTotals] | None:
+        """Returns the shop's own totals of the days, both included; None if the shop does not permit it."""
+
+    def api_version(self) -> ApiVersion:
+        """Returns the version of the API that MDP requests."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,20 +8,22 @@ from datetime import date, datetime, time, timedelta, timezone
 
 import httpx
 
+from mdp_dagster.connectors.api_version import ApiVersion
 from mdp_dagster.connectors.errors import AccountError, PlatformError, TransientError
 from mdp_dagster.connectors.landed_lines import landed_lines
 from mdp_dagster.connectors.retry import RetryPolicy
 from mdp_dagster.connectors.shop_documents import LandedFile, Landing, ShopFacts, ShopReport, ShopRow, ShopWindow
+from mdp_dagster.connectors.shop_totals import ShopDayTotals
 from mdp_dagster.connectors.shopify.answer_file import AnswerFiles, Download
 from mdp_dagster.connectors.shopify.bulk_operation import BulkLimits, BulkOperations
 from mdp_dagster.connectors.shopify.client import ShopifyClient
 from mdp_dagster.connectors.shopify.errors import SmallerWindowError
 from mdp_dagster.connectors.shopify.order_census import OrderCensus
-from mdp_dagster.connectors.shopify.reports import API_VERSIONS, VISIBLE_DAYS, bulk_query
+from mdp_dagster.connectors.shopify.reports import API_VERSION, API_VERSIONS, VISIBLE_DAYS, bulk_query
 from mdp_dagster.connectors.shopify.rows import read_lines
 from mdp_dagster.connectors.shopify.settings import ShopifySettings
 from mdp_dagster.connectors.shopify.shop_identity import ShopIdentity, check_scopes, checked_facts
-from mdp_dagster.connectors.shopify.shopify_sales import DailySales, daily_sales
+from mdp_dagster.connectors.shopify.shopifyql import day_totals
 from mdp_dagster.connectors.shopify.sync_windows import halves, windows_until
 from mdp_dagster.settings import read_settings
 
@@ -140,16 +142,17 @@ class ShopifySync:
             _check_visible(self.domain, datetime.combine(day, time(), timezone.utc), datetime.now(timezone.utc))
         return OrderCensus(self._client).ids(day)
 
-    def daily_sales(self, first: date, last: date) -> list[DailySales] | None:
-        """Returns Shopify's own totals of each day; None if the app lacks the optional scope ``read_reports``."""
-        return daily_sales(self._client, first, last) if self._checked_identity().reads_reports else None
+    def day_totals(self, first: date, last: date) -> list[ShopDayTotals] | None:
+        """Returns Shopify's own totals of the days; None if the app lacks the optional scope ``read_reports``."""
+        return day_totals(self._client, first, last) if self._checked_identity().reads_reports else None
 
-    def supported_versions(self) -> list[str]:
-        """Returns the API versions that Shopify supports, oldest first."""
-        return self._client.read(
-            API_VERSIONS,
-            lambda data: sorted(str(each["handle"]) for each in data["publicApiVersions"] if each["supported"]),
+    def api_version(self) -> ApiVersion:
+        """Returns the requested version. Shopify supports each for at least twelve months."""
+        supported = self._client.read(
+            API_VERSIONS, lambda data: {str(each["handle"]) for each in data["publicApiVersions"] if each["supported"]}
         )
+        year, month = map(int, API_VERSION.split("-"))
+        return ApiVersion(API_VERSION, API_VERSION in supported, date(year + 1, month, 1))
 
     def _checked_identity(self) -> ShopIdentity:
         if self._identity is None:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from graphql import parse, validate
 
+from mdp_dagster.connectors.api_version import ApiVersion
 from mdp_dagster.connectors.errors import AccountError, ConnectorError, PlatformError, QuotaError, TransientError
 from mdp_dagster.connectors.retry import RetryPolicy
 from mdp_dagster.connectors.shop_documents import (
@@ -159,13 +160,13 @@ def test_the_counts_of_a_day_are_the_numbers_of_its_ids_and_a_deleted_order_is_m
 
 def test_shopifys_own_totals_of_a_day(shop: Callable[..., ShopifySync]) -> None:
     day = NOW.date() - timedelta(days=2)
-    [totals] = shop().daily_sales(day, day) or []
+    [totals] = shop().day_totals(day, day) or []
     assert totals.day == day
     assert Decimal(totals.net_sales) == sum(map(Decimal, (totals.gross_sales, totals.discounts, totals.returns)))
 
 
-def test_shopifys_supported_versions_have_the_requested_one(shop: Callable[..., ShopifySync]) -> None:
-    assert shop().supported_versions()
+def test_the_requested_version_is_supported_for_a_year(shop: Callable[..., ShopifySync], sandbox: Sandbox) -> None:
+    assert shop().api_version() == ApiVersion("2026-10", NOW.date() < date(2027, 10, 1), date(2027, 10, 1))
 
 
 # ---- faults ----------------------------------------------------------------------------------------------------------

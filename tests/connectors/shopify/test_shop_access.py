@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from mdp_dagster.connectors.api_version import ApiVersion
 from mdp_dagster.connectors.errors import (
     AccountError,
     ConnectorError,
@@ -61,7 +62,7 @@ def test_one_token_serves_all_requests_and_is_renewed_once_when_shopify_refuses_
     assert shop.tokens == 1
     shop.before["ApiVersions"] = [httpx.Response(401, json={"errors": "[API] Invalid API key or access token"})]
     shop._apiversions = lambda _: shop.data(publicApiVersions=[])  # type: ignore[attr-defined]
-    assert sync.supported_versions() == []
+    assert sync.api_version() == ApiVersion("2026-10", False, date(2027, 10, 1))
     assert shop.tokens == 2
     tokens = [request.headers["X-Shopify-Access-Token"] for request in shop.sent("ApiVersions")]
     assert tokens == [f"{TOKEN}1", f"{TOKEN}2"]
@@ -71,8 +72,8 @@ def test_a_token_that_is_about_to_expire_is_renewed_before_the_request(shop: Scr
     shop.before["token"] = [httpx.Response(200, json={"access_token": "shpat_short0000", "expires_in": 60})]
     sync = shop.sync()
     shop._apiversions = lambda _: shop.data(publicApiVersions=[])  # type: ignore[attr-defined]
-    sync.supported_versions()
-    sync.supported_versions()
+    sync.api_version()
+    sync.api_version()
     assert (len(shop.sent("token")), shop.tokens) == (2, 1)
 
 
@@ -170,9 +171,9 @@ def test_a_query_waits_before_it_is_sent_when_the_last_answer_left_too_few_point
     shop.cost = {"requestedQueryCost": 40, "throttleStatus": {"currentlyAvailable": 0.0, "restoreRate": 500.0}}
     sync = shop.sync()
     shop._apiversions = lambda _: shop.data(publicApiVersions=[])  # type: ignore[attr-defined]
-    sync.supported_versions()
+    sync.api_version()
     started = time.monotonic()
-    sync.supported_versions()
+    sync.api_version()
     assert time.monotonic() - started >= 0.07
     assert len(shop.sent("ApiVersions")) == 2
 
@@ -388,15 +389,15 @@ def test_shopifys_own_totals_are_read_if_the_app_may(shop: ScriptedShop) -> None
     columns = ("day", "gross_sales", "discounts", "returns", "net_sales", "shipping_charges", "taxes", "total_sales")
     row = ("2026-11-20", "100.00", "-10.00", "0", "90.00", "5.00", "19.00", "114.00")
     day = date(2026, 11, 20)
-    assert shop.sync().daily_sales(day, day) is None
+    assert shop.sync().day_totals(day, day) is None
     shop.scopes = (*shop.scopes, "read_reports")
     table = {"columns": [{"name": name} for name in columns], "rows": [dict(zip(columns, row, strict=True))]}
     shop._shopifyql = lambda _: shop.data(shopifyqlQuery={"parseErrors": [], "tableData": table})  # type: ignore[attr-defined]
-    assert shop.sync().daily_sales(day, day) == [(day, *row[1:])]
+    assert shop.sync().day_totals(day, day) == [(day, *row[1:])]
     table["rows"] = [list(row)]
-    assert shop.sync().daily_sales(day, day) == [(day, *row[1:])]
+    assert shop.sync().day_totals(day, day) == [(day, *row[1:])]
     shop._shopifyql = lambda _: shop.data(shopifyqlQuery={"parseErrors": ["no day"], "tableData": None})  # type: ignore[attr-defined]
-    assert "totals can't be read: no day" in error_of(lambda: shop.sync().daily_sales(day, day), AccountError)
+    assert "totals can't be read: no day" in error_of(lambda: shop.sync().day_totals(day, day), AccountError)
 
 
 @pytest.mark.parametrize("secret", [TOKEN, SECRET, "shpca_0123456789ab"])

@@ -1,33 +1,29 @@
-"""Shopify's own totals of each day, from ShopifyQL: what MDP's figures are reconciled with."""
+"""Shopify's own totals of each day, from ShopifyQL: the figures to compare MDP's with."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any, NamedTuple
+from typing import Any
 
 from mdp_dagster.connectors.errors import AccountError
+from mdp_dagster.connectors.shop_totals import ShopDayTotals
 from mdp_dagster.connectors.shopify.client import ShopifyClient
 from mdp_dagster.connectors.shopify.line_values import decimal
 from mdp_dagster.connectors.shopify.reports import SHOPIFYQL
 
-_MEASURES = ("gross_sales", "discounts", "returns", "net_sales", "shipping_charges", "taxes", "total_sales")
+_MEASURES = (
+    "gross_sales",
+    "discounts",
+    "returns",
+    "net_sales",
+    "shipping_charges",
+    "taxes",
+    "total_sales",
+)  # in the order of the fields
 
 
-class DailySales(NamedTuple):
-    """The shop's own totals of one day in its own time zone and today's currency. Amounts are decimal text."""
-
-    day: date
-    gross_sales: str
-    discounts: str
-    returns: str
-    net_sales: str
-    shipping_charges: str
-    taxes: str
-    total_sales: str
-
-
-def daily_sales(client: ShopifyClient, first: date, last: date) -> list[DailySales]:
+def day_totals(client: ShopifyClient, first: date, last: date) -> list[ShopDayTotals]:
     """Returns the totals of the days from ``first`` to ``last``, both included. A day without sales may be missing.
 
     Raises:
@@ -40,18 +36,18 @@ def daily_sales(client: ShopifyClient, first: date, last: date) -> list[DailySal
     return days
 
 
-def _answer(data: dict[str, Any]) -> tuple[list[str], list[DailySales]]:
+def _answer(data: dict[str, Any]) -> tuple[list[str], list[ShopDayTotals]]:
     """The errors in the query, and the totals."""
     answer = data["shopifyqlQuery"]
     errors, table = [str(error) for error in answer["parseErrors"]], answer["tableData"]
     if errors or table is None:
         return errors or ["there is no table"], []
     names = [str(column["name"]) for column in table["columns"]]
-    return [], [_sales(row, names) for row in table["rows"]]
+    return [], [_totals(row, names) for row in table["rows"]]
 
 
-def _sales(row: Any, names: Sequence[str]) -> DailySales:
+def _totals(row: Any, names: Sequence[str]) -> ShopDayTotals:
     values = row if isinstance(row, dict) else dict(zip(names, row, strict=True))
-    return DailySales(
+    return ShopDayTotals(
         date.fromisoformat(str(values["day"])[:10]), *(decimal(str(values[name]), name) for name in _MEASURES)
     )
