@@ -25,6 +25,7 @@ class ComparedDay:
         extracted_at: When the newest extract of the report began; None if the day was never extracted.
         rows_run: The extract that the report's current rows belong to.
         totals: The digest of the newest totals; None if they were never extracted.
+        totals_extracted_at: When the newest extract of the totals began; None if there is none.
         totals_amounts: The digest of their amounts; None if it is not known.
         totals_run: The extract that the newest totals belong to.
         totals_before: The digest of the totals that had been received when the report's extract began.
@@ -41,6 +42,7 @@ class ComparedDay:
     extracted_at: datetime | None
     rows_run: str | None
     totals: str | None
+    totals_extracted_at: datetime | None
     totals_amounts: str | None
     totals_run: str | None
     totals_before: str | None
@@ -102,8 +104,8 @@ def days_in_doubt(warehouse: Warehouse, comparison: Comparison) -> list[Compared
         ),
         totals as (
             select
-                account_id, date, content_digest as totals, amounts_digest as totals_amounts,
-                effective_run_id as totals_run
+                account_id, date, extracted_at as totals_extracted_at, content_digest as totals,
+                amounts_digest as totals_amounts, effective_run_id as totals_run
             from newest
             where report = $totals
         ),
@@ -139,7 +141,7 @@ def days_in_doubt(warehouse: Warehouse, comparison: Comparison) -> list[Compared
             select
                 coalesce(totals.account_id, extracted.account_id) as account_id,
                 coalesce(totals.date, extracted.date) as date,
-                extracted_at, rows_run, totals, totals_amounts, totals_run,
+                extracted_at, rows_run, totals, totals_extracted_at, totals_amounts, totals_run,
                 totals_before, totals_before_amounts, totals_before_run,
                 extracted_at is not null and (
                     first_run is distinct from last_run

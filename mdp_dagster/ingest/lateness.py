@@ -70,6 +70,8 @@ class LateDay:
             account's currency.
         totals: A part of the digest of the totals' amounts. It distinguishes one restatement from the next.
         changed_at: When the totals of a restated day first changed after its extract (UTC); None if it is unknown.
+        needs_total: Whether the day's total must be extracted again, too: the day is older than those that the probe
+            extracts, and its total is older than its rows, or than the end of its lookback.
     """
 
     account_id: str
@@ -78,6 +80,7 @@ class LateDay:
     moved: Mapping[str, float] = field(default_factory=dict, hash=False)
     totals: str = ""
     changed_at: datetime | None = None
+    needs_total: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -172,7 +175,7 @@ def _late_days_of(
             totals = (day.totals_amounts or day.totals or "")[-8:]
             late.append(LateDay(*key, Reason.RESTATED, moved[key], totals, changed_at))
         elif reason := _other_reason(accounts[day.account_id], detail.report, day):
-            late.append(LateDay(*key, reason))
+            late.append(LateDay(*key, reason, needs_total=_needs_total(accounts[day.account_id], day, reason)))
     return late
 
 
@@ -206,11 +209,19 @@ def _other_reason(account: WatchedAccount, report: DayReport, day: ComparedDay) 
     is_due = account.is_settled(day.date, now) and (now.date() - day.date).days <= last_age
     if is_due and not account.is_settled(day.date, day.extracted_at):
         return Reason.SETTLED
-    if day.date in account.window:
-        if any(account.is_checkpoint_due(day.date, age, day.extracted_at, now) for age in report.checkpoint_ages):
-            return Reason.CHECKPOINT
-        if day.mart_differs:
-            return Reason.NOT_BUILT
+    reached = (account.is_checkpoint_due(day.date, age, day.extracted_at, now) for age in report.checkpoint_ages)
+    if day.date in account.window and any(reached):
+        return Reason.CHECKPOINT
     if day.is_unexplained and not day.mart_differs:
         return Reason.UNEXPLAINED
-    return Reason.NOT_BUILT if day.acceptance_differs else None
+    # also for an old day: its last extract may have ended before the mart was built
+    return Reason.NOT_BUILT if day.mart_differs or day.acceptance_differs else None
+
+
+def _needs_total(account: WatchedAccount, day: ComparedDay, reason: Reason) -> bool:
+    """Returns whether an old day can only tie to its total if the total is extracted again."""
+    if day.date in account.window or reason not in (Reason.SETTLED, Reason.UNEXPLAINED):
+        return False
+    before = day.totals_extracted_at
+    is_newer = before is not None and day.extracted_at is not None and before >= day.extracted_at
+    return not (is_newer and before is not None and account.is_settled(day.date, before))

@@ -17,6 +17,7 @@ from mdp_dagster.ingest.extraction import ExtractPlan, Provenance
 from mdp_dagster.ingest.ingestion import extract_and_commit, look_up_accounts
 from mdp_dagster.ingest.lateness import LateDay, WatchedAccount, find_late_days
 from mdp_dagster.ingest.ledger import current_days
+from mdp_dagster.ingest.requested_days import AccountDays
 from mdp_dagster.ingest.result import IngestError, IngestResult
 from mdp_dagster.ingest.stores import Stores
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
@@ -90,7 +91,40 @@ def probe(
     for failed in result.failed:  # their reload would fail as well
         watched_accounts.pop(failed.account_id, None)
     late = find_late_days(stores.warehouse, watched, watched_accounts, days.start)
+    old_days: dict[str, set[date]] = defaultdict(set)
+    for day in late:
+        if day.needs_total:
+            old_days[day.account_id].add(day.date)
+    _extract_old_totals(connector, old_days, accounts, stores, result, dagster_run_id)
     return ProbeResult(result, late, {account.account_id: account.time_zone for account in accounts})
+
+
+def _extract_old_totals(
+    connector: DataSourceConnector,
+    days: AccountDays,
+    accounts: Sequence[PlatformAccount],
+    stores: Stores,
+    result: IngestResult,
+    dagster_run_id: str,
+) -> None:
+    """Extracts the totals of late days that are older than the lookback, so that their next rows can tie to them.
+
+    These days get a ledger row in any case: it shows that their totals need not be extracted again.
+    """
+    if not days:
+        return
+    totals, provenance = result.report, Provenance(result.extract_run_id, dagster_run_id)
+    window = DateWindow.of_days(min(map(min, days.values())), max(map(max, days.values())))
+    for chunk in window.chunks(totals.max_days_per_extract):
+        of_chunk = {account: found for account in days if (found := {day for day in days[account] if day in chunk})}
+        group = [account for account in accounts if account.account_id in of_chunk]
+        with stores.warehouse.session():
+            current = current_days(stores.warehouse, totals, chunk)
+        try:
+            plan = ExtractPlan(totals, chunk, group, current, stores, provenance, of_chunk)
+            extract_and_commit(connector, plan, result)
+        except IngestError as error:  # too many rejects: the days stay late
+            result.refuse(group, str(error))
 
 
 def _watched_accounts(
