@@ -15,6 +15,7 @@ from mdp_dagster.cli.workspace import DemoError
 from mdp_dagster.clients.file import ClientsFileError
 from mdp_dagster.connectors.sources import SourceError
 from mdp_dagster.lake import LakeError
+from mdp_dagster.operational.errors import StoreError
 from mdp_dagster.settings import PROJECT_ROOT, SettingsError
 from mdp_dagster.transform.project import DbtError
 from mdp_dagster.warehouse.base import WarehouseError
@@ -29,6 +30,7 @@ _EXPECTED = (
     NewSourceError,
     SettingsError,
     SourceError,
+    StoreError,
     WarehouseError,
 )
 

@@ -21,6 +21,7 @@ from mdp_dagster.lake.gcs import TIMEOUT, BucketError, BucketLocation, retry
 
 _FOOTER_BYTES = 64 * 1024
 _MAGIC = b"PAR1"
+_CONTENT_TYPES = {"parquet": "application/vnd.apache.parquet", "gz": "application/gzip", "json": "application/json"}
 
 
 class _Upload:
@@ -65,7 +66,7 @@ class BucketFiles:
                     content,
                     rewind=True,
                     size=size,
-                    content_type="application/vnd.apache.parquet",
+                    content_type=_CONTENT_TYPES.get(path.rpartition(".")[2]),
                     if_generation_match=0,
                     checksum="crc32c",
                     timeout=TIMEOUT,

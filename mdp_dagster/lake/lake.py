@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from mdp_dagster.lake.errors import LakeError
 from mdp_dagster.lake.files import Files
 from mdp_dagster.lake.folder import FolderFiles
+from mdp_dagster.lake.landing import LandingFolder
 from mdp_dagster.lake.writer import METADATA_KEY, LakeWriter
 
 if TYPE_CHECKING:
@@ -88,8 +89,12 @@ class Lake:
         """The address of a file by its path."""
         return f"{self.uri}/{path}"
 
-    def files(self, prefix: str = "") -> Iterator[str]:
-        """The paths of the finished files below ``prefix``, relative to the root, sorted.
+    def landing(self, folder: str) -> LandingFolder:
+        """A folder for files that are not Parquet. Makes no request."""
+        return LandingFolder(self._files, folder, _remedy)
+
+    def files(self, prefix: str = "", ending: str = ".parquet") -> Iterator[str]:
+        """The paths of the finished files below ``prefix`` with this ending, relative to the root, sorted.
 
         Raises:
             LakeError: the lake can't be listed.
@@ -99,7 +104,7 @@ class Lake:
         except OSError as error:
             remedy = _remedy(error) or "set MDP_LAKE_URI to the lake's folder"
             raise LakeError(f"{self.uri} can't be listed: {error} → {remedy}") from error
-        return (path for path in found if path.endswith(".parquet"))
+        return (path for path in found if path.endswith(ending))
 
     def metadata(self, path: str) -> dict[str, Any]:
         """The metadata that ``write`` stored in the file.

@@ -9,7 +9,8 @@ from typing import Any
 import psycopg
 
 from mdp_dagster.operational.embedded_server import EmbeddedServerError, ensure_server
-from mdp_dagster.operational.postgres_errors import Address, StoreError, read_address, translated_errors
+from mdp_dagster.operational.errors import StoreError
+from mdp_dagster.operational.postgres_errors import Address, read_address, translated_errors
 from mdp_dagster.settings import Settings
 
 Connection = psycopg.Connection[tuple[Any, ...]]

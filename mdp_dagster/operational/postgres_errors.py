@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg import conninfo
 
+from mdp_dagster.operational.errors import StoreError
+
 _ADDRESS = "postgresql://user:password@host:5432/database"
 
 _SIGN_IN = "correct the user and the password in MDP_SHOP_POSTGRES_URL"
@@ -42,10 +44,6 @@ _REMEDIES_BY_WORDS = {
     "too many": _LIMITS,
 }
 _UNREACHABLE = "start PostgreSQL, or correct host and port in MDP_SHOP_POSTGRES_URL"
-
-
-class StoreError(Exception):
-    """The operational store can't be used. Names the server and the remedy."""
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,15 @@ class ShopStore:
         with connected(self.address) as connection:
             prepare_store(connection)
 
+    def shop_id(self, domain: str) -> int | None:
+        """Returns the id of the shop with this domain; None before its first sync."""
+        with connected(self.address) as connection:
+            prepare_store(connection)
+            row = connection.execute(
+                f"select shop_id from {SCHEMA}.shops where domain = %s order by synced_at desc limit 1", [domain]
+            ).fetchone()
+        return None if row is None else int(row[0])
+
     def watermark(self, shop_id: int, report: ShopReport) -> datetime | None:
         """Returns the end of the windows that were committed without a gap; None before the first sync."""
         with connected(self.address) as connection:

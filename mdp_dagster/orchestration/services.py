@@ -9,7 +9,7 @@ import dagster as dg
 from mdp_dagster.clients.file import load_clients
 from mdp_dagster.clients.model import Clients
 from mdp_dagster.connectors.base import DataSourceConnector, DayReport, FeedReport
-from mdp_dagster.connectors.sources import Source
+from mdp_dagster.connectors.sources import Source, SourceError
 from mdp_dagster.google_cloud.settings import GoogleCloudSettings, load_google_cloud_settings
 from mdp_dagster.ingest.feed_tables import feed_tables
 from mdp_dagster.ingest.rebuild import Rebuilt, rebuild_raw
@@ -26,7 +26,9 @@ from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 if TYPE_CHECKING:
     from google.cloud import storage
 
+    from mdp_dagster.ingest.shop_sync import ShopStores
     from mdp_dagster.lake.lease.lease import BucketLease
+    from mdp_dagster.operational.shop_store import ShopStore
 
 
 class Services:
@@ -106,6 +108,27 @@ class Services:
             connector.max_parallel_accounts = self.settings.parallel_accounts
             self._connectors[source] = connector
         return self._connectors[source]
+
+    @cached_property
+    def shop_store(self) -> "ShopStore":
+        """The shops' store in PostgreSQL. Without an address in the settings, the embedded server is started."""
+        # Imported lazily: only the shops need the driver.
+        from mdp_dagster.operational.postgres import store_address
+        from mdp_dagster.operational.shop_store import ShopStore
+
+        return ShopStore(store_address(self.settings))
+
+    def shop_stores(self, source: Source) -> "ShopStores":
+        """Returns the places of the shops of a shop system.
+
+        Raises:
+            SourceError: The source is not a shop system.
+        """
+        from mdp_dagster.ingest.shop_sync import ShopStores
+
+        if source.shop is None:
+            raise SourceError(f"{source.name} has no access to shops → use a shop system")
+        return ShopStores(source.name, source.shop, self.shop_store, self.lake)
 
     def prepare_raw(self) -> None:
         """Creates every raw table that is missing, also of sources without accounts: the models read all of them."""

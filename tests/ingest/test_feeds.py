@@ -22,7 +22,8 @@ from mdp_dagster.ingest.rebuild import rebuild_raw
 from mdp_dagster.lake import Lake
 from mdp_dagster.operational.changes import StoreChanges, StoreSnapshot
 from mdp_dagster.operational.embedded_server import RunningServer
-from mdp_dagster.operational.postgres_errors import StoreError, read_address
+from mdp_dagster.operational.errors import StoreError
+from mdp_dagster.operational.postgres_errors import read_address
 from mdp_dagster.operational.shop_reports import FEEDS, ORDERS
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from tests.operational.conftest import new_shop
@@ -294,7 +295,7 @@ def test_a_store_that_can_not_be_read_has_a_message_with_the_remedy(raw: Raw) ->
 versions = st.tuples(st.integers(1, 3), st.integers(0, 5), st.sampled_from(["1.00", "2.50"]))
 
 
-@fuzzed(10)
+@fuzzed(6)
 @given(st.lists(st.lists(versions, unique_by=lambda version: version[0]) | st.just(None), min_size=1, max_size=6))
 def test_raw_equals_the_store_after_any_syncs_and_extracts(
     postgres_server: RunningServer, tmp_path_factory: pytest.TempPathFactory, steps: list[Any]

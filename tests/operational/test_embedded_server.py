@@ -21,8 +21,8 @@ from mdp_dagster.operational.embedded_server import (
     running_server,
     stop_server,
 )
+from mdp_dagster.operational.errors import StoreError
 from mdp_dagster.operational.postgres import store_address
-from mdp_dagster.operational.postgres_errors import StoreError
 from mdp_dagster.operational.server_programs import server_user
 from mdp_dagster.settings import Settings
 

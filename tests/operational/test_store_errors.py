@@ -12,8 +12,9 @@ from pydantic import SecretStr
 
 from mdp_dagster.operational import postgres
 from mdp_dagster.operational.embedded_server import RunningServer
+from mdp_dagster.operational.errors import StoreError
 from mdp_dagster.operational.postgres import store_address
-from mdp_dagster.operational.postgres_errors import Address, StoreError, read_address
+from mdp_dagster.operational.postgres_errors import Address, read_address
 from mdp_dagster.settings import Settings
 from tests.deploy.postgres import free_port
 

@@ -30,7 +30,7 @@ def versions_of(history: list[list[tuple[tuple[str, ...], str | None, str]]]) ->
     ]
 
 
-@fuzzed(40)
+@fuzzed(20)
 @given(histories, st.data(), st.randoms(use_true_random=False))
 def test_the_store_has_the_newest_version_of_every_order(
     address: Address, history: list, data: st.DataObject, chance: random.Random

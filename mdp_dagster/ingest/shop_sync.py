@@ -1,0 +1,190 @@
+"""Reads a shop into the store: land the answer in the lake, then commit it. Replays the lake into a lost store."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from mdp_dagster.connectors.errors import ConnectorError
+from mdp_dagster.connectors.landed_lines import landed_lines
+from mdp_dagster.connectors.shop_documents import (
+    SHOP_REPORTS,
+    ReadLines,
+    ShopAccess,
+    ShopReport,
+    ShopRow,
+    ShopSync,
+    ShopWindow,
+)
+from mdp_dagster.ingest.clock import utc_now
+from mdp_dagster.ingest.sync_manifest import Manifest, folder_of, manifests, write_manifest
+from mdp_dagster.lake import Lake, LakeError
+from mdp_dagster.lake.landing import LandingFolder
+from mdp_dagster.operational.shop_store import ShopStore, SyncResult, TooManyRejectsError
+from mdp_dagster.operational.sync_records import Sync
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ShopStores:
+    """The places of a shop's data, and the shop system that it comes from.
+
+    Args:
+        source: The name of the shop system. The lake has a folder with this name.
+        access: The access to its shops.
+        store: The store.
+        lake: The lake.
+    """
+
+    source: str
+    access: ShopAccess
+    store: ShopStore
+    lake: Lake
+
+
+@dataclass(frozen=True)
+class DayCount:
+    """The orders that were created on a day (UTC): in the store, at the shop, and those that are deleted now."""
+
+    day: date
+    stored: int
+    at_shop: int
+    deleted: int = 0
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """The result of a replay.
+
+    Args:
+        syncs: How many syncs were committed again.
+        refused: How many had too many rejects, as before.
+        lost: How many miss a file of the lake. The watermark stays before them, and the next sync reads the gap.
+    """
+
+    syncs: int
+    refused: int
+    lost: int
+
+
+def sync_shop(places: ShopStores, domain: str, sync_id: str) -> dict[ShopReport, list[SyncResult]]:
+    """Reads everything that changed since the last sync, and commits it window by window.
+
+    Windows that were committed before an error stay, and the next sync continues after them.
+
+    Args:
+        places: The places.
+        domain: The shop's domain in the clients file.
+        sync_id: The id of the sync, new for each attempt. The shops of a night share it.
+
+    Raises:
+        ConnectorError: The shop could not be read.
+        LakeError: The lake cannot be written.
+        StoreError: The store cannot be used.
+        TooManyRejectsError: More than 5 % of the documents of a window are rejected.
+    """
+    shop = places.access.open(domain)
+    facts = shop.facts(places.store.shop_id(domain))
+    results: dict[ShopReport, list[SyncResult]] = {}
+    for report in SHOP_REPORTS:
+        watermark = places.store.watermark(facts.shop_id, report)
+        results[report] = [
+            _sync_window(
+                places, shop, Sync(sync_id=sync_id, shop=facts, report=report, window=window, read_at=utc_now())
+            )
+            for window in shop.windows(report, watermark, utc_now())
+        ]
+    return results
+
+
+def _sync_window(places: ShopStores, shop: ShopSync, sync: Sync) -> SyncResult:
+    folder = folder_of(places.source, sync)
+    landing = places.lake.landing(folder)
+    try:
+        files = shop.land(sync.report, sync.window, landing)
+    except OSError as error:
+        raise landing.not_written(error) from error
+    paths = tuple(file.path for file in files)
+    write_manifest(places.lake, Manifest(folder, sync, paths))
+    result = places.store.sync(sync, _parts(places.access.read_lines, sync.report, landing, paths))
+    log.info(
+        "%s, %s from %s to %s: %d read, %d new, %d changed, %d rejected",
+        sync.shop.domain, sync.report, sync.window.start, sync.window.end,
+        result.documents, result.new, result.changed, result.rejected,
+    )  # fmt: skip
+    return result
+
+
+def _parts(
+    read_lines: ReadLines, report: ShopReport, landing: LandingFolder, paths: Sequence[str]
+) -> Iterator[Iterator[ShopRow]]:
+    return (read_lines(report, landed_lines(landing.open(path), path)) for path in paths)
+
+
+def find_deleted_orders(places: ShopStores, domain: str, sync_id: str, days: Sequence[date]) -> list[DayCount]:
+    """Compares the number of orders of each day with the shop's, and marks those that the shop no longer has.
+
+    An order leaves no trace at the shop when it is deleted. Only days with another number are read, and only if the
+    shop's list has as many orders as the shop counts: an incomplete list would delete orders.
+
+    Args:
+        places: The places.
+        domain: The shop's domain.
+        sync_id: The id of the sync.
+        days: Days in UTC, without those that a sync has not read completely.
+
+    Returns:
+        The days with another number, also where the store has fewer orders than the shop.
+
+    Raises:
+        ConnectorError: The shop could not be read.
+        StoreError: The store cannot be used.
+    """
+    shop = places.access.open(domain)
+    facts = shop.facts(places.store.shop_id(domain))
+    stored = places.store.order_counts(facts.shop_id, days)
+    differing = []
+    for day, at_shop in sorted(shop.order_counts(days).items()):
+        if stored[day] == at_shop:
+            continue
+        read_at = utc_now()
+        ids = shop.order_ids(day)
+        missing = places.store.order_ids(facts.shop_id, day) - ids
+        deleted = 0
+        if missing and len(ids) == at_shop:
+            window = ShopWindow(read_at - timedelta(microseconds=1), read_at)
+            sync = Sync(sync_id=f"{sync_id}_{day}", shop=facts, report="orders", window=window, read_at=read_at)
+            write_manifest(places.lake, Manifest(folder_of(places.source, sync), sync, deleted=tuple(sorted(missing))))
+            deleted = places.store.mark_deleted(facts.shop_id, missing, sync.sync_id, read_at)
+        differing.append(DayCount(day, stored[day], at_shop, deleted))
+    return differing
+
+
+def replay(places: ShopStores) -> Replayed:
+    """Commits every sync in the lake to the store again, in their order. A store that has them stays as it is.
+
+    Raises:
+        LakeError: A manifest can't be read, or the lake has no sync.
+        StoreError: The store cannot be used.
+    """
+    syncs = refused = lost = 0
+    for manifest in manifests(places.lake, places.source):
+        sync, landing = manifest.sync, places.lake.landing(manifest.folder)
+        if manifest.deleted:
+            places.store.mark_deleted(sync.shop.shop_id, manifest.deleted, sync.sync_id, sync.read_at)
+            continue
+        try:
+            places.store.sync(sync, _parts(places.access.read_lines, sync.report, landing, manifest.files))
+            syncs += 1
+        except TooManyRejectsError as error:
+            log.warning("%s", error)
+            refused += 1
+        except (LakeError, ConnectorError) as error:
+            log.warning("the sync %s of %s is left out: %s", sync.sync_id, sync.shop.domain, error)
+            lost += 1
+    if not syncs + refused + lost:
+        raise LakeError(f"{places.lake.uri}/{places.source} holds no sync → check MDP_LAKE_URI")
+    return Replayed(syncs, refused, lost)
