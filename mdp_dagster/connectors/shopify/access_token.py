@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 from mdp_dagster.connectors.errors import AccountError, ConnectorError, PlatformError
-from mdp_dagster.connectors.shopify.errors import UnauthorizedError, http_error, parse_object, unreachable
+from mdp_dagster.connectors.shopify.errors import UnauthorizedError, http_error, parse_object
 from mdp_dagster.connectors.shopify.settings import ShopifySettings
 from mdp_dagster.connectors.shopify.shop_domain import SUFFIX
 from mdp_dagster.connectors.shopify.shop_http import ShopHttp
@@ -98,7 +98,7 @@ class AccessToken:
     def _refusal(self, subject: str) -> ConnectorError:
         answer = self._http.answer
         if answer is None:
-            return unreachable(self._http.failure, subject)
+            return self._http.no_answer(subject, self._redact)
         body = parse_object(answer.content) or {}
         if answer.status_code == 200:
             return PlatformError(f"{subject}: the answer has no token", "check SHOPIFY_API_URL")

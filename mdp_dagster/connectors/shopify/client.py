@@ -12,12 +12,12 @@ import httpx
 
 from mdp_dagster.addresses import secret_address_fault
 from mdp_dagster.connectors.account_id_check import check_account_id
-from mdp_dagster.connectors.errors import AccountError, ConnectorError, DeadlineError, PlatformError
+from mdp_dagster.connectors.errors import AccountError, ConnectorError, PlatformError
 from mdp_dagster.connectors.redaction import redact
 from mdp_dagster.connectors.retry import RetryPolicy
 from mdp_dagster.connectors.shopify.access_token import AccessToken
 from mdp_dagster.connectors.shopify.cost_throttle import CostThrottle
-from mdp_dagster.connectors.shopify.errors import UnauthorizedError, parse_object, refusal, unreachable
+from mdp_dagster.connectors.shopify.errors import UnauthorizedError, parse_object, refusal
 from mdp_dagster.connectors.shopify.reports import API_VERSION
 from mdp_dagster.connectors.shopify.settings import ShopifySettings
 from mdp_dagster.connectors.shopify.shop_domain import SHOP_DOMAIN, SUFFIX
@@ -60,6 +60,7 @@ class ShopifyClient:
         self._http: ShopHttp | None = None
         self._token: AccessToken | None = None
         self._clock_differs_by: float | None = None
+        self._warned = False
 
     def read(self, query: str, parse: Callable[[dict[str, Any]], T], variables: Mapping[str, Any] | None = None) -> T:
         """Returns what ``parse`` makes of the ``data`` of a query's answer.
@@ -141,11 +142,8 @@ class ShopifyClient:
         # Outside the handler: the package's exceptions hold the request, with the token.
         if failure is not None:
             raise failure
-        if http.expired:
-            words = f"{self.domain}: the whole answer did not arrive within {self._deadline_seconds:g} s"
-            raise DeadlineError(words, "check the connection to Shopify, a proxy for example")
         if http.answer is None:
-            raise unreachable(_without_request(http.failure), self.domain)
+            raise http.no_answer(self.domain, self.redact)
         return self._data(http.answer, query)
 
     def _data(self, answer: httpx.Response, query: str) -> dict[str, Any]:
@@ -172,10 +170,12 @@ class ShopifyClient:
                 f"{self.domain}: the answer has API version {served}, and MDP requested {API_VERSION}",
                 "check SHOPIFY_API_URL; if it is right, install the version of MDP that matches the server",
             )
-        logger.warning(
-            "%s: Shopify no longer serves API version %s and answers with %s → install a newer version of MDP",
-            self.domain, API_VERSION, served,
-        )  # fmt: skip
+        if not self._warned:
+            self._warned = True
+            logger.warning(
+                "%s: Shopify no longer serves API version %s and answers with %s → install a newer version of MDP",
+                self.domain, API_VERSION, served,
+            )  # fmt: skip
 
     def _note_time(self, text: str) -> None:
         try:
@@ -193,8 +193,3 @@ class ShopifyClient:
         if fault is not None:
             raise PlatformError(*fault)
         return url
-
-
-def _without_request(error: httpx.RequestError | None) -> Exception | None:
-    """The error without its request: the request's headers have the token."""
-    return type(error)(str(error)) if error else None

@@ -7,11 +7,14 @@ time.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 
+from mdp_dagster.connectors.errors import ConnectorError, DeadlineError
 from mdp_dagster.connectors.redaction import redact_logger
+from mdp_dagster.connectors.shopify.errors import unreachable
 from mdp_dagster.connectors.shopify.transfer_deadline import TransferDeadline
 
 _CONNECT_TIMEOUT_SECONDS = 10.0
@@ -55,8 +58,23 @@ class ShopHttp(httpx.Client):
             except httpx.RequestError as error:
                 self.failure, self.expired = error, deadline.expired
                 raise
+        if deadline.expired:  # without a length, an answer that was cut looks complete
+            self.failure, self.expired = httpx.ReadTimeout("cut at the deadline"), True
+            raise self.failure
         self.answer = answer
         return answer
+
+    def no_answer(self, subject: str, redact: Callable[[str], str]) -> ConnectorError:
+        """Returns the error for the last request, which has no answer.
+
+        Args:
+            subject: The beginning of the message: the shop.
+            redact: Removes secrets from the cause.
+        """
+        if self.expired:
+            words = f"{subject}: the whole answer did not arrive within {self._deadline_seconds:g} s"
+            return DeadlineError(words, "check the connection to Shopify, a proxy for example")
+        return unreachable(self.failure, subject, redact)
 
 
 def client_options(read_seconds: float) -> dict[str, Any]:

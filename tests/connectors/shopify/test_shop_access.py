@@ -244,12 +244,12 @@ def test_a_refusal_has_shopifys_words_and_a_remedy(
 
 
 @contextmanager
-def dripping_server() -> Iterator[str]:
-    """A server that sends one byte of its answer every few milliseconds, for ever."""
+def dripping_server(start: bytes) -> Iterator[str]:
+    """A server that sends the start of an answer, then a part of it every few milliseconds, for ever."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+            self.wfile.write(start)
             try:
                 while True:
                     self.wfile.write(b"X-Drip: 1\r\n")
@@ -269,8 +269,9 @@ def dripping_server() -> Iterator[str]:
         server.server_close()
 
 
-def test_an_answer_that_drips_is_cut_at_the_deadline() -> None:
-    with dripping_server() as url:
+@pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"])
+def test_an_answer_that_drips_is_cut_at_the_deadline(start: bytes) -> None:
+    with dripping_server(start) as url:
         given: dict[str, Any] = {"access_token": TOKEN, "api_url": url, "_env_file": None}
         limits = SyncLimits(retry=FAST.retry, request_seconds=0.3)
         sync = ShopifySync(DOMAIN, ShopifySettings(**given), limits)
@@ -313,7 +314,11 @@ def test_an_older_version_than_the_requested_one_is_refused(shop: ScriptedShop) 
 
 def test_a_newer_version_is_used_with_a_warning(shop: ScriptedShop, caplog: pytest.LogCaptureFixture) -> None:
     shop.version = "2027-01"
-    assert shop.sync().facts().shop_id == 900
+    sync = shop.sync()
+    shop._apiversions = lambda _: shop.data(publicApiVersions=[])  # type: ignore[attr-defined]
+    assert sync.facts().shop_id == 900
+    assert not sync.api_version().is_supported
+    assert caplog.text.count("no longer serves") == 1
     assert "no longer serves API version 2026-10 and answers with 2027-01 → install a newer version" in caplog.text
 
 
