@@ -18,7 +18,13 @@ _NEW_PERCENT = 45  # of a day's orders are the first of a customer
 _IDS_PER_DAY = 1_000_000
 _IDS_APART = 3
 _MERGED_ONE_IN, _REDACTED_ONE_IN = 241, 251
+_QUIET_SECONDS = 360
 MERGED_AFTER_DAYS, _REDACTED_AFTER_DAYS = 19, 24
+
+
+def early_in_hour(at: int) -> int:
+    """Returns an instant that is not in the last six minutes of an hour: the same one, or six minutes earlier."""
+    return at - _QUIET_SECONDS if at % 3_600 >= 3_600 - _QUIET_SECONDS else at
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +77,12 @@ class Customers:
         day = self.first_day(customer_id)
         if day is None:
             return None
-        hour = 6 + customer_id // _IDS_APART % 12
+        offset = early_in_hour(3_600 * 6 + customer_id // _IDS_APART * 7_919 % (3_600 * 12))
         if kind == "redacted":
-            return Fate(epoch(day + timedelta(days=_REDACTED_AFTER_DAYS), hour), kind)
+            return Fate(epoch(day + timedelta(days=_REDACTED_AFTER_DAYS)) + offset, kind)
         for other in (customer_id + _IDS_APART, customer_id - _IDS_APART):
             if self.first_day(other) == day and not self._kind(other):
-                return Fate(epoch(day + timedelta(days=MERGED_AFTER_DAYS), hour), "merged", other)
+                return Fate(epoch(day + timedelta(days=MERGED_AFTER_DAYS)) + offset, "merged", other)
         return None
 
     def _kind(self, customer_id: int) -> Literal["merged", "redacted", ""]:

@@ -1,6 +1,8 @@
 """The orders that a shop gets on a day, with all that will ever happen to them: a function of seed, shop and day.
 
 Nothing here depends on the clock. So a world with a later instant shows the same orders, with more of their events.
+Nothing happens in the last six minutes of an hour, so a sync at a full hour, which leaves out the last minutes, is
+complete.
 """
 
 from __future__ import annotations
@@ -12,8 +14,8 @@ from itertools import accumulate
 from random import Random
 
 from sandbox.model import stable_hash
-from sandbox.shopify.customers import Customers
-from sandbox.shopify.facts import Charge, Event, Line, Mark, Order, charge_for, taken_back
+from sandbox.shopify.customers import Customers, early_in_hour
+from sandbox.shopify.facts import Charge, Event, Line, Mark, MarkKind, Order, Reason, charge_for, taken_back
 from sandbox.shopify.shops import Destination, Product, Shop, epoch
 
 DAY, HOUR = 86_400, 3_600
@@ -43,8 +45,8 @@ class OrderDays:
         rng = Random(f"{self._seed}/{self.shop.domain}/{day.toordinal()}")
         start, index = epoch(day), (day - self.shop.opened).days
         self._know_products(start)
-        times = sorted(start + HOUR * bisect(self._hours, rng.random() * self._hours[-1]) + rng.randrange(HOUR)
-                       for _ in range(count))  # fmt: skip
+        hours = [start + HOUR * bisect(self._hours, rng.random() * self._hours[-1]) for _ in range(count)]
+        times = sorted(early_in_hour(hour + rng.randrange(HOUR)) for hour in hours)
         fresh = self.customers.new_on(day)
         buyers = ["new"] * fresh + ["guest"] * (count * 6 // 100)
         buyers = (buyers + ["known"] * count)[:count]
@@ -100,7 +102,7 @@ class OrderDays:
         elif kind < 0.06:
             order.source_name = "shopify_draft_order"
         elif kind < 0.065:
-            order.processed_at = at - rng.randrange(3 * DAY, IMPORT_DAYS * DAY)
+            order.processed_at = early_in_hour(at - rng.randrange(3 * DAY, IMPORT_DAYS * DAY))
             order.source_name = "580111"
         elif kind < 0.11:
             order.bill = self._place(rng.random())
@@ -110,7 +112,7 @@ class OrderDays:
         if percent:
             order.discount_codes = (f"HELLO{percent}",)
         charges = self._first_charges(rng, order, place, percent, gift_card_only=kind < 0.02)
-        order.events.append(Event(order.processed_at, "ORDER", tuple(charges)))
+        order.events.append(_event(order.processed_at, "ORDER", tuple(charges)))
         self._live(rng, order, place)
         if fate is not None:
             order.marks.append(Mark(fate.at, fate.kind, fate.customer_id))
@@ -163,13 +165,13 @@ class OrderDays:
         """Adds the events and marks after the order's first instant."""
         at = order.created_at
         if order.source_name == "pos" or order.ship is None:
-            order.marks += [Mark(at, "fulfilled"), Mark(at, "paid")]
+            order.marks += [_mark(at, "fulfilled"), _mark(at, "paid")]
         else:
-            order.marks.append(Mark(at + rng.randrange(6 * HOUR, 72 * HOUR), "fulfilled"))
+            order.marks.append(_mark(at + rng.randrange(6 * HOUR, 72 * HOUR), "fulfilled"))
             late = rng.random() < 0.04
-            order.marks.append(Mark(at + (rng.randrange(DAY, 3 * DAY) if late else 0), "paid"))
+            order.marks.append(_mark(at + (rng.randrange(DAY, 3 * DAY) if late else 0), "paid"))
         if rng.random() < 0.05:
-            order.marks.append(Mark(at + rng.randrange(HOUR, 50 * DAY), "touched"))
+            order.marks.append(_mark(at + rng.randrange(HOUR, 50 * DAY), "touched"))
         fortune = rng.random()
         if fortune < 0.03:
             self._edit(rng, order, place, at + rng.randrange(HOUR, 20 * HOUR))
@@ -183,18 +185,18 @@ class OrderDays:
         if choice < 0.6 and first.kind == "product":
             line = self._line(rng, order, len(order.lines) + 30, place)
             line.added_at = at
-            order.events.append(Event(at, "ORDER_EDIT", (self._charge(order, line, 0),)))
+            order.events.append(_event(at, "ORDER_EDIT", (self._charge(order, line, 0),)))
         elif choice < 0.85:
-            order.events.append(Event(at, "ORDER_EDIT", returns(order, {first.id: 1})))
+            order.events.append(_event(at, "ORDER_EDIT", returns(order, {first.id: 1})))
         elif first.kind == "product" and first.unit_price > 1_000:
-            order.events.append(Event(at, "ORDER_EDIT", (discounted(order, first, 500),)))
+            order.events.append(_event(at, "ORDER_EDIT", (discounted(order, first, 500),)))
 
     def _cancel(self, rng: Random, order: Order, at: int) -> None:
         everything = {line.id: line.quantity for line in order.lines}
-        order.events.append(Event(at, "REFUND", returns(order, everything, shipping=True)))
-        order.marks.append(Mark(at, "cancelled"))
+        order.events.append(_event(at, "REFUND", returns(order, everything, shipping=True)))
+        order.marks.append(_mark(at, "cancelled"))
         if rng.random() < 0.35:
-            order.marks.append(Mark(at + 12 * DAY, "deleted"))
+            order.marks.append(_mark(at + 12 * DAY, "deleted"))
 
     def _return(self, rng: Random, order: Order, at: int) -> None:
         goods = [line for line in order.lines if line.kind in ("product", "custom") and line.added_at < at]
@@ -206,14 +208,22 @@ class OrderDays:
         back = returns(order, {line.id: units}, shipping=shipping)
         if rng.random() < 0.7:
             kept = (Charge("ADJUSTMENT", "ORDER", 300),) if rng.random() < 0.05 else ()  # a fee for the return
-            order.events.append(Event(at, "REFUND", back + kept))
+            order.events.append(_event(at, "REFUND", back + kept))
         else:
-            order.events.append(Event(at, "RETURN", back))
-            order.events.append(Event(at + rng.randrange(DAY, 5 * DAY), "REFUND", ()))
+            order.events.append(_event(at, "RETURN", back))
+            order.events.append(_event(at + rng.randrange(DAY, 5 * DAY), "REFUND", ()))
         if rng.random() < 0.1:
             more = returns(order, {other.id: 1 for other in goods})
             if more:
-                order.events.append(Event(at + rng.randrange(31 * DAY // 2, 31 * DAY), "REFUND", more))
+                order.events.append(_event(at + rng.randrange(31 * DAY // 2, 31 * DAY), "REFUND", more))
+
+
+def _event(at: int, reason: Reason, charges: tuple[Charge, ...]) -> Event:
+    return Event(early_in_hour(at), reason, charges)
+
+
+def _mark(at: int, kind: MarkKind) -> Mark:
+    return Mark(early_in_hour(at), kind)
 
 
 def returns(order: Order, units: dict[int, int], *, shipping: bool = False) -> tuple[Charge, ...]:

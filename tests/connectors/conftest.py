@@ -22,7 +22,6 @@ from sandbox import Sandbox, World
 from sandbox.certificates import server_certificate
 from tests.support.clock import NOW
 from tests.support.limits import HANG_SECONDS
-from tests.support.sandbox_clients import OPTIONS
 from tests.support.settings_variables import forget_accounts
 
 LAST_MONTH = DateWindow(NOW.date() - timedelta(days=31), NOW.date())
@@ -49,7 +48,9 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     shared.mkdir(exist_ok=True)
     server_certificate(shared)
     shutil.copytree(shared, own, ignore=lambda _, names: [n for n in names if not n.endswith(".pem")])
-    with Sandbox(World(seed=11, now=NOW), own, options=OPTIONS) as running:
+    shops = {"opened": NOW.date() - timedelta(days=170)}  # less history is faster
+    options = {"google_ads": {"page_rows": 100}, "shopify": shops}
+    with Sandbox(World(seed=11, now=NOW), own, options=options) as running:
         os.environ["GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"] = running.env["GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"]
         yield running
 

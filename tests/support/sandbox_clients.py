@@ -19,7 +19,10 @@ from tests.support.limits import HANG_SECONDS
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 SEED = 7
-OPTIONS: dict[str, dict[str, Any]] = {"google_ads": {"page_rows": 100}, "shopify": {"opened": date(2026, 6, 1)}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "google_ads": {"page_rows": 100},
+    "shopify": {"opened": date(2026, 6, 1)},  # less history is faster
+}
 
 NORDLICHT, MANAGER, EAST, WEST, NEW_ZEALAND = (
     "4123087751",

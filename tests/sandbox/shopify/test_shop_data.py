@@ -227,6 +227,12 @@ def test_a_customer_that_is_merged_or_forgotten_is_not_listed() -> None:
     }
 
 
+def test_the_last_minutes_of_an_hour_are_quiet() -> None:
+    """So a sync at a full hour, which leaves out the last minutes, misses nothing."""
+    instants = {state.order.created_at for state in _states(_world())} | {s.updated_at for s in _states(_world())}
+    assert len(instants) > 1000 and all(at % 3600 < 54 * 60 for at in instants)
+
+
 def test_an_order_counts_until_its_deletion_is_noticed() -> None:
     world = ShopWorld(NORDLICHT.resized(3, date(2026, 11, 10)), 7, lambda: NOW)
     before = Truth(world).shop_daily(date.min, date.max)
