@@ -243,6 +243,12 @@ def test_a_refusal_has_shopifys_words_and_a_remedy(
     assert len(shop.sent("ShopFacts")) == 1
 
 
+def test_a_missing_file_of_authorities_is_named(shop: ScriptedShop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file.pem")
+    message = error_of(shop.sync().facts, PlatformError)
+    assert "can't be read from /no/such/file.pem" in message and "→ correct SSL_CERT_FILE" in message
+
+
 @contextmanager
 def dripping_server(start: bytes) -> Iterator[str]:
     """A server that sends the start of an answer, then a part of it every few milliseconds, for ever."""
