@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal
 
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
@@ -226,6 +227,31 @@ def test_a_new_column_is_added(one: One) -> None:
     made = one.other.client.get_table(f"{one.other.project}.{TABLE}")
     [clicks] = [column for column in made.schema if column.name == "clicks"]
     assert clicks.field_type in ("INTEGER", "INT64") and clicks.description
+
+
+def test_a_numeric_rate_of_an_earlier_version_becomes_a_double(one: One, warehouse: Warehouse) -> None:
+    """Its nine digits stay in old rows, and rows of the build have all digits."""
+    model, rate = "int_campaign__daily_unified", 0.00004932099
+    registered = {"source": "google_ads", "account_id": "11", "currency": "USD", "client_id": "one",
+                  "reporting_currency": "EUR", "exchange_rate": rate, "extract_run_id": "r",
+                  "ingested_at": "2026-01-01 00:00:00"}  # fmt: skip
+    warehouse.insert("raw__accounts", [registered])
+    for day in DAYS[1:]:
+        warehouse.extract("google_ads", "r1", "2026-02-02 06:00:00", "11", day, [google_row(1)])
+    one.other.fill(warehouse)
+    assert not went_wrong(one.other.dbt("run", "--select", f"+{model}", window=ALL))
+    table = f"mdp_staging.{model}"
+    one.other.client.query(f"alter table {table} alter column exchange_rate set data type numeric").result()
+    before = {str(row["date"]): row["exchange_rate"] for row in one.other.table(table).rows}
+    assert before == dict.fromkeys(DAYS[1:], Decimal("0.000049321"))
+    assert not went_wrong(one.other.dbt("run", "--select", model, window=LAST))
+    [alter] = [
+        job for job in one.other.statements() if matches("alter column exchange_rate set data type float64", job)
+    ]
+    assert not alter.error
+    assert one.other.table(table).types["exchange_rate"] == "FLOAT"
+    after = {str(row["date"]): row["exchange_rate"] for row in one.other.table(table).rows}
+    assert after == {DAYS[1]: 0.000049321, DAYS[2]: rate}
 
 
 def test_a_build_as_of_an_instant_has_its_own_dataset_and_expires(one: One) -> None:

@@ -68,8 +68,14 @@ def _describe(statement: exp.Expr, schema: exp.Schema | None, table: TableMeta, 
     changed: dict[str, Any] = {}
     if isinstance(statement, exp.Alter):
         known = {field.name: field for field in table.schema_.fields}
+        retyped = {action.this.name for action in statement.find_all(exp.AlterColumn) if action.args.get("dtype")}
         there = _introspect_schema(table.project_id, table.dataset_id, table.table_id, ctx).fields
-        fields = tuple(known.get(field.name, field) for field in there)
+        fields = tuple(
+            known[field.name].model_copy(update={"type": field.type} if field.name in retyped else {})
+            if field.name in known
+            else field
+            for field in there
+        )
         options: Iterable[exp.Expr] = statement.find_all(exp.Property)
     else:
         defined = (
