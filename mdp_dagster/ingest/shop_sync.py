@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from mdp_dagster.connectors.errors import ConnectorError
 from mdp_dagster.connectors.landed_lines import landed_lines
 from mdp_dagster.connectors.shop_documents import (
+    COLUMNS,
     SHOP_REPORTS,
-    ReadLines,
     ShopAccess,
     ShopReport,
-    ShopRow,
     ShopSync,
     ShopWindow,
 )
@@ -26,6 +26,8 @@ from mdp_dagster.operational.shop_store import ShopStore, SyncResult, TooManyRej
 from mdp_dagster.operational.sync_records import Sync
 
 log = logging.getLogger(__name__)
+
+_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def _sync_window(places: ShopStores, shop: ShopSync, sync: Sync) -> SyncResult:
         raise landing.not_written(error) from error
     paths = tuple(file.path for file in files)
     write_manifest(places.lake, Manifest(folder, sync, paths))
-    result = places.store.sync(sync, _parts(places.access.read_lines, sync.report, landing, paths))
+    result = _commit(places, sync, landing, paths)
     log.info(
         "%s, %s from %s to %s: %d read, %d new, %d changed, %d rejected",
         sync.shop.domain, sync.report, sync.window.start, sync.window.end,
@@ -118,10 +120,21 @@ def _sync_window(places: ShopStores, shop: ShopSync, sync: Sync) -> SyncResult:
     return result
 
 
-def _parts(
-    read_lines: ReadLines, report: ShopReport, landing: LandingFolder, paths: Sequence[str]
-) -> Iterator[Iterator[ShopRow]]:
-    return (read_lines(report, landed_lines(landing.open(path), path)) for path in paths)
+def _commit(places: ShopStores, sync: Sync, landing: LandingFolder, paths: Sequence[str]) -> SyncResult:
+    """Commits the rows of landed files."""
+    parts = (places.access.read_lines(sync.report, landed_lines(landing.open(path), path)) for path in paths)
+    return places.store.sync(replace(sync, content_digest=_digest(landing, paths)), parts)
+
+
+def _digest(landing: LandingFolder, paths: Sequence[str]) -> str:
+    """Returns a digest of files and of the columns that are read from them."""
+    digest = hashlib.blake2b(repr(COLUMNS).encode(), digest_size=16)
+    for path in paths:
+        with landing.open(path) as file:
+            while content := file.read(_BLOCK_BYTES):
+                digest.update(content)
+        digest.update(b"end")
+    return digest.hexdigest()
 
 
 def find_deleted_orders(places: ShopStores, domain: str, sync_id: str, days: Sequence[date]) -> list[DayCount]:
@@ -177,7 +190,7 @@ def replay(places: ShopStores) -> Replayed:
             places.store.mark_deleted(sync.shop.shop_id, manifest.deleted, sync.sync_id, sync.read_at)
             continue
         try:
-            places.store.sync(sync, _parts(places.access.read_lines, sync.report, landing, manifest.files))
+            _commit(places, sync, landing, manifest.files)
             syncs += 1
         except TooManyRejectsError as error:
             log.warning("%s", error)

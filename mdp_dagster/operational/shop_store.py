@@ -22,6 +22,7 @@ from mdp_dagster.operational.sync_input import load_rows
 from mdp_dagster.operational.sync_records import (
     Sync,
     committed_watermark,
+    documents_if_unchanged,
     next_watermark,
     write_facts,
     write_rejects,
@@ -117,18 +118,23 @@ class ShopStore:
         """
         report = _REPORTS[sync.report]
         with self._locked(sync.shop.shop_id) as connection:
-            load_rows(connection, report, parts)
-            make_rejects_table(connection)
-            keep_one_version(connection, report)
-            sum_children(connection, report)
-            share = apply_rules(connection, report)
-            write_rejects(connection, sync)
             before = committed_watermark(connection, sync.shop.shop_id, sync.report)
-            watermark = before if share.is_too_large else next_watermark(before, sync)
+            documents = documents_if_unchanged(connection, sync)
             written = Written(0, 0)
+            if documents is not None:
+                share = RejectedShare(0, documents)
+            else:
+                load_rows(connection, report, parts)
+                make_rejects_table(connection)
+                keep_one_version(connection, report)
+                sum_children(connection, report)
+                share = apply_rules(connection, report)
+                write_rejects(connection, sync)
+                if not share.is_too_large:
+                    written = write_changes(connection, report, Writer(sync.shop.shop_id, sync.sync_id, sync.read_at))
+            watermark = before if share.is_too_large else next_watermark(before, sync)
             if not share.is_too_large:
                 write_facts(connection, sync)
-                written = write_changes(connection, report, Writer(sync.shop.shop_id, sync.sync_id, sync.read_at))
             write_sync(connection, sync, share, written, watermark)
         if share.is_too_large:
             raise TooManyRejectsError(sync, share)

@@ -56,6 +56,7 @@ _SYNCS: Columns = {
     "rejected": "bigint not null",
     "read_at": "timestamptz not null",
     "committed_at": "timestamptz not null",
+    "content_digest": "text",
 }
 
 _REJECTS: Columns = {

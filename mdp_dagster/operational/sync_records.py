@@ -29,6 +29,7 @@ class Sync:
         report: The report.
         window: Everything that was last changed in it was read.
         read_at: When the shop's answer was requested (UTC).
+        content_digest: A digest of the files, if they are known to give the same rows whenever it is the same.
     """
 
     sync_id: str
@@ -36,6 +37,7 @@ class Sync:
     report: ShopReport
     window: ShopWindow
     read_at: datetime
+    content_digest: str | None = None
 
 
 def committed_watermark(connection: Connection, shop_id: int, report: str) -> datetime | None:
@@ -45,6 +47,35 @@ def committed_watermark(connection: Connection, shop_id: int, report: str) -> da
         [shop_id, report, COMMITTED],
     ).fetchone()
     return row[0].astimezone(timezone.utc) if row and row[0] else None
+
+
+def documents_if_unchanged(connection: Connection, sync: Sync) -> int | None:
+    """Returns the number of documents of a sync with the files of the last one that changed anything; None otherwise.
+
+    Then the store has their rows, unless a document was deleted since, or lost an item to another one.
+    """
+    if sync.content_digest is None:
+        return None
+    row = connection.execute(
+        f"""
+        select documents from {SCHEMA}.syncs as same
+        where shop_id = %(shop_id)s and report = %(report)s and status = '{COMMITTED}' and rejected = 0
+            and content_digest = %(content_digest)s
+            and not exists (
+                select from {SCHEMA}.syncs as later
+                where later.shop_id = same.shop_id and later.report = same.report
+                    and later.committed_at > same.committed_at and later.new + later.changed > 0
+            )
+            and not exists (
+                select from {SCHEMA}.{sync.report} as document
+                where document.shop_id = same.shop_id
+                    and (document.deleted_at >= same.read_at or document.digest is null)
+            )
+        limit 1
+        """,
+        {"shop_id": sync.shop.shop_id, "report": sync.report, "content_digest": sync.content_digest},
+    ).fetchone()
+    return None if row is None else int(row[0])
 
 
 def next_watermark(before: datetime | None, sync: Sync) -> datetime | None:
@@ -118,6 +149,7 @@ def write_sync(
         "rejected": share.rejected,
         "read_at": sync.read_at,
         "committed_at": datetime.now(timezone.utc),
+        "content_digest": sync.content_digest,
     }
     connection.execute(
         f"""

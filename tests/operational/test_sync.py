@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -35,6 +36,24 @@ def test_the_same_file_twice_changes_nothing(store: TestStore) -> None:
     assert len(set(versions.values())) == 59
     assert (store.versions(), store.orders()) == (versions, content)
     assert content[1][0] == ["(100,10,Chair)", "(101,2.5,Chair)"]
+
+
+def test_files_that_were_just_committed_are_not_read_again(store: TestStore) -> None:
+    def unread() -> Iterator[list[ShopRow]]:
+        raise AssertionError("the files were read")
+        yield []
+
+    rows = rows_of(TWENTY)
+    store.load(rows, content_digest="a")
+    window = ShopWindow(START, START + 2 * DAY)
+    result = store.sync(store.new_sync(content_digest="a", window=window), unread())
+    assert (result.documents, result.new, result.changed, result.watermark) == (20, 0, 0, START + 2 * DAY)
+    store.load([Order(101, 5, ("3.00",))], content_digest="b")
+    assert store.load(rows, content_digest="a").changed == 0  # read again, and older
+    assert store.orders()[101][1] == ["(10100,3)"]
+    store.load([Order(101, 6, ("4.00",))], content_digest="c")
+    store.mark_deleted(store.shop.shop_id, [101], "weekly", store.new_sync().read_at)
+    assert store.load([Order(101, 6, ("4.00",))], content_digest="c").changed == 1  # it is there again
 
 
 def test_an_older_file_after_a_newer_one_changes_nothing(store: TestStore) -> None:
