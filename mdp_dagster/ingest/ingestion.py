@@ -15,6 +15,7 @@ from mdp_dagster.ingest.account_registry import disputed_accounts, keep_owners, 
 from mdp_dagster.ingest.chunks import chunks_within_history, days_beyond, log_progress
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.extraction import MAX_REJECTED_SHARE, ExtractPlan, ExtractResult, Provenance
+from mdp_dagster.ingest.known_attributes import known_attributes
 from mdp_dagster.ingest.landing import LandedFile, rejects_unit, unit
 from mdp_dagster.ingest.ledger import committed_days, current_days
 from mdp_dagster.ingest.parallel_extract import extract_in_parallel
@@ -79,6 +80,8 @@ def ingest(
     with stores.warehouse.session():
         stores.warehouse.prepare([*SHARED_TABLES, report_table(report)])
         chunks = chunks_within_history(report, window, stores.warehouse)
+        if run.days is not None and report.attribute_columns:
+            connector.known_attributes = known_attributes(stores.warehouse, report, run.days, utc_now())
     provenance = Provenance(str(uuid4()), run.run_id)
     result = IngestResult(report, window, provenance.extract_run_id, run.earlier.accounts if run.earlier else {})
     result.days_beyond_history = days_beyond(window, chunks)

@@ -16,9 +16,10 @@ from mdp_dagster.connectors.errors import HistoryError
 from mdp_dagster.connectors.history import check_history, refused_by_platform
 from mdp_dagster.connectors.meta_ads.async_run import AsyncPolicy
 from mdp_dagster.connectors.meta_ads.client import MetaAdsClient
+from mdp_dagster.connectors.meta_ads.errors import TimedOutError, TooMuchDataError
 from mdp_dagster.connectors.meta_ads.insights import InsightsReader, read_campaigns, subject
-from mdp_dagster.connectors.meta_ads.reports import CAMPAIGN_DAILY, REPORTS
-from mdp_dagster.connectors.meta_ads.rows import Campaigns
+from mdp_dagster.connectors.meta_ads.reports import CAMPAIGN_DAILY, CAMPAIGN_STATUS, REPORTS
+from mdp_dagster.connectors.meta_ads.rows import Campaigns, KnownCampaigns, with_status
 from mdp_dagster.connectors.meta_ads.settings import MetaAdsSettings
 from mdp_dagster.connectors.meta_ads.source import SOURCE
 from mdp_dagster.connectors.retry import RetryPolicy
@@ -74,12 +75,44 @@ class MetaAdsConnector(DataSourceConnector):
 
     def _batches(self, report: DayReport, account: PlatformAccount, window: DateWindow) -> Iterator[pa.RecordBatch]:
         try:
-            campaigns = self._campaigns_of(account) if report.name == CAMPAIGN_DAILY.name else {}
-            reader = InsightsReader(self._client, self._retry, report, account, campaigns)
-            batches = reader.read(window, self._asynchronous)
+            batches = self._with_known_campaigns(report, account, window)
+            if batches is None:
+                campaigns = self._campaigns_of(account) if report.name == CAMPAIGN_DAILY.name else {}
+                batches = self._read(report, account, window, campaigns)
         except HistoryError as error:
             raise refused_by_platform(report, window, error.message) from None
         yield from batches
+
+    def _read(
+        self, report: DayReport, account: PlatformAccount, window: DateWindow, campaigns: Campaigns
+    ) -> list[pa.RecordBatch]:
+        return InsightsReader(self._client, self._retry, report, account, campaigns).read(window, self._asynchronous)
+
+    def _with_known_campaigns(
+        self, report: DayReport, account: PlatformAccount, window: DateWindow
+    ) -> list[pa.RecordBatch] | None:
+        """The rows with the status of known campaigns. The list of campaigns is requested only for rows of others.
+
+        None if no campaign is known, if the list was requested already, or if the request must be divided by campaigns.
+        """
+        attributes = self.known_attributes.get(account.account_id)
+        if not attributes or report.name != CAMPAIGN_DAILY.name or account.account_id in self._campaigns:
+            return None
+        known = KnownCampaigns(
+            {
+                campaign_id: {field: values.get(column) for column, field in CAMPAIGN_STATUS.items()}
+                for campaign_id, values in attributes.items()
+            }
+        )
+        try:
+            batches = self._read(report, account, window, known)
+        except (TooMuchDataError, TimedOutError) as error:
+            logger.info("%s: requesting the list of campaigns", error.message)
+            return None
+        found = {campaign_id for batch in batches for campaign_id in batch.column("campaign_id").to_pylist()}
+        if found <= known.keys():
+            return batches
+        return with_status(batches, {**known, **self._campaigns_of(account)})
 
     def _campaigns_of(self, account: PlatformAccount) -> Campaigns:
         with self._locks.setdefault(account.account_id, threading.Lock()):

@@ -14,7 +14,7 @@ from mdp_dagster.connectors.meta_ads.async_run import AsyncPolicy, AsyncRunError
 from mdp_dagster.connectors.meta_ads.client import MetaAdsClient
 from mdp_dagster.connectors.meta_ads.errors import BrokenPagingError, TimedOutError, TooMuchDataError
 from mdp_dagster.connectors.meta_ads.reports import ACCOUNT_DAILY, CAMPAIGN_STATUSES, insights_params
-from mdp_dagster.connectors.meta_ads.rows import Campaigns, RowGatherer
+from mdp_dagster.connectors.meta_ads.rows import Campaigns, KnownCampaigns, RowGatherer
 from mdp_dagster.connectors.retry import RetryPolicy
 from mdp_dagster.window import DateWindow
 
@@ -58,6 +58,7 @@ class InsightsReader:
         self._report = report
         self._account = account
         self._campaigns = campaigns
+        self._lists_all = not isinstance(campaigns, KnownCampaigns)
         self._subject = subject(account.account_id)
         self._path = (f"act_{account.account_id}", "insights")
 
@@ -86,9 +87,8 @@ class InsightsReader:
         """
         params = insights_params(self._report, part.window, part.campaign_ids)
         try:
-            return self._pages(
-                self._path, {**params, "limit": part.page_rows}, repeat_timeouts=not self._smaller(part, timed_out=True)
-            )
+            last_try = self._lists_all and not self._smaller(part, timed_out=True)
+            return self._pages(self._path, {**params, "limit": part.page_rows}, repeat_timeouts=last_try)
         except (TooMuchDataError, TimedOutError) as error:
             parts = self._smaller(part, isinstance(error, TimedOutError))
             if not parts:
@@ -107,7 +107,9 @@ class InsightsReader:
         return by_page or self._by_campaigns(part)
 
     def _by_campaigns(self, part: _Part) -> list[_Part]:
-        """Halves of the campaigns. They are all campaigns that the account's list had at the start of the extract."""
+        """Halves of the campaigns: all that the account's list had at the start of the extract. Without it, none."""
+        if not self._lists_all:
+            return []
         ids = part.campaign_ids or (() if self._report.name == ACCOUNT_DAILY.name else tuple(sorted(self._campaigns)))
         if len(ids) < 2:
             return []

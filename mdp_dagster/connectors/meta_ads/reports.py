@@ -169,6 +169,7 @@ CAMPAIGN_DAILY = DayReport(
     amounts=_AMOUNTS,
     adds_up_to=ACCOUNT_DAILY.name,
     checkpoint_ages=(14, 28),  # credit can move between campaigns while the total stays
+    attribute_columns=tuple(CAMPAIGN_STATUS),
 )
 REPORTS = (ACCOUNT_DAILY, CAMPAIGN_DAILY)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -20,6 +20,11 @@ ROWS_PER_BATCH = 10_000
 
 # Campaign id to the fields of the campaign.
 Campaigns = Mapping[str, Mapping[str, Any]]
+
+
+class KnownCampaigns(dict[str, Mapping[str, Any]]):
+    """Campaigns that are known without a request. The account can have others."""
+
 
 _encode_anything = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode
 
@@ -59,6 +64,18 @@ def _sorted(entries: list[Any]) -> list[Any]:
     except (TypeError, KeyError):
         pass
     return sorted(entries, key=_encode)  # entries of another form, or more than one for a type: by their own text
+
+
+def with_status(batches: Iterable[pa.RecordBatch], campaigns: Campaigns) -> list[pa.RecordBatch]:
+    """Returns the batches with the status of these campaigns."""
+    filled = []
+    for batch in batches:
+        ids = batch.column("campaign_id").to_pylist()
+        for column, field in CAMPAIGN_STATUS.items():
+            values = [text(campaigns.get(campaign_id, {}).get(field)) for campaign_id in ids]
+            batch = batch.set_column(batch.schema.get_field_index(column), column, pa.array(values, pa.string()))
+        filled.append(batch)
+    return filled
 
 
 class RowGatherer:
