@@ -17,13 +17,19 @@ def rows(folder: Path, accounts: int = ACCOUNTS, hours: int = HOURS) -> list[Row
     workspace = BenchWorkspace(folder / "workspace", {}, accounts_of(accounts), days_ago(DAYS).start)
     run = workspace.script("bench.simulated_hours", str(accounts), str(hours))
     counted = run.output
-    operations = {name: number / accounts / hours * 24 for name, number in counted["requests"].items()}
+    a_day = 24 / accounts / hours
+    operations = {name: sum(of_jobs.values()) * a_day for name, of_jobs in counted["requests"].items()}
+    by_job = {
+        name: ", ".join(f"{number * a_day:.1f} in {job}" for job, number in of_jobs.items())
+        for name, of_jobs in counted["requests"].items()
+    }
     title = f"{accounts} accounts × {len(operations)} platforms, {hours} h of probes:"
     runs = ", ".join(f"{number} of {job}" for job, number in counted["runs"].items())
     return [
         Limit(
             f"{title} operations per account and day", [max(operations.values())], "", MAX_OPERATIONS,
-            note=", ".join(f"{name} {number:.1f}" for name, number in operations.items()) + f"; runs: {runs}",
+            note="; ".join(f"{name} {number:.1f} ({by_job[name]})" for name, number in operations.items())
+            + f"; runs: {runs}",
         ),
         Limit(
             f"{title} ledger rows per changed account-day", [counted["ledger_rows"] / counted["changed"]], "",

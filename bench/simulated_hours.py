@@ -59,6 +59,7 @@ class Agency:
         self._definitions = build_definitions(load_settings())
         self._cursors: dict[str, str | None] = {}
         self.runs: Counter[str] = Counter()
+        self.requests_of_jobs: dict[str, Counter[str]] = {platform: Counter() for platform in accounts}
 
     def set_time(self, at: datetime, *, also_of_platforms: bool = True) -> None:
         """Sets the clock of MDP. Without the platforms' clock, their numbers stay."""
@@ -83,14 +84,11 @@ class Agency:
 
     def run_morning(self) -> None:
         """Runs what the daily schedule requests."""
-        schedule = self._definitions.resolve_schedule_def(f"{JOB_NAME}_schedule")
-        context = dg.build_schedule_context(self._instance, scheduled_execution_time=datetime.now(timezone.utc))
-        for request in schedule.evaluate_tick(context).run_requests or []:
-            self._run(JOB_NAME, dict(request.tags), request.run_config)
+        self._run_schedule(JOB_NAME)
 
     def probe(self) -> None:
-        """Runs the probe, then what the sensors request."""
-        self._run(PROBE_JOB_NAME, {})
+        """Runs what the probe's schedule requests, then what the sensors request."""
+        self._run_schedule(PROBE_JOB_NAME)
         for source in PLATFORM_NAMES:
             sensor = self._definitions.resolve_sensor_def(f"{source}_late_data_sensor")
             for _ in range(_TICKS_AT_MOST):
@@ -102,15 +100,24 @@ class Agency:
                 if not answer.run_requests:
                     break
 
+    def _run_schedule(self, job_name: str) -> None:
+        schedule = self._definitions.resolve_schedule_def(f"{job_name}_schedule")
+        context = dg.build_schedule_context(self._instance, scheduled_execution_time=datetime.now(timezone.utc))
+        for request in schedule.evaluate_tick(context).run_requests or []:
+            self._run(job_name, dict(request.tags), request.run_config)
+
     def _run(self, job_name: str, tags: dict[str, str], run_config: Any = None) -> None:
         job = self._definitions.resolve_job_def(job_name)
         self.runs[job_name] += 1
+        before = Counter(self.requests())
         with duckdb.connect(os.environ["MDP_DUCKDB_PATH"]):  # an open file saves the cost of opening it again
             result = job.execute_in_process(
                 instance=self._instance, tags=tags, run_config=dict(run_config or {}), raise_on_error=False
             )
         if not result.success:
             raise RuntimeError(f"{job_name} failed with {tags}")
+        for platform, number in (Counter(self.requests()) - before).items():
+            self.requests_of_jobs[platform][job_name] += number
 
     def numbers(self, window: DateWindow) -> Numbers:
         """Returns the platforms' current totals of each account and day."""
@@ -146,8 +153,10 @@ def simulate(settings: Settings, agency: Agency, start: datetime, hours: int) ->
     window = DateWindow.of_days(settings.start_date, start.date())
     agency.set_time(start)
     agency.load(window)
-    after_load = {"ledger": _count("mdp_raw.raw__extracts"), "events": _event_bytes(), **agency.requests()}
+    after_load = {"ledger": _count("mdp_raw.raw__extracts"), "events": _event_bytes()}
     agency.runs.clear()
+    for of_jobs in agency.requests_of_jobs.values():
+        of_jobs.clear()
     known, changed = agency.numbers(window), 0
     end = start + timedelta(hours=hours)
     for at, job in agency.schedule(start, end):
@@ -164,7 +173,7 @@ def simulate(settings: Settings, agency: Agency, start: datetime, hours: int) ->
     counted = {
         "changed": changed,
         "ledger_rows": _count("mdp_raw.raw__extracts") - after_load["ledger"],
-        "requests": {name: number - after_load[name] for name, number in agency.requests().items()},
+        "requests": {platform: dict(of_jobs) for platform, of_jobs in agency.requests_of_jobs.items()},
         "runs": dict(agency.runs),
         "event_mib": (_event_bytes() - after_load["events"]) / 2**20,
         "files": _files(Path(settings.lake_uri)),
