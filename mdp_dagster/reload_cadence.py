@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-DEFAULT = "0=3h 1-3=6h 4+=24h"
-"""Today every three hours, the next three days every six hours, older days once a morning."""
+DEFAULT = "0-3=8h 4+=24h"
+"""Today and the three days before every eight hours, older days once a morning."""
 
 _PART = re.compile(r"([0-9]{1,4})(?:-([0-9]{1,4})|(\+))?=(-?[0-9]{1,4})h")
 _EXAMPLE = f"use a form such as {DEFAULT}"

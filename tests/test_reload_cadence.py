@@ -13,12 +13,12 @@ from mdp_dagster.settings import SettingsError, load_settings
 from tests.support.settings_variables import forget_settings
 
 
-def test_todays_totals_are_followed_every_three_hours_and_old_days_once_a_morning() -> None:
+def test_the_last_days_are_reloaded_every_eight_hours_and_old_days_once_a_morning() -> None:
     cadence = parse_cadence(DEFAULT)
-    assert [cadence.step(age).hours for age in (0, 1, 2, 3, 4, 5, 89)] == [3, 6, 6, 6, 24, 24, 24]
-    assert cadence.step(-1).hours == 3  # the account's day began before the day in UTC
-    assert [cadence.step(age).interval for age in (0, 4)] == ["every 3 hours", "once a day"]
-    assert [cadence.step(age).ages for age in (0, 1, 4)] == ["0", "1-3", "4 and more"]
+    assert [cadence.step(age).hours for age in (0, 1, 2, 3, 4, 5, 89)] == [8, 8, 8, 8, 24, 24, 24]
+    assert cadence.step(-1).hours == 8  # the account's day began before the day in UTC
+    assert [cadence.step(age).interval for age in (0, 4)] == ["every 8 hours", "once a day"]
+    assert [cadence.step(age).ages for age in (0, 4)] == ["0-3", "4 and more"]
 
 
 @pytest.mark.parametrize("text", ["0+=1h", "0-6=2h 7+=168h", " 0=1h  1=2h\t2+=12h ", "0=24h 1+=48h"])
@@ -29,7 +29,7 @@ def test_other_cadences(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("3h", "part 1, '3h': not an age and an interval in hours → use a form such as 0=3h 1-3=6h 4+=24h"),
+        ("3h", "part 1, '3h': not an age and an interval in hours → use a form such as 0-3=8h 4+=24h"),
         ("0=3", "part 1, '0=3': not an age and an interval"),
         ("0=3h,1+=6h", "part 1, '0=3h,1+=6h': not an age"),
         ("-1=3h", "part 1, '-1=3h': not an age"),

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
 from functools import cached_property
-from types import MappingProxyType
 from typing import ClassVar
 
 import pyarrow as pa
 
-# a part of the contract, and imported from here
 from mdp_dagster.connectors.amount import AccountOptions as AccountOptions
 from mdp_dagster.connectors.amount import Amount as Amount
+from mdp_dagster.connectors.attributes import NO_ATTRIBUTES, Attributes
 from mdp_dagster.connectors.errors import ConnectorError
 from mdp_dagster.window import DateWindow
 
@@ -128,8 +127,7 @@ class DayReport(Report):
         processing_hours: How many hours after the end of the lookback the source may still be processing a day.
         max_days_per_extract: How many days one request may cover; longer windows are split into chunks.
         checkpoint_ages: Ages in days at which a day is extracted once more, although its totals have not moved.
-        attribute_columns: Columns that describe a row's entity (the key without the day), and that the source sends in
-            a request of their own. A reload of days takes them from the extracts of the last day.
+        attribute_columns: Columns about the entity that cost a request. A reload takes them from the last extracts.
         adds_up_to: The name of the source's report with the account totals, if the rows of a day add up to its row.
     """
 
@@ -204,10 +202,6 @@ class FeedReport(Report):
                 raise ValueError(f"{part.table}: there is not a column {', '.join(missing)}")
 
 
-Attributes = Mapping[str, Mapping[str, str | None]]
-"""The ``attribute_columns`` of entities: their values by column, by the entity's id."""
-
-
 @dataclass(frozen=True)
 class NotAnswered:
     """Days of the requested window that the source did not answer, for example because it has not exported them yet.
@@ -263,8 +257,7 @@ class DataSourceConnector(ABC):
     reports: ClassVar[tuple[DayReport, ...]]
     max_parallel_accounts: int = 4
     """How many accounts may be extracted at the same time."""
-    known_attributes: Mapping[str, Attributes] = MappingProxyType({})
-    """The attributes that need not be requested, by account id. It may lack entities: these are requested."""
+    known_attributes: Mapping[str, Attributes] = NO_ATTRIBUTES  # by account id; other entities are requested
 
     @abstractmethod
     def accounts(self, listed: Sequence[str]) -> tuple[list[PlatformAccount], list[AccountFailure]]:

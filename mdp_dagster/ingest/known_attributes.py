@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from mdp_dagster.connectors.base import Attributes, DayReport
+from mdp_dagster.connectors.attributes import Attributes
+from mdp_dagster.connectors.base import DayReport
 from mdp_dagster.ingest.tables import EXTRACTS, report_table
 from mdp_dagster.warehouse.base import Warehouse, in_window
 from mdp_dagster.window import DateWindow

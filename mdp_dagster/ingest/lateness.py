@@ -20,7 +20,7 @@ from mdp_dagster.ingest.amounts_moved import amounts_moved
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.compared_days import ComparedDay, Comparison, days_in_doubt
 from mdp_dagster.ingest.digest import same_amounts
-from mdp_dagster.ingest.settling import is_settled
+from mdp_dagster.ingest.settling import is_settled, settled_at
 from mdp_dagster.ingest.shown_facts import days_with_other_facts
 from mdp_dagster.ingest.watched_reports import DetailReport, WatchedReports
 from mdp_dagster.warehouse.base import Warehouse
@@ -50,6 +50,11 @@ class Reason(Enum):
     UNEXPLAINED = "does not tie to its total"
 
     @property
+    def may_wait(self) -> bool:
+        """Whether the day is extracted at the times of the cadence only. Otherwise it is extracted at once."""
+        return self in (Reason.RESTATED, Reason.SETTLED, Reason.CHECKPOINT)
+
+    @property
     def needs_extract(self) -> bool:
         """Whether the day has to be extracted. Otherwise it is enough to build it."""
         return self is not Reason.NOT_BUILT
@@ -69,7 +74,9 @@ class LateDay:
         moved: By how much the account's totals have changed since the day was extracted, by amount; money is in the
             account's currency.
         totals: A part of the digest of the totals' amounts. It distinguishes one restatement from the next.
-        changed_at: When the totals of a restated day first changed after its extract (UTC); None if it is unknown.
+        changed_at: When the totals of a restated day first changed after its extract, or when a settled day or a
+            checkpoint became due (UTC); None if it is unknown.
+        extracted_at: When the newest extract of a restated day began (UTC); None if it is unknown.
         needs_total: Whether the day's total must be extracted again, too: the day is older than those that the probe
             extracts, and its total is older than its rows, or than the end of its lookback.
     """
@@ -80,6 +87,7 @@ class LateDay:
     moved: Mapping[str, float] = field(default_factory=dict, hash=False)
     totals: str = ""
     changed_at: datetime | None = None
+    extracted_at: datetime | None = None
     needs_total: bool = field(default=False, compare=False)
 
 
@@ -171,12 +179,18 @@ def _late_days_of(
     for day in compared:
         key = day.account_id, day.date
         if key in moved:
-            changed_at = day.changed_at and day.changed_at.replace(tzinfo=timezone.utc)
             totals = (day.totals_amounts or day.totals or "")[-8:]
-            late.append(LateDay(*key, Reason.RESTATED, moved[key], totals, changed_at))
+            times = _utc(day.changed_at), _utc(day.extracted_at)
+            late.append(LateDay(*key, Reason.RESTATED, moved[key], totals, *times))
         elif reason := _other_reason(accounts[day.account_id], detail.report, day):
-            late.append(LateDay(*key, reason, needs_total=_needs_total(accounts[day.account_id], day, reason)))
+            account = accounts[day.account_id]
+            due_at, needs_total = _due_at(account, detail.report, day, reason), _needs_total(account, day, reason)
+            late.append(LateDay(*key, reason, changed_at=due_at, needs_total=needs_total))
     return late
+
+
+def _utc(at: datetime | None) -> datetime | None:
+    return at and at.replace(tzinfo=timezone.utc)
 
 
 def _days_with_other_facts(warehouse: Warehouse, detail: DetailReport, days: DateWindow) -> list[LateDay]:
@@ -225,3 +239,14 @@ def _needs_total(account: WatchedAccount, day: ComparedDay, reason: Reason) -> b
     before = day.totals_extracted_at
     is_newer = before is not None and day.extracted_at is not None and before >= day.extracted_at
     return not (is_newer and before is not None and account.is_settled(day.date, before))
+
+
+def _due_at(account: WatchedAccount, report: DayReport, day: ComparedDay, reason: Reason) -> datetime | None:
+    """Returns when a settled day or a checkpoint became due (UTC); None for other reasons."""
+    if reason is Reason.SETTLED:
+        return settled_at(day.date, account.lookback_on(day.date), account.processing_hours, account.time_zone)
+    if reason is not Reason.CHECKPOINT or day.extracted_at is None:
+        return None
+    now = utc_now()
+    due = (age for age in report.checkpoint_ages if account.is_checkpoint_due(day.date, age, day.extracted_at, now))
+    return settled_at(day.date, min(due) - 1, 0, account.time_zone)

@@ -126,3 +126,13 @@ def has_days(warehouse: Warehouse, report: DayReport, window: DateWindow) -> boo
         {"source": report.source, "report": report.name},
     )
     return bool(rows.num_rows)
+
+
+def accounts_with_days(warehouse: Warehouse, report: DayReport, window: DateWindow) -> set[str]:
+    """Returns the accounts that have an extract of any day of the window."""
+    rows = warehouse.query(
+        f"select distinct account_id from {EXTRACTS.id} where {in_window(window)} and source = $source "
+        "and report = $report",
+        {"source": report.source, "report": report.name},
+    )
+    return set(values(rows.column("account_id")))

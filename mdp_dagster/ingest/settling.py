@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -26,6 +26,12 @@ def is_settled(day: date, lookback_days: int, processing_hours: int, time_zone: 
     utc = at if at.tzinfo else at.replace(tzinfo=timezone.utc)
     processed = (utc - timedelta(hours=processing_hours)).astimezone(_zone(time_zone)).date()
     return (processed - day).days > lookback_days
+
+
+def settled_at(day: date, lookback_days: int, processing_hours: int, time_zone: str) -> datetime:
+    """Returns the instant (UTC) from which a day is settled; an hour off where a clock changes at midnight."""
+    closes = datetime.combine(day + timedelta(days=lookback_days + 1), time(), _zone(time_zone))
+    return closes.astimezone(timezone.utc) + timedelta(hours=processing_hours)
 
 
 def hours_until_settled(lookback_days: int, processing_hours: int) -> int:

@@ -11,6 +11,8 @@ DAYS = "mdp/days"
 PROBE_RUN = "mdp/probe_run"
 BACKFILL = "mdp/backfill"
 CONTINUES = "mdp/continues"
+DUE_ACCOUNTS = "mdp/due_accounts"
+"""A probe with this tag skips the accounts that are not due. A probe that a person launches does not have it."""
 
 
 # PostgreSQL's index on tags refuses texts of more than 2,704 bytes.

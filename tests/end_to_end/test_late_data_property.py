@@ -24,7 +24,7 @@ from mdp_dagster.connectors.google_ads import GoogleAdsConnector
 from mdp_dagster.defs.ads.platforms import REPORTS
 from mdp_dagster.ingest import ingestion as run_module
 from mdp_dagster.ingest.ingestion import IngestRun, ingest
-from mdp_dagster.ingest.probe import probe
+from mdp_dagster.ingest.probe import ProbeRun, probe
 from mdp_dagster.ingest.stores import Stores
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
 from mdp_dagster.ingest.watched_reports import DetailReport, WatchedReports
@@ -206,7 +206,7 @@ class Round:
 
     def settle(self, obeyed: float = 1.0) -> int:
         """Probe, run a share of the requests, and return the number of late days."""
-        probed = probe(self.connector, WATCHED, DAYS, self.stores, str(uuid4()))
+        probed = probe(self.connector, WATCHED, DAYS, self.stores, ProbeRun(str(uuid4())))
         late = LateDays(tuple(probed.late), {})
         now = datetime.now(timezone.utc)
         every_probe = ReloadTimes(parse_cadence("0+=1h"))

@@ -19,7 +19,7 @@ from mdp_dagster.ingest import extraction
 from mdp_dagster.ingest import lateness as lateness_module
 from mdp_dagster.ingest.ingestion import IngestRun, ingest
 from mdp_dagster.ingest.lateness import Reason
-from mdp_dagster.ingest.probe import ProbeResult, probe
+from mdp_dagster.ingest.probe import ProbeResult, ProbeRun, probe
 from mdp_dagster.ingest.result import IngestError
 from mdp_dagster.ingest.stores import Stores
 from mdp_dagster.ingest.watched_reports import DetailReport, ReconciledBy, WatchedReports
@@ -49,7 +49,7 @@ def connector() -> TotalsConnector:
 
 
 def look(connector: TotalsConnector, stores: Stores, days: DateWindow = ALL_DAYS) -> ProbeResult:
-    return probe(connector, WATCHED, days, stores, "probe")
+    return probe(connector, WATCHED, days, stores, ProbeRun("probe"))
 
 
 def load(connector: TotalsConnector, stores: Stores, window: DateWindow) -> None:
@@ -168,7 +168,7 @@ def test_a_day_restated_and_restated_back_is_not_late(loaded: TotalsConnector, s
 
 def test_a_day_is_late_until_every_detail_report_was_extracted(connector: TotalsConnector, stores: Stores) -> None:
     def find() -> list[tuple[str, int, Reason]]:
-        return late(probe(connector, WATCHED_WITH_ADS, ALL_DAYS, stores, "probe"))
+        return late(probe(connector, WATCHED_WITH_ADS, ALL_DAYS, stores, ProbeRun("probe")))
 
     load(connector, stores, days(28, 0))
     ingest(connector, AD_REPORT, days(28, 2), stores, IngestRun("run"))
@@ -189,7 +189,7 @@ def test_a_day_that_is_late_in_several_reports_has_the_first_reason(connector: T
     ingest(connector, AD_REPORT, days(28, 6), stores, IngestRun("run"))
     change(connector, "1", 5, spend="2.50")
     ingest(connector, AD_REPORT, days(4, 0), stores, IngestRun("run"))
-    found = probe(connector, WATCHED_WITH_ADS, ALL_DAYS, stores, "probe").late
+    found = probe(connector, WATCHED_WITH_ADS, ALL_DAYS, stores, ProbeRun("probe")).late
     assert [(day.account_id, day.date, day.reason) for day in found] == [
         ("1", ago(5), Reason.RESTATED), ("2", ago(5), Reason.NEVER_LOADED)
     ]  # fmt: skip
@@ -284,12 +284,12 @@ def test_totals_are_read_with_the_accounts_present_options(stores: Stores) -> No
         ingest(leads, part, days(28, 0), stores, IngestRun("run"))
     watched = WatchedReports(totals, (DetailReport(report),))
     change(leads, "1", 5, value=4.0)
-    assert probe(leads, watched, ALL_DAYS, stores, "probe").late == []
+    assert probe(leads, watched, ALL_DAYS, stores, ProbeRun("probe")).late == []
 
     data = stores.clients.model_dump()
     data["clients"][0]["accounts"]["scripted"][0]["conversion_action_type"] = "lead"
     stores = Stores(type(stores.clients).model_validate(data), stores.warehouse, stores.lake)
-    found = probe(leads, watched, ALL_DAYS, stores, "probe")
+    found = probe(leads, watched, ALL_DAYS, stores, ProbeRun("probe"))
     assert late(found) == [("1", 5, Reason.RESTATED)] and found.late[0].moved["conversions"] == 3.0
 
 
@@ -334,7 +334,7 @@ def test_a_day_is_extracted_again_at_its_checkpoints(
     watched = WatchedReports(TOTALS, (DetailReport(report),))
 
     def due() -> set[tuple[int, Reason]]:
-        found = probe(connector, watched, ALL_DAYS, stores, "probe").late
+        found = probe(connector, watched, ALL_DAYS, stores, ProbeRun("probe")).late
         return {((TODAY - day.date).days, day.reason) for day in found}
 
     now = clock[0]
@@ -359,7 +359,7 @@ def test_a_day_that_does_not_tie_is_late_until_the_verdict_changes(loaded: Total
     watched = WatchedReports(TOTALS, (DetailReport(REPORT, reconciled_by=table),))
 
     def find() -> list[tuple[str, int, Reason]]:
-        return late(probe(loaded, watched, ALL_DAYS, stores, "probe"))
+        return late(probe(loaded, watched, ALL_DAYS, stores, ProbeRun("probe")))
 
     def verdict(text: str) -> None:
         with duckdb.connect(str(stores.warehouse.path)) as connection:
@@ -399,7 +399,7 @@ def test_an_accepted_difference_is_not_late_until_it_grows(loaded: TotalsConnect
         entry = {"platform": "scripted", "account": "1", "from": ago(6), "to": ago(5), "up_to": amounts, "reason": "ok"}
         data = {**stores.clients.model_dump(), "accepted_differences": [entry] if amounts else []}
         accepting = replace(stores, clients=type(stores.clients).model_validate(data))
-        return [day.reason for day in probe(loaded, watched, ALL_DAYS, accepting, "probe").late]
+        return [day.reason for day in probe(loaded, watched, ALL_DAYS, accepting, ProbeRun("probe")).late]
 
     shows(None, spend=-80.33)
     assert find() == [Reason.UNEXPLAINED]

@@ -15,7 +15,7 @@ from mdp_dagster.ingest import shrunk_answers
 from mdp_dagster.ingest.ingestion import IngestRun, ingest
 from mdp_dagster.ingest.landing import REFUSED_FOLDER, landed, landed_paths
 from mdp_dagster.ingest.lateness import Reason
-from mdp_dagster.ingest.probe import ProbeResult, probe
+from mdp_dagster.ingest.probe import ProbeResult, ProbeRun, probe
 from mdp_dagster.ingest.rebuild import rebuild_raw
 from mdp_dagster.ingest.result import IngestError, IngestResult
 from mdp_dagster.ingest.stores import Stores
@@ -91,7 +91,7 @@ def reload(source: Faulty, stores: Stores, run: IngestRun | None = None) -> Inge
 
 
 def look(source: Faulty, stores: Stores) -> ProbeResult:
-    return probe(source, WatchedReports(TOTALS, (DetailReport(CAMPAIGNS),)), WINDOW, stores, "probe")
+    return probe(source, WatchedReports(TOTALS, (DetailReport(CAMPAIGNS),)), WINDOW, stores, ProbeRun("probe"))
 
 
 def spend(stores: Stores, account: str = "1") -> dict[date, float]:

@@ -7,6 +7,7 @@ import dagster as dg
 from mdp_dagster.defs.ads.campaign_checks import daily_window_check_keys
 from mdp_dagster.defs.ads.platforms import ADS
 from mdp_dagster.ingest.watched_reports import WatchedReports
+from mdp_dagster.orchestration import run_tags
 from mdp_dagster.orchestration.domain import LATE_DATA
 from mdp_dagster.orchestration.late_data.reload_job import late_data_job
 from mdp_dagster.orchestration.late_data.reload_times import ReloadTimes
@@ -66,8 +67,13 @@ def probe_schedule(settings: Settings, job: Any) -> dg.ScheduleDefinition:
             job=job,
             cron_schedule=settings.probe_cron,
             execution_timezone=settings.timezone,
+            tags={run_tags.DUE_ACCOUNTS: "only"},
             default_status=dg.DefaultScheduleStatus.RUNNING,
-            description="Find the days that changed on the ad platforms. The sensors *_late_data_sensor reload them.",
+            description=(
+                "Find the days that changed on the ad platforms. The sensors *_late_data_sensor reload them. An "
+                "account is skipped until its next interval of MDP_RELOAD_CADENCE begins. Launch the job yourself to "
+                "probe every account."
+            ),
         )
     except dg.DagsterInvalidDefinitionError as error:
         raise SettingsError(

@@ -40,7 +40,10 @@ class LateDays:
         for late in sorted(extracted, key=lambda late: (late.date, late.account_id)):
             moved = [round(late.moved.get(name, 0.0), 6) for name in names]
             changed_at = late.changed_at and round(late.changed_at.timestamp(), 3)
-            details = [*moved, late.totals, changed_at] if late.reason is Reason.RESTATED else []
+            if late.reason is Reason.RESTATED:
+                details: list[Any] = [*moved, late.totals, changed_at]
+            else:
+                details = [changed_at] if changed_at else []
             by_day.setdefault(late.date.isoformat(), {})[late.account_id] = [late.reason.value, *details]
         accounts = {late.account_id for late in self.days}
         return {
@@ -62,8 +65,10 @@ class LateDays:
         days = []
         for day, accounts in data["days"].items():
             for account_id, (reason, *details) in accounts.items():
-                moved = dict(zip(names, details, strict=False)) if details else {}
-                totals, changed_at = [*details[len(names) :], None, None][:2]
+                moved, totals, changed_at = {}, "", details[0] if details else None
+                if Reason(reason) is Reason.RESTATED:
+                    moved = dict(zip(names, details, strict=False)) if details else {}
+                    totals, changed_at = [*details[len(names) :], None, None][:2]
                 days.append(
                     LateDay(account_id, date.fromisoformat(day), Reason(reason), moved, totals or "", _utc(changed_at))
                 )

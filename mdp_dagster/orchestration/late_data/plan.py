@@ -25,6 +25,8 @@ MAX_RUNS = 4
 A run has a fixed cost of ten seconds or more. If there are more ranges of days, the smallest gaps between them are
 built too. They are not extracted.
 """
+MAX_GAP_DAYS = 1
+"""Ranges that are this far apart share a run: a run sends requests of its own for each account."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,10 @@ class Plan:
 
 
 def plan(event: ProbeEvent, runs: Iterable[ActiveRun], memory: Memory, times: ReloadTimes, now: datetime) -> Plan:
-    """Returns one request for each contiguous range of late days that are due and not covered by an active run.
+    """Returns one request for each range of late days that are due and not covered by an active run.
 
-    - A restated day is due once in each interval of the cadence. Other late days are due at once.
+    - A restated day is due once in each interval of the cadence. A settled day and a checkpoint wait for the end of the
+      interval in which they became due. Other late days are due at once.
     - A run that is queued, or started after the event, will read what the probe read: it covers its days.
     - A run that started before the event may already have extracted a restated day. If the day is reloaded with every
       probe, it waits for the end of the run. Otherwise the next probe shows whether the day is still late.
@@ -105,7 +108,7 @@ def plan(event: ProbeEvent, runs: Iterable[ActiveRun], memory: Memory, times: Re
 
 def _requests(event: ProbeEvent, free: LateDays) -> list[Request]:
     requests = []
-    for window in join_windows(free.windows(), MAX_RUNS):
+    for window in join_windows(free.windows(), MAX_RUNS, MAX_GAP_DAYS):
         late = free.on(frozenset(window.days()))
         listed = ",".join(f"{day.account_id}:{day.date}" for day in late.days)
         digest = hashlib.blake2b(listed.encode(), digest_size=4).hexdigest()

@@ -1,4 +1,4 @@
-"""When a restated day may be reloaded: once in each interval of the cadence (``MDP_RELOAD_CADENCE``).
+"""When a late day may be reloaded: once in each interval of the cadence (``MDP_RELOAD_CADENCE``).
 
 The intervals begin at fixed hours, counted from the hour of the daily run. So the days of all accounts become due
 together and share a run, and days that the daily run extracts are not reloaded separately.
@@ -34,7 +34,7 @@ class Wait:
 
 @dataclass(frozen=True)
 class ReloadTimes:
-    """The times at which restated days may be reloaded.
+    """The times at which restated and settled days and checkpoints may be reloaded.
 
     Args:
         cadence: The intervals, by the age of the day.
@@ -57,13 +57,14 @@ class ReloadTimes:
             zone: The account's time zone, in which the age is counted.
             now: The current time.
         """
-        return late.reason is Reason.RESTATED and self._step(late.date, zone, now).hours > 1
+        return late.reason is Reason.RESTATED and self.step(late.date, zone, now).hours > 1
 
     def wait(self, late: LateDay, zone: str, requested_at: datetime | None, now: datetime) -> Wait | None:
         """Returns until when a late day waits; None if it may be requested now.
 
-        A restated day waits for the end of the interval in which its totals changed. It also waits if it was requested
-        in the current interval, and that request did not bring its rows.
+        A restated day waits for the end of the interval in which its totals changed, and a settled day or a checkpoint
+        for the end of the interval in which it became due. A restated day also waits if it was requested in the current
+        interval, and that request did not bring its rows.
 
         Args:
             late: The late day.
@@ -71,9 +72,9 @@ class ReloadTimes:
             requested_at: When the day was last requested, if it was not extracted since; otherwise None.
             now: The current time.
         """
-        if late.changed_at is None or late.reason is not Reason.RESTATED:
+        if late.changed_at is None or not late.reason.may_wait:
             return None
-        step = self._step(late.date, zone, now)
+        step = self.step(late.date, zone, now)
         if step.hours <= 1:
             return None
         start, end = self.interval(step.hours, now)
@@ -83,7 +84,8 @@ class ReloadTimes:
         """Returns the start and the end (UTC) of the interval that contains ``now``."""
         return _interval(hours, now, self.time_zone)
 
-    def _step(self, day: date, zone: str, now: datetime) -> CadenceStep:
+    def step(self, day: date, zone: str, now: datetime) -> CadenceStep:
+        """Returns the interval for a day, by its age in the account's time zone."""
         return self.cadence.step((_local_date(now, zone) - day).days)
 
 

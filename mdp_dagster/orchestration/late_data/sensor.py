@@ -44,7 +44,8 @@ def late_data_sensor(
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
             f"Late days of {', '.join(watched.detail_tables)}, from {events.to_user_string()}: one run per range of "
-            "days that no queued or running run covers. Restated days wait for the times of MDP_RELOAD_CADENCE."
+            "days that no queued or running run covers. Restated and settled days and checkpoints wait for the times "
+            "of MDP_RELOAD_CADENCE."
         ),
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:

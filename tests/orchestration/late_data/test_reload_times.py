@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections import defaultdict
 from datetime import date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
@@ -17,10 +18,10 @@ from mdp_dagster.orchestration.late_data.memory import Memory
 from mdp_dagster.orchestration.late_data.payload import LateDays
 from mdp_dagster.orchestration.late_data.plan import Plan, ProbeEvent, plan
 from mdp_dagster.orchestration.late_data.reload_times import ReloadTimes
-from mdp_dagster.reload_cadence import DEFAULT, parse_cadence
+from mdp_dagster.reload_cadence import parse_cadence
 from mdp_dagster.window import DateWindow
 
-TIMES = ReloadTimes(parse_cadence(DEFAULT))
+TIMES = ReloadTimes(parse_cadence("0=3h 1-3=6h 4+=24h"))
 TODAY = date(2026, 11, 20)
 
 
@@ -69,7 +70,16 @@ def test_the_sensor_explains_which_days_wait_until_when_and_why() -> None:
     ]
 
 
-@pytest.mark.parametrize("reason", [reason for reason in Reason if reason is not Reason.RESTATED])
+@pytest.mark.parametrize("reason", [Reason.SETTLED, Reason.CHECKPOINT])
+def test_a_settled_day_and_a_checkpoint_wait_for_the_next_morning(reason: Reason) -> None:
+    """Then they share the requests of the restated days of their age."""
+    day = late(14, 15, reason=reason)
+    assert requested(decide(28.9, day)) == set() and requested(decide(29.33, day)) == {("a", 14)}
+    read = LateDays.from_json(json.loads(json.dumps(LateDays((day,), {}).to_json()))).days
+    assert read[0].changed_at == day.changed_at
+
+
+@pytest.mark.parametrize("reason", [Reason.NEVER_LOADED, Reason.NOT_BUILT, Reason.UNEXPLAINED])
 def test_a_day_that_is_late_for_another_reason_does_not_wait(reason: Reason) -> None:
     assert [request.late.days for request in decide(9.4, late(20, 9.3, reason=reason)).requests] != []
 
