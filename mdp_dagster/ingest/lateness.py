@@ -78,7 +78,7 @@ class LateDay:
             checkpoint became due (UTC); None if it is unknown.
         extracted_at: When the newest extract of a restated day began (UTC); None if it is unknown.
         needs_total: Whether the day's total must be extracted again, too: the day is older than those that the probe
-            extracts, and its total is older than its rows, or than the end of its lookback.
+            extracts, and its total is older than its rows.
     """
 
     account_id: str
@@ -234,11 +234,9 @@ def _other_reason(account: WatchedAccount, report: DayReport, day: ComparedDay) 
 
 def _needs_total(account: WatchedAccount, day: ComparedDay, reason: Reason) -> bool:
     """Returns whether an old day can only tie to its total if the total is extracted again."""
-    if day.date in account.window or reason not in (Reason.SETTLED, Reason.UNEXPLAINED):
+    if day.date in account.window or reason is not Reason.UNEXPLAINED or day.extracted_at is None:
         return False
-    before = day.totals_extracted_at
-    is_newer = before is not None and day.extracted_at is not None and before >= day.extracted_at
-    return not (is_newer and before is not None and account.is_settled(day.date, before))
+    return day.totals_extracted_at is None or day.totals_extracted_at < day.extracted_at
 
 
 def _due_at(account: WatchedAccount, report: DayReport, day: ComparedDay, reason: Reason) -> datetime | None:

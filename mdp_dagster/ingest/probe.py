@@ -150,7 +150,8 @@ def _extract_old_totals(
     """
     if not days:
         return
-    totals, provenance = result.report, Provenance(result.extract_run_id, dagster_run_id)
+    # an extract of its own, because an extract has one file
+    totals, provenance = result.report, Provenance(str(uuid4()), dagster_run_id)
     window = DateWindow.of_days(min(map(min, days.values())), max(map(max, days.values())))
     for chunk in window.chunks(totals.max_days_per_extract):
         of_chunk = {account: found for account in days if (found := {day for day in days[account] if day in chunk})}

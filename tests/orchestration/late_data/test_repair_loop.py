@@ -150,7 +150,7 @@ class World:
         """A probe and the runs that the sensor requests after it. Returns the late days."""
         days = DateWindow(DAYS.start, self.now.date() + timedelta(days=1))
         try:
-            probed = probing.probe(self.source, WATCHED, days, self.stores, f"probe {self.now}")
+            probed = probing.probe(self.source, WATCHED, days, self.stores, probing.ProbeRun(f"probe {self.now}"))
         except IngestError:  # every account failed
             return []
         self.events += 1
