@@ -154,8 +154,9 @@ class World:
         except IngestError:  # every account failed
             return []
         self.events += 1
+        zones = {account.account_id: account.time_zone for account in probed.accounts}
         late = [day for day in probed.late if day.date in DAYS]
-        event = ProbeEvent(self.events, self.now, LateDays(tuple(late), {}, time_zones=probed.time_zones))
+        event = ProbeEvent(self.events, self.now, LateDays(tuple(late), {}, time_zones=zones))
         planned = plan(event, [], self.memory, TIMES, self.now)
         self.memory = planned.memory
         for request in planned.requests:
