@@ -28,6 +28,7 @@ from mdp_dagster.operational.sync_records import Sync
 log = logging.getLogger(__name__)
 
 _BLOCK_BYTES = 1 << 20
+_COMMITTED_TOGETHER = timedelta(days=32)  # a month and the night after it
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,10 @@ class Replayed:
 
 
 def sync_shop(places: ShopStores, domain: str, sync_id: str) -> dict[ShopReport, list[SyncResult]]:
-    """Reads everything that changed since the last sync, and commits it window by window.
+    """Reads everything that changed since the last sync, and commits it, up to a month at once.
 
-    Windows that were committed before an error stay, and the next sync continues after them.
+    So the share of rejects is that of a whole night, also if a month ends in it. Months that were committed before an
+    error stay, and the next sync continues after them.
 
     Args:
         places: The places.
@@ -86,27 +88,37 @@ def sync_shop(places: ShopStores, domain: str, sync_id: str) -> dict[ShopReport,
         ConnectorError: The shop could not be read.
         LakeError: The lake cannot be written.
         StoreError: The store cannot be used.
-        TooManyRejectsError: More than 5 % of the documents of a window are rejected.
+        TooManyRejectsError: More than 5 % of the documents of a commit are rejected.
     """
     shop = places.access.open(domain)
     facts = shop.facts(places.store.shop_id(domain))
     results: dict[ShopReport, list[SyncResult]] = {}
     for report in SHOP_REPORTS:
         watermark = places.store.watermark(facts.shop_id, report)
-        results[report] = [
-            _sync_window(
-                places, shop, Sync(sync_id=sync_id, shop=facts, report=report, window=window, read_at=utc_now())
-            )
-            for window in shop.windows(report, watermark, utc_now())
-        ]
+        results[report] = []
+        for windows in _groups(shop.windows(report, watermark, utc_now())):
+            span = ShopWindow(windows[0].start, windows[-1].end)
+            sync = Sync(sync_id=sync_id, shop=facts, report=report, window=span, read_at=utc_now())
+            results[report].append(_sync_windows(places, shop, windows, sync))
     return results
 
 
-def _sync_window(places: ShopStores, shop: ShopSync, sync: Sync) -> SyncResult:
+def _groups(windows: Sequence[ShopWindow]) -> list[list[ShopWindow]]:
+    """Returns the windows in groups that are committed together, oldest first. The last one is the longest possible."""
+    groups: list[list[ShopWindow]] = []
+    for window in reversed(windows):
+        if groups and groups[0][-1].end - window.start <= _COMMITTED_TOGETHER:
+            groups[0].insert(0, window)
+        else:
+            groups.insert(0, [window])
+    return groups
+
+
+def _sync_windows(places: ShopStores, shop: ShopSync, windows: Sequence[ShopWindow], sync: Sync) -> SyncResult:
     folder = folder_of(places.source, sync)
     landing = places.lake.landing(folder)
     try:
-        files = shop.land(sync.report, sync.window, landing)
+        files = [file for window in windows for file in shop.land(sync.report, window, landing)]
     except OSError as error:
         raise landing.not_written(error) from error
     paths = tuple(file.path for file in files)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from mdp_dagster.connectors.base import FeedReport, Report
-from mdp_dagster.operational.postgres import connected
+from mdp_dagster.operational.postgres import CONNECT_SECONDS, connected
 from mdp_dagster.operational.postgres_errors import Address, store_error
 from mdp_dagster.operational.store_schema import SCHEMA, document_id, prepare_store
 
@@ -34,11 +34,11 @@ class StoreChanges:
         with connected(self._address) as connection:
             prepare_store(connection)
         options = f"{conninfo_to_dict(self._address.url).get('options') or ''} {_ONE_MOMENT}".strip()
+        address = make_conninfo(
+            self._address.url, options=options, connect_timeout=CONNECT_SECONDS, application_name="mdp"
+        )
         try:
-            with (
-                connect(make_conninfo(self._address.url, options=options, application_name="mdp")) as opened,
-                opened.cursor() as cursor,
-            ):
+            with connect(address) as opened, opened.cursor() as cursor:
                 yield StoreSnapshot(cursor)
         except dbapi.Error as error:
             raise store_error(self._address, error) from None

@@ -16,7 +16,7 @@ from mdp_dagster.settings import Settings
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 _OLDEST_VERSION = 14
-_CONNECT_SECONDS = 15
+CONNECT_SECONDS = 15
 
 
 def store_address(settings: Settings) -> Address:
@@ -43,7 +43,11 @@ def connected(address: Address) -> Iterator[Connection]:
     with (
         translated_errors(address),
         psycopg.connect(
-            address.url, autocommit=True, connect_timeout=_CONNECT_SECONDS, application_name="mdp"
+            address.url,
+            autocommit=True,
+            connect_timeout=CONNECT_SECONDS,
+            application_name="mdp",
+            prepare_threshold=None,  # a pooler in front of the server would lose prepared statements
         ) as connection,
     ):
         if connection.info.server_version < _OLDEST_VERSION * 10_000:

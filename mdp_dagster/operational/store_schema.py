@@ -133,7 +133,8 @@ def prepare_store(connection: Connection) -> None:
         return
     with connection.transaction():
         connection.execute(f"select pg_advisory_xact_lock({_SCHEMA_LOCK})")
-        connection.execute(f"create schema if not exists {SCHEMA}")
+        if connection.execute("select 1 from pg_namespace where nspname = %s", [SCHEMA]).fetchone() is None:
+            connection.execute(f"create schema {SCHEMA}")  # needs a right on the database, if only to find it there
         for table in store_tables():
             columns = [f"{name} {type_}" for name, type_ in table.columns.items()]
             key = [f"primary key ({', '.join(table.key)})"] if table.key else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from mdp_dagster.connectors.errors import TransientError
-from mdp_dagster.connectors.shop_documents import LandedFile, Landing, ShopReport, ShopWindow
+from mdp_dagster.connectors.shop_documents import LandedFile, Landing, ShopFacts, ShopReport, ShopWindow
 from mdp_dagster.connectors.shopify.source import SOURCE
 from mdp_dagster.ingest import shop_sync
 from mdp_dagster.ingest.shop_sync import ShopStores, find_deleted_orders, replay, sync_shop
@@ -170,6 +170,30 @@ def test_an_answer_that_breaks_off_commits_nothing_of_its_window(places: ShopSto
         ("products", "committed"),
     ]
     assert places.store.order_counts(places.store.shop_id(DOMAIN) or 0, DAYS[:1]) == {START: 0}
+
+
+def test_a_night_that_crosses_the_end_of_a_month_is_one_commit(places: ShopStores) -> None:
+    """A few orders of the new day alone could have more than 5 % rejects."""
+    landed: list[ShopWindow] = []
+    facts = ShopFacts(shop_id=5, domain=DOMAIN, name="Shop", time_zone="UTC", currency="EUR")
+    edges = [datetime(2026, month, 1, tzinfo=timezone.utc) for month in (8, 9, 10, 11)]
+    windows = [ShopWindow(*pair) for pair in zip(edges, [*edges[1:], edges[-1] + timedelta(hours=2)], strict=True)]
+
+    def open_shop(_: str) -> Any:
+        return SimpleNamespace(
+            facts=lambda known_id=None: facts,
+            windows=lambda report, watermark, now: windows if report == "orders" else [],
+            land=lambda report, window, landing: landed.append(window) or [],
+        )
+
+    places = replace(places, access=replace(places.access, open=open_shop))
+    assert len(sync_shop(places, DOMAIN, "first")["orders"]) == 3
+    assert landed == windows
+    assert rows(places.store, "select window_from, window_to from shop.syncs order by 1") == [
+        tuple(windows[0]),
+        tuple(windows[1]),
+        (windows[2].start, windows[3].end),
+    ]
 
 
 def test_a_replay_needs_a_lake_with_syncs(places: ShopStores, tmp_path: Path) -> None:

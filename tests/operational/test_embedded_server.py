@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from mdp_dagster.operational import embedded_server
+from mdp_dagster.operational import embedded_server, server_programs
 from mdp_dagster.operational.embedded_server import (
     EmbeddedServerError,
     ensure_server,
@@ -23,7 +23,7 @@ from mdp_dagster.operational.embedded_server import (
 )
 from mdp_dagster.operational.errors import StoreError
 from mdp_dagster.operational.postgres import store_address
-from mdp_dagster.operational.server_programs import server_user
+from mdp_dagster.operational.server_programs import reachable_folder, server_user
 from mdp_dagster.settings import Settings
 
 
@@ -33,6 +33,15 @@ def folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="mdp-postgres-"))
     yield folder
     stop_server(folder)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that any user can pass through, unlike pytest's."""
+    folder = Path(tempfile.mkdtemp(prefix="mdp-postgres-"))
+    folder.chmod(0o711)
+    yield folder
     shutil.rmtree(folder)
 
 
@@ -103,16 +112,34 @@ def test_a_server_that_another_user_made(folder: Path, monkeypatch: pytest.Monke
         ensure_server(folder)
 
 
-def test_without_the_programs_the_setting_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_programs_the_setting_is_needed(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mdp_dagster.operational.server_programs._PACKAGE", "not_installed")
-    settings = Settings.model_construct(duckdb_path=tmp_path / "warehouse.duckdb")
+    settings = Settings.model_construct(duckdb_path=open_folder / "warehouse.duckdb")
     with pytest.raises(StoreError, match="not installed here → set MDP_SHOP_POSTGRES_URL to your PostgreSQL server"):
         store_address(settings)
 
 
-def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
-    (tmp_path / "postgres").write_text("")
-    settings = Settings.model_construct(duckdb_path=tmp_path / "warehouse.duckdb", shop_postgres_url=None)
-    if server_user() is None:
-        with pytest.raises(StoreError, match="can't be used: .*→ free space or correct"):
-            store_address(settings)
+def test_a_folder_that_is_a_file(open_folder: Path) -> None:
+    (open_folder / "postgres").write_text("")
+    settings = Settings.model_construct(duckdb_path=open_folder / "warehouse.duckdb", shop_postgres_url=None)
+    with pytest.raises(StoreError, match="can't be used: .*→ free space or correct"):
+        store_address(settings)
+
+
+def test_data_of_a_folder_that_the_servers_user_can_not_reach_is_elsewhere(
+    open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root's home is closed to others, and root's server runs as the user nobody."""
+    shared = open_folder / "shared"
+    shared.mkdir()
+    (open_folder / "home").mkdir(mode=0o700)
+    monkeypatch.setattr(server_programs, "_SHARED", shared)
+    monkeypatch.setattr(server_programs, "server_user", lambda: server_programs.ServerUser(65_534, 65_534))
+    reachable, elsewhere = (reachable_folder(open_folder / name / "postgres") for name in ("shared", "home"))
+    assert reachable == open_folder / "shared" / "postgres"
+    assert elsewhere.parent == shared and elsewhere.stat().st_mode & 0o777 == 0o711
+    assert reachable_folder(open_folder / "home" / "postgres") == elsewhere
+    elsewhere.rmdir()
+    elsewhere.symlink_to(open_folder)
+    with pytest.raises(PermissionError, match="belongs to another user"):
+        reachable_folder(open_folder / "home" / "postgres")
