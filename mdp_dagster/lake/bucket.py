@@ -84,6 +84,18 @@ class BucketFiles:
             content = self._location.blob(path).download_as_bytes(checksum="crc32c", timeout=TIMEOUT, retry=retry())
         return pa.BufferReader(content)
 
+    def stream(self, path: str) -> IO[bytes]:
+        """Download an object to this machine's disk and check its checksum."""
+        file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by the caller)
+        try:
+            with self._location.translated_errors():
+                self._location.blob(path).download_to_file(file, checksum="crc32c", timeout=TIMEOUT, retry=retry())
+        except BaseException:
+            file.close()
+            raise
+        file.seek(0)
+        return file
+
     def footer(self, path: str) -> pa.NativeFile:
         """Download the end of an object: one request for most files."""
         end = self._end(path, _FOOTER_BYTES)

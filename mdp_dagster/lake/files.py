@@ -36,6 +36,9 @@ class Files(Protocol):
     def content(self, path: str) -> pa.NativeFile:
         """Open a whole file."""
 
+    def stream(self, path: str) -> IO[bytes]:
+        """Open a file that may be larger than the memory."""
+
     def footer(self, path: str) -> pa.NativeFile:
         """Open the end of a file. It is long enough for Parquet's metadata."""
 

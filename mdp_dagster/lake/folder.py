@@ -74,6 +74,10 @@ class FolderFiles:
         """Open a whole file."""
         return pa.OSFile(str(self._path(path)))
 
+    def stream(self, path: str) -> IO[bytes]:
+        """Open a file."""
+        return self._path(path).open("rb")
+
     def footer(self, path: str) -> pa.NativeFile:
         """Open the whole file: on a disk, that costs no more than opening its end."""
         return self.content(path)

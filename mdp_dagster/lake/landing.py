@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import IO, cast
-
-import pyarrow as pa
+from typing import IO
 
 from mdp_dagster.lake.errors import LakeError
 from mdp_dagster.lake.files import Files, NewFile
@@ -58,8 +56,8 @@ class LandingFolder:
             LakeError: The file is not there, or can't be read.
         """
         try:
-            return cast("IO[bytes]", self._files.content(f"{self.folder}/{path}"))
-        except (OSError, pa.ArrowException) as error:
+            return self._files.stream(f"{self.folder}/{path}")
+        except OSError as error:
             remedy = self._remedy(error) or "restore the file"
             raise LakeError(f"{self.address(path)} can't be read: {error} → {remedy}") from error
 
