@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mdp_dagster.connectors.base import FeedReport, Report
 from mdp_dagster.ingest.feed_tables import FEEDS, feed_table
@@ -31,7 +32,6 @@ class LandedPart:
     report: str
     path: str
     row_count: int
-    content_digest: str
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class FeedExtract:
         cursor_to: up to and including this one.
         contract_version: The version of the report's columns.
         dagster_run_id: The Dagster run.
+        content_digest: A digest of the documents with all their parts.
         parts: The files, that of the documents first.
     """
 
@@ -62,6 +63,7 @@ class FeedExtract:
     cursor_to: int
     contract_version: int
     dagster_run_id: str
+    content_digest: str = ""
     parts: tuple[LandedPart, ...] = ()
 
     @property
@@ -100,15 +102,15 @@ def land(lake: Lake, feed: FeedReport, extract: FeedExtract, rows: Iterable[tupl
         table = feed_table(feed, part)
         writer = lake.writer(path, table.schema)
         try:
-            count, digest = _write(writer, table, extract, batches)
+            count, digest = _write(writer, table, extract, batches)  # the last digest is that of the documents
         except BaseException:
             writer.discard()
             raise
-        parts.insert(0, LandedPart(part.name, path, count, digest))
+        parts.insert(0, LandedPart(part.name, path, count))
         if not is_last:
             writer.finish(path, {"kind": KIND, "part_of": extract.path})
             continue
-        extract = replace(extract, parts=tuple(parts))
+        extract = replace(extract, content_digest=digest, parts=tuple(parts))
         writer.finish(path, _dump(extract))
     return extract
 
@@ -123,7 +125,8 @@ def _write(writer: LakeWriter, table: Table, extract: FeedExtract, batches: Batc
             else batch.column(field.name).cast(field.type)
             for field in table.schema
         ]
-        digest.update(batch.serialize())
+        if "digest" in batch.schema.names:
+            digest.update(pc.fill_null(batch.column("digest"), 0).to_numpy().tobytes())
         count += batch.num_rows
         writer.add(pa.table(columns, schema=table.schema))
     return count, digest.hexdigest()
@@ -174,11 +177,10 @@ def _append(lake: Lake, table: Table, part: LandedPart) -> Append:
 
 def _ledger_row(lake: Lake, extract: FeedExtract, part: LandedPart) -> dict[str, Any]:
     names = (*("source", "account_id", "extract_run_id", "extracted_at", "ingested_at", "cursor_from", "cursor_to"),
-             *("contract_version", "dagster_run_id"))  # fmt: skip
+             *("contract_version", "dagster_run_id", "content_digest"))  # fmt: skip
     return {
         **{name: getattr(extract, name) for name in names},
         "report": part.report,
         "row_count": part.row_count,
-        "content_digest": part.content_digest,
         "landing_uri": lake.address(part.path),
     }

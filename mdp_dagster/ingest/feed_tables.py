@@ -34,7 +34,7 @@ _FEEDS = (
     ("cursor_from", pa.int64(), "The extract has the documents with a `change_seq` above this number,"),
     ("cursor_to", pa.int64(), "up to and including this one."),
     ("row_count", pa.int64(), "The rows of the table in this extract."),
-    ("content_digest", pa.string(), "A digest of the rows in the file, in its order."),
+    ("content_digest", pa.string(), "A digest of the documents with all their parts, in the order of the file."),
     ("contract_version", pa.int32(), "The version of the report's columns."),
     ("landing_uri", pa.string(), "The table's file in the lake."),
     ("dagster_run_id", pa.string(), "The Dagster run."),

@@ -39,7 +39,11 @@ class Snapshot(Protocol):
     def changes(
         self, feed: FeedReport, part: Report, account_id: str, after: int, until: int
     ) -> Iterator[pa.RecordBatch]:
-        """Yields the rows of one table that belong to documents with a number in ``(after, until]``."""
+        """Yields the rows of one table that belong to documents with a number in ``(after, until]``.
+
+        Columns: ``change_seq``, then those of the report. The documents themselves also have ``deleted_at`` and
+        ``digest``, a number that differs if anything of the document differs.
+        """
 
 
 class ChangeSource(Protocol):
@@ -80,8 +84,9 @@ def ingest_changes(
         LakeError: The lake cannot be written. Nothing was committed.
         WarehouseError: The warehouse cannot be used.
     """
-    run.warehouse.prepare(feed_tables(feeds))
-    ledger = FeedLedger(run.warehouse)
+    with run.warehouse.session():
+        run.warehouse.prepare(feed_tables(feeds))
+        ledger = FeedLedger(run.warehouse)
     extract_run_id, extracted_at = str(uuid4()), ledger.extract_time()
     extracts: list[tuple[FeedReport, FeedExtract]] = []
     with source.snapshot() as snapshot:
@@ -118,7 +123,7 @@ def _commit(run: FeedRun, extracts: Sequence[tuple[FeedReport, FeedExtract]]) ->
     """Commits the extracts, if the ledger's cursors are still those that they began at."""
     if not extracts:
         return
-    with run.warehouse.exclusive():
+    with run.warehouse.exclusive(), run.warehouse.session():
         ledger = FeedLedger(run.warehouse)
         for feed, extract in extracts:
             cursor = ledger.cursor(feed, extract.account_id)

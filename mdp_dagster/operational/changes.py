@@ -67,11 +67,12 @@ class StoreSnapshot:
     ) -> Iterator[pa.RecordBatch]:
         """Yields the rows of one table that belong to documents with a number in ``(after, until]``.
 
-        Columns: ``change_seq``, ``deleted_at`` for the documents themselves, then those of the report.
+        Columns: ``change_seq``, then those of the report. The documents themselves also have ``deleted_at`` and
+        ``digest``, a number that differs if anything of the document differs.
         """
         columns = ", ".join(f"part.{column.name}" for column in part.columns)
         if part is feed:
-            sql = f"select part.change_seq, part.deleted_at, {columns} from {SCHEMA}.{part.name} as part"
+            sql = f"select part.change_seq, part.deleted_at, part.digest, {columns} from {SCHEMA}.{part.name} as part"
             numbered = "part"
         else:
             id_, numbered = document_id(feed), "document"
