@@ -75,29 +75,37 @@ def _add_rejected_rows(connection: Connection, report: FeedReport) -> None:
     """Adds the connector's rejects, with their document where it can be found."""
     if connection.execute("select 1 from in_rejected limit 1").fetchone() is None:
         return
-    document = "bad.document_id"
+    document, events = "bad.document_id", ""
     if report.name == "orders":
-        document = """coalesce(
-            bad.document_id,
-            (select min(event.order_id) from in_order_agreements as event
-                where event.part = bad.part and event.agreement_id = bad.agreement_id),
-            (select min(other.document_id) from in_rejected as other
-                where other.part = bad.part and other.agreement_id = bad.agreement_id)
-        )"""
+        document = "coalesce(bad.document_id, event.document_id)"
+        events = """
+            left join (
+                select part, agreement_id, min(document_id) as document_id
+                from (
+                    select part, agreement_id, order_id as document_id from in_order_agreements
+                    union all
+                    select part, agreement_id, document_id from in_rejected where document_id is not null
+                ) as all_events
+                where agreement_id is not null
+                group by part, agreement_id
+            ) as event on event.part = bad.part and event.agreement_id = bad.agreement_id
+        """
+    connection.execute("analyze in_rejected (part, agreement_id)")
     connection.execute(
         f"""
         insert into {REJECTS}
         select {document}, 'agreement ' || bad.agreement_id, bad.table_name, bad.row_id, bad.reason, bad.payload
-        from in_rejected as bad
+        from in_rejected as bad {events}
         """
     )
+    connection.execute(f"analyze {REJECTS} (document_id)")
 
 
 def _add_rows_without_parent(connection: Connection, report: FeedReport, child: str) -> None:
     """Adds the children of documents that are not in the answer. Rows of a rejected document are rejected with it."""
     id_ = document_id(report)
     if child == "order_sales":
-        _find_orders_of_rejected_agreements(connection)
+        _add_sales_without_agreement(connection)
     connection.execute(
         f"""
         insert into {REJECTS}
@@ -113,7 +121,7 @@ def _add_rows_without_parent(connection: Connection, report: FeedReport, child: 
     )
 
 
-def _find_orders_of_rejected_agreements(connection: Connection) -> None:
+def _add_sales_without_agreement(connection: Connection) -> None:
     """Adds the sales without an agreement. If the agreement was rejected, their order is rejected already."""
     connection.execute(
         f"""
@@ -123,9 +131,7 @@ def _find_orders_of_rejected_agreements(connection: Connection) -> None:
         from in_order_sales as sale
         where order_id is null and not exists (
             select from in_rejected as bad
-            where bad.part = sale.part
-                and (bad.agreement_id = sale.agreement_id
-                    or (bad.table_name = 'order_agreements' and bad.row_id = sale.agreement_id::text))
+            where bad.part = sale.part and bad.agreement_id = sale.agreement_id
         )
         group by agreement_id
         """
@@ -160,12 +166,11 @@ def _share(connection: Connection, report: FeedReport) -> RejectedShare:
         f"""
         select
             (select count(*) from {parents}),
-            count(distinct document_id),
-            count(distinct document_id) filter (
-                where not exists (select from {parents} as parent where parent.{id_} = document_id)
-            ),
-            count(distinct coalesce(source_id, ctid::text)) filter (where document_id is null)
-        from {REJECTS}
+            count(distinct reject.document_id),
+            count(distinct reject.document_id) filter (where parent.{id_} is null),
+            count(distinct coalesce(reject.source_id, reject.ctid::text)) filter (where reject.document_id is null)
+        from {REJECTS} as reject
+        left join {parents} as parent on parent.{id_} = reject.document_id
         """
     ).fetchone()
     assert row is not None

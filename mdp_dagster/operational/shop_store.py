@@ -126,10 +126,14 @@ class ShopStore:
             else:
                 load_rows(connection, report, parts)
                 make_rejects_table(connection)
+                # These statements read whole temporary tables. With many rejects or repeats, PostgreSQL's estimates
+                # are far too low, and a loop over pairs of rows would take hours.
+                connection.execute("set local enable_nestloop = off")
                 keep_one_version(connection, report)
                 sum_children(connection, report)
                 share = apply_rules(connection, report)
                 write_rejects(connection, sync)
+                connection.execute("set local enable_nestloop = on")
                 if not share.is_too_large:
                     written = write_changes(connection, report, Writer(sync.shop.shop_id, sync.sync_id, sync.read_at))
             watermark = before if share.is_too_large else next_watermark(before, sync)
