@@ -25,6 +25,9 @@ The digits and a positive exponent are limited so that there are at most 28 digi
 NUMERIC. DuckDB and BigQuery disagree about larger exponents, and about numbers that just do not fit.
 """
 
+TOO_LARGE = 1e28
+"""A double below this fits NUMERIC, as do the numbers in text."""
+
 _DECIMAL_NUMBER = re.compile(DECIMAL_NUMBER.removesuffix("$") + r"\Z")
 
 

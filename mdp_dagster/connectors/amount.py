@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mdp_dagster.number_text import decimal_number
+from mdp_dagster.number_text import TOO_LARGE, decimal_number
 
 AccountOptions = Mapping[str, str]
 """The settings of an account in the clients file, by option. Only the account's source interprets them."""
@@ -39,7 +38,7 @@ class Amount:
     read: ReadAmount | None = None
 
     def of_row(self, row: Mapping[str, Any], options: AccountOptions) -> float:
-        """Returns the amount of one raw row. A value that is empty or not a number counts as 0, as in the models."""
+        """Returns the amount of one raw row. A value that the models can't read counts as 0, as it does there."""
         if self.read is not None:
             return self.read(row, options)
         return _number(row[self.column]) / self.units_per_one
@@ -54,10 +53,12 @@ class Amount:
                 values = pc.cast(values, pa.float64())
             except pa.ArrowInvalid:  # valid forms that Arrow does not read, such as +4.5
                 values = pa.array([_number(text) for text in values.to_pylist()], pa.float64())
+        if pa.types.is_floating(values.type):
+            values = values.filter(pc.less(pc.abs(values), TOO_LARGE))  # NaN is not less than a number
         return (pc.sum(values).as_py() or 0) / self.units_per_one
 
 
 def _number(value: str | float | None) -> float:
     if isinstance(value, str):
         value = float(decimal_number(value) or 0)
-    return float(value) if value is not None and isfinite(value) else 0.0
+    return float(value) if value is not None and abs(value) < TOO_LARGE else 0.0

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mdp_dagster.connectors.base import ColumnType, DayReport, PlatformAccount
-from mdp_dagster.number_text import DECIMAL_NUMBER, WHOLE_NUMBER
+from mdp_dagster.number_text import DECIMAL_NUMBER, TOO_LARGE, WHOLE_NUMBER
 from mdp_dagster.window import DateWindow
 
 _SHAPES = {
@@ -20,8 +20,6 @@ _SHAPES = {
     ColumnType.DECIMAL_TEXT: (DECIMAL_NUMBER, "is not a decimal number"),
     ColumnType.JSON_TEXT: (r"^\[.*\]$", "is not a list"),
 }
-# A double below this fits NUMERIC, as do the numbers in text.
-_TOO_LARGE = 1e28
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ def _faults(
             )
         elif column.type is ColumnType.DOUBLE:
             yield pc.fill_null(pc.invert(pc.is_finite(values)), False), f"{column.name} is not a finite number"
-            large = pc.and_(pc.is_finite(values), pc.greater_equal(pc.abs(values), _TOO_LARGE))
+            large = pc.and_(pc.is_finite(values), pc.greater_equal(pc.abs(values), TOO_LARGE))
             yield pc.fill_null(large, False), f"{column.name} is too large"
 
 

@@ -170,6 +170,15 @@ def test_amounts_of_rows_are_in_the_accounts_currency_and_add_up_to_the_total() 
     assert (spend.total(table, {}), conversions.total(table, {})) == (1.5, 2.5)
 
 
+@pytest.mark.parametrize("unreadable", [float("nan"), float("inf"), -float("inf"), 1e40])
+def test_an_unreadable_side_value_does_not_spoil_the_sum_of_the_others(unreadable: float) -> None:
+    column = "metrics_conversions_value_by_conversion_date"
+    value = google_ads.CAMPAIGN_DAILY.amounts["conversion_value_by_conversion_date"]
+    rows = [{column: 2.5}, {column: unreadable}, {column: None}]
+    table = pa.Table.from_pylist(rows, google_ads.CAMPAIGN_DAILY.schema)
+    assert (value.total(table, {}), [value.of_row(row, {}) for row in rows]) == (2.5, [2.5, 0.0, 0.0])
+
+
 def test_meta_counts_the_conversions_of_the_accounts_own_type() -> None:
     spend, conversions = (meta_ads.CAMPAIGN_DAILY.amounts[name] for name in ("spend", "conversions"))
     actions = '[{"action_type":"lead","value":"3"},{"action_type":"purchase","value":"2"}]'
