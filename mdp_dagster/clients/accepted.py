@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 
@@ -31,7 +32,7 @@ def accepted_faults(clients: Clients, sources: Mapping[str, AccountIdPattern]) -
             yield from _account_faults(listed[entry.platform], sources[entry.platform], n, entry)
         else:
             known = ", ".join(sources)
-            yield (KEY, n, "platform"), f"{entry.platform!r} is not a known platform → use one of {known}"
+            yield (KEY, n, "platform"), f"{reprlib.repr(entry.platform)} is not a known platform → use one of {known}"
     for entries in by_account.values():
         yield from _overlaps(entries)
 

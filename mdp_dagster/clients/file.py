@@ -159,7 +159,7 @@ def _cross_faults(clients: Clients, root: Any, sources: Mapping[str, AccountIdPa
             if source not in sources:
                 yield (
                     _line(root, ("clients", i, "accounts", source)),
-                    f"{source!r} is not a known platform → use one of {', '.join(sources)}",
+                    f"{reprlib.repr(source)} is not a known platform → use one of {', '.join(sources)}",
                 )
             for j, ref in enumerate(refs):
                 where = _line(root, ("clients", i, "accounts", source, j))
@@ -169,7 +169,7 @@ def _cross_faults(clients: Clients, root: Any, sources: Mapping[str, AccountIdPa
         for loc in named:
             if loc[-1] not in sources:
                 where = _line(root, ("clients", i, *loc))
-                yield where, f"{loc[-1]!r} is not a known platform → use one of {', '.join(sources)}"
+                yield where, f"{reprlib.repr(loc[-1])} is not a known platform → use one of {', '.join(sources)}"
     for place, fault in accepted_faults(clients, sources):
         yield _line(root, place), fault
     for (source, account_id), entries in seen.items():

@@ -56,6 +56,15 @@ def _currency(value: Any) -> str:
     return text
 
 
+def _action_type(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > _MOST_NAME_CHARACTERS:
+        raise ValueError(
+            f"{reprlib.repr(value)} has more than {_MOST_NAME_CHARACTERS} characters → write one action type, as in "
+            "omni_purchase"
+        )
+    return None if _is_empty(value) else value
+
+
 def _each_currency_once(value: Any) -> Any:
     codes = [str(code).strip().upper() for code in value] if isinstance(value, dict) else []
     if len(set(codes)) < len(codes):
@@ -86,11 +95,10 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Lookbacks = Annotated[tuple[Version[Days], ...], AS_VERSIONS]
 Rates = Annotated[tuple[Version[Positive], ...], AS_VERSIONS_FROM_THE_BEGINNING]
 OnceEach = BeforeValidator(_each_currency_once)
-OrNone = BeforeValidator(lambda value: None if _is_empty(value) else value)
 OrNoText = BeforeValidator(lambda value: "" if value is None else value)
 OrNoList = BeforeValidator(lambda value: [] if _is_empty(value) else value)
 OrNoMapping = BeforeValidator(lambda value: {} if _is_empty(value) else value)
-ActionTypes = Annotated[tuple[Version[Annotated[str | None, OrNone]], ...], AS_VERSIONS]
+ActionTypes = Annotated[tuple[Version[Annotated[str | None, BeforeValidator(_action_type)]], ...], AS_VERSIONS]
 Currencies = Annotated[tuple[Version[Currency], ...], AS_VERSIONS_FROM_THE_BEGINNING]
 
 

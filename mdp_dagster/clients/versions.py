@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import reprlib
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import date
 from itertools import pairwise
@@ -85,12 +86,9 @@ def first_day(valid_from: date | None) -> date:
 
 
 def valid_on(versions: Sequence[Version[Value]], day: date) -> Value | None:
-    """Returns the value that is valid on the day; None before the first version."""
-    found = None
-    for version in versions:
-        if first_day(version.valid_from) <= day:
-            found = version.value
-    return found
+    """Returns the value that is valid on the day; None before the first version. The versions are in order."""
+    begun = bisect_right(versions, day, key=lambda version: first_day(version.valid_from))
+    return versions[begun - 1].value if begun else None
 
 
 def days_of_change(*histories: Iterable[Version[Any]]) -> set[date]:

@@ -311,15 +311,16 @@ def test_a_file_of_twenty_megabytes_is_refused_before_it_is_parsed(file: Path) -
     assert "the file has more than 20 MB" in what
 
 
-@pytest.mark.parametrize("key", ["id", "name", "google_ads"])
+@pytest.mark.parametrize("key", ["id", "name", "google_ads", "action_type"])
 def test_a_text_of_a_hundred_thousand_characters_is_refused_with_its_line(file: Path, key: str) -> None:
-    values = {"id": "a", "name": "A", "google_ads": "1"} | {key: "1" * 100_000}
+    values = {"id": "a", "name": "A", "google_ads": "1", "action_type": "lead"} | {key: "1" * 100_000}
     text = (
         f"clients:\n- id: '{values['id']}'\n  name: '{values['name']}'\n  currency: EUR\n"
-        f"  accounts: {{google_ads: ['{values['google_ads']}']}}\n"
+        f"  accounts:\n    google_ads: ['{values['google_ads']}']\n"
+        f"    meta_ads: [{{id: 1, conversion_action_type: '{values['action_type']}'}}]\n"
     )
     [(line, what)] = faults(file, text)
-    assert line == {"id": 2, "name": 3, "google_ads": 5}[key]
+    assert line == {"id": 2, "name": 3, "google_ads": 6, "action_type": 7}[key]
     assert " 100 characters" in what or " 200 characters" in what
 
 
