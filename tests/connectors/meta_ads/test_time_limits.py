@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
@@ -21,6 +17,7 @@ from mdp_dagster.connectors.meta_ads.settings import MetaAdsSettings
 from mdp_dagster.connectors.retry import RetryPolicy
 from mdp_dagster.window import DateWindow
 from tests.connectors.conftest import FAST, rows_of
+from tests.connectors.dribbling import dribbling_server
 from tests.connectors.meta_ads.scripted_graph import Asked, Reply, ScriptedGraph
 from tests.support.limits import HANG_SECONDS
 
@@ -39,40 +36,6 @@ def days(count: int) -> DateWindow:
 
 
 # --- an answer that never ends
-
-
-@contextmanager
-def dribbling_server(start: bytes, piece: bytes) -> Iterator[tuple[str, list[int]]]:
-    """Answers each request with ``start``, then ``piece`` every 20 ms for ever. Yields its address and the requests."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    requests: list[int] = []
-
-    def answer(one: socket.socket) -> None:
-        with one:
-            try:
-                one.recv(65_536)
-                requests.append(1)
-                one.sendall(start)
-                while True:
-                    one.sendall(piece)
-                    time.sleep(0.02)
-            except OSError:  # the client has cut the connection
-                pass
-
-    def serve() -> None:
-        while True:
-            try:
-                one, _ = listening.accept()
-            except OSError:
-                return
-            threading.Thread(target=answer, args=(one,), daemon=True).start()
-
-    threading.Thread(target=serve, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}", requests
-    finally:
-        listening.close()
-
 
 _OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 
