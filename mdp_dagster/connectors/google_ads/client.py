@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from mdp_dagster.addresses import secret_address_fault
 from mdp_dagster.connectors.account_id_check import check_account_id
+from mdp_dagster.connectors.call_deadline import within_deadline
 from mdp_dagster.connectors.errors import ConnectorError, PlatformError, TransientError
 from mdp_dagster.connectors.google_ads.errors import classify
 from mdp_dagster.connectors.google_ads.settings import GoogleAdsSettings
@@ -43,8 +44,9 @@ _KEY_FILE_FIELDS = ("client_email", "token_uri", "private_key")
 class GoogleAdsClients:
     """Google Ads for one set of settings. Makes no request before ``stream`` is called."""
 
-    def __init__(self, settings: GoogleAdsSettings) -> None:
+    def __init__(self, settings: GoogleAdsSettings, token_seconds: float = 60.0) -> None:
         self._settings = settings
+        self._token_seconds = token_seconds
         self._lock = threading.Lock()
         self._credentials: Any = None
         self._streams: dict[str, SearchStream] = {}
@@ -123,7 +125,7 @@ class GoogleAdsClients:
 
         Raises:
             PlatformError: The credentials are not valid.
-            TransientError: The token server cannot be reached.
+            TransientError: The token server cannot be reached, or its answer takes too long.
         """
         from google.ads.googleads import oauth2
         from google.auth.exceptions import GoogleAuthError, TransportError
@@ -134,7 +136,13 @@ class GoogleAdsClients:
             source = "application default credentials"
         failure: ConnectorError
         try:
-            return oauth2.get_credentials(config)
+            # google-auth limits each single wait only
+            return within_deadline(
+                lambda: oauth2.get_credentials(config),
+                self._token_seconds,
+                "the whole answer of the server that gives access tokens",
+                "check the connection to Google, a proxy for example",
+            )
         except TransportError as error:
             failure = TransientError(self._redact(f"the server that gives access tokens can't be reached: {error}"))
         except GoogleAuthError as error:

@@ -44,7 +44,9 @@ class GoogleAdsConnector(DataSourceConnector):
         retry: RetryPolicy | None = None,
         timeout_seconds: float = 600.0,
     ) -> None:
-        self._clients = GoogleAdsClients(settings or read_settings(GoogleAdsSettings))
+        self._clients = GoogleAdsClients(
+            settings or read_settings(GoogleAdsSettings), token_seconds=min(timeout_seconds, LOOK_UP_TIMEOUT_SECONDS)
+        )
         self._timeout_seconds = timeout_seconds
         self._retry = retry or RetryPolicy()
         self._expanded: dict[str, list[PlatformAccount]] = {}

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from mdp_dagster.connectors.base import PlatformAccount
-from mdp_dagster.connectors.errors import PlatformError, TransientError
+from mdp_dagster.connectors.errors import DeadlineError, PlatformError, TransientError
 from mdp_dagster.connectors.google_ads import ACCOUNT_DAILY, GoogleAdsConnector
 from mdp_dagster.connectors.google_ads.settings import GoogleAdsSettings
 from sandbox import Sandbox
 from tests.connectors.conftest import FAST, GOOGLE_DIRECT, LAST_MONTH, causes
+from tests.connectors.dribbling import dribbling_server
 
 Settings = Callable[..., GoogleAdsSettings]
 
@@ -98,6 +99,18 @@ def test_an_unreachable_token_server_is_a_transient_error(
     path = spoilt(sandbox, tmp_path, lambda key: key | {"token_uri": "http://127.0.0.1:1/token"})
     error = refused(google_settings(json_key_file_path=path), TransientError)
     assert "access tokens can't be reached" in error.message
+
+
+def test_a_token_that_never_arrives_whole_is_an_error_at_the_deadline(
+    sandbox: Sandbox, google_settings: Settings, tmp_path: Path
+) -> None:
+    start = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000000\r\n\r\n"
+    with dribbling_server(start, b" ") as (url, requests):
+        path = spoilt(sandbox, tmp_path, lambda key: key | {"token_uri": f"{url}/token"})
+        google = GoogleAdsConnector(google_settings(json_key_file_path=path), retry=FAST, timeout_seconds=0.5)
+        with pytest.raises(DeadlineError, match="access tokens did not arrive within 0.5 s → check the connection"):
+            list(google.extract(ACCOUNT_DAILY, PlatformAccount("google_ads", "1", "1"), LAST_MONTH))
+    assert len(requests) == 2  # once more, in case the connection was at fault
 
 
 def test_a_developer_token_may_be_unset(google_settings: Settings) -> None:
