@@ -1,4 +1,4 @@
-"""The accepted differences of the clients file: the faults that a single entry does not show."""
+"""Finds faults in `accepted_differences` that show only next to the other entries and the listed accounts."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def accepted_faults(clients: Clients, sources: Mapping[str, AccountIdPattern]) -
 
     Args:
         clients: The clients.
-        sources: The sources that the file may name, with the form of their account ids. Another form is a fault that
-            is known already.
+        sources: The sources that the file may name, with the form of their account ids. An id of another form is left
+            out, because it is already reported as a fault.
     """
     listed = {source: set(clients.listed(source)) for source in sources}
     by_account: dict[tuple[str, str], list[_Entry]] = {}

@@ -127,7 +127,7 @@ class DayReport(Report):
         processing_hours: How many hours after the end of the lookback the source may still be processing a day.
         max_days_per_extract: How many days one request may cover; longer windows are split into chunks.
         checkpoint_ages: Ages in days at which a day is extracted once more, although its totals have not moved.
-        attribute_columns: Columns about the entity that cost a request. A reload takes them from the last extracts.
+        attribute_columns: Columns that cost a request. A reload takes them from the extracts of the last 24 hours.
         adds_up_to: The name of the source's report with the account totals, if the rows of a day add up to its row.
     """
 

@@ -56,15 +56,15 @@ class ComparedDay:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What to compare in the ledger.
+    """The reports and days to compare in the ledger.
 
     Args:
         totals: The report with the account totals.
         detail: The finer report.
         window: The days to compare.
         today: The date up to which ages are counted (UTC).
-        lookbacks: The lookbacks of the accounts, in days. A day as old as the shortest one is compared until it was
-            extracted when the longest one had ended in every time zone.
+        lookbacks: The lookbacks of the accounts, in days. A day that is as old as the shortest one, or older, is
+            compared unless it was extracted after the longest one had ended in every time zone.
     """
 
     totals: DayReport
@@ -77,7 +77,8 @@ class Comparison:
 def days_in_doubt(warehouse: Warehouse, comparison: Comparison) -> list[ComparedDay]:
     """Returns the days that may be late, ordered by account and day.
 
-    Days are left out if their totals are those that were known at the report's extract, and no last extract is due.
+    Days are left out if their totals are those that were known at the report's extract, neither a last extract nor a
+    checkpoint is due, the mart shows the current rows, and the reconciliation explains or accepts every difference.
     """
     totals, report, window = comparison.totals, comparison.detail.report, comparison.window
     settled_hours = hours_until_settled(max(comparison.lookbacks), totals.processing_hours)

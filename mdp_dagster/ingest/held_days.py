@@ -13,7 +13,7 @@ _MAX_LISTED = 5
 
 @dataclass(frozen=True)
 class HeldDay:
-    """A day that would have replaced good rows.
+    """A day of an answer that is held back, because it would have replaced good rows.
 
     Args:
         date: The day.

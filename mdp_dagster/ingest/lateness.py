@@ -1,7 +1,8 @@
-"""Finds the late days of a source: days of which a detail report is older than the account totals.
+"""Finds the late days of a source: days that have to be extracted or built again.
 
-The account totals are the probe: one cheap request per account for its whole lookback. A day is late when its totals
-differ from those that were known at the newest extract of a detail report, in an amount that the marts show.
+The account totals show most of them, with one cheap request per account for its whole lookback: a day is late when its
+totals differ from those that were known at the newest extract of a detail report, in an amount that the marts show.
+``Reason`` lists the other cases.
 
 Lateness is a state of the warehouse, not an event of one probe. If a probe is killed after its commit, or a reload
 fails before it has extracted or built the day, the day stays late, and the next probe finds it again.
@@ -70,7 +71,7 @@ class LateDay:
     Args:
         account_id: The account.
         date: The day.
-        reason: Why the day has to be extracted again.
+        reason: Why the day has to be extracted or built again.
         moved: By how much the account's totals have changed since the day was extracted, by amount; money is in the
             account's currency.
         totals: A part of the digest of the totals' amounts. It distinguishes one restatement from the next.

@@ -1,6 +1,7 @@
 """The probe: extract the account totals over the whole lookback, keep what changed, and find the late days.
 
-An account that is not due sends no request. Its days are judged all the same: lateness is a state of the warehouse.
+MDP sends no request for an account that is not due. Its days are judged all the same: lateness is a state of the
+warehouse.
 """
 
 from __future__ import annotations
@@ -51,10 +52,10 @@ class ProbeResult:
 
     Args:
         totals: The extract of the totals, for the accounts that were due.
-        late: The late days of all accounts, apart from those that failed.
+        late: The late days of all accounts, except those that failed.
         accounts: All accounts, also those that were skipped.
-        answered: The accounts of which the source answered every day, and (with ``LISTED``) the ids of the clients file
-            that it could look up.
+        answered: The accounts for which the source answered every day, and (with ``LISTED``) the ids of the clients
+            file that it could look up.
         skipped: The number of probed days of each account that was not due, by account id.
     """
 
@@ -68,10 +69,11 @@ class ProbeResult:
 def probe(
     connector: DataSourceConnector, watched: WatchedReports, days: DateWindow, stores: Stores, run: ProbeRun
 ) -> ProbeResult:
-    """Extracts the totals of every account that is due for its lookback, and finds the late days of all accounts.
+    """Extracts the totals of every account that is due, over its lookback, and finds the late days of all accounts.
 
-    The probe sends one request per account; only new accounts and managers are looked up at the source. Days that did
-    not change do not get a ledger row. An account without any totals in the ledger is always due.
+    The probe sends one request for each account that is due, unless its lookback is longer than a request may be. Only
+    new accounts and managers are looked up at the source. Days that did not change do not get a ledger row. An account
+    without any totals in the ledger is always due.
 
     Args:
         connector: The source's connector.
@@ -187,7 +189,7 @@ def _watched_accounts(
 
 
 def _changing_days(days: DateWindow, lookbacks: Mapping[date, int]) -> DateWindow:
-    """Returns the last day, and the days before it from the first one that is not older than its lookback.
+    """Returns the days that the source may still change: the last day, and the days that their lookback reaches.
 
     Args:
         days: All days that MDP has.
@@ -211,8 +213,8 @@ def _accounts(
 ) -> tuple[list[PlatformAccount], set[str]]:
     """Returns all accounts, and the ids of the clients file that could be looked up for them (with ``LISTED``).
 
-    A known account that is listed directly is not looked up. All other ids are looked up together if one of them is due
-    or there is not any known account: an account behind two managers belongs to the first one.
+    A known account that is listed directly is not looked up. All other ids are looked up together, if one of them is
+    due or no account is known yet. Together, because an account behind two managers belongs to the first one.
     """
     report = result.report
     listed = stores.clients.listed(report.source)

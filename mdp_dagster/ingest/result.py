@@ -129,7 +129,7 @@ class IngestResult:
 
     @property
     def failed(self) -> list[AccountResult]:
-        """The accounts that were not committed."""
+        """The accounts that were not committed, or not completely."""
         return [account for account in self.accounts.values() if account.failure]
 
     @property

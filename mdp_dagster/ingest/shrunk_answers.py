@@ -1,4 +1,4 @@
-"""Days that an answer would empty or sharply shrink, although the account's total has not moved.
+"""Finds days that an answer would empty or sharply shrink, although the account's total still includes their rows.
 
 A source can answer 200 with no rows, or with a part of them. Such an answer must not replace good rows. A day that
 shrinks is therefore compared with the account's total, which comes from another report.
@@ -35,11 +35,11 @@ _ROUNDING = 0.005
 
 @dataclass(frozen=True)
 class ShrunkDay:
-    """A day of which the answer has much less than the ledger.
+    """A day with much less in the answer than in raw.
 
     Args:
         date: The day.
-        before: The amounts of the rows that the ledger has.
+        before: The amounts of the day's current rows in raw.
         now: The amounts of the rows in the answer.
     """
 
@@ -48,10 +48,10 @@ class ShrunkDay:
     now: Amounts = field(hash=False)
 
     def is_contradicted_by(self, total: Amounts) -> bool:
-        """Returns whether the total fits the rows of before better than those of the answer.
+        """Returns whether the total fits the earlier rows better than those of the answer.
 
-        The total may itself have moved a little, so each amount that fell counts as one vote: for the nearer side.
-        A tie counts as a contradiction.
+        The total may have moved a little, too. So each amount that fell is a vote for the rows that are nearer to the
+        total. A tie is a contradiction.
         """
         fell = [name for name in total if self.before.get(name, 0.0) - self.now.get(name, 0.0) > _ROUNDING]
         nearer_before = [

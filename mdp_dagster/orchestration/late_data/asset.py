@@ -37,9 +37,9 @@ def late_days_asset(watched: WatchedReports, domain: Domain) -> dg.AssetsDefinit
         group_name=domain.group(LATE_DATA),
         tags=domain.tags(LATE_DATA),
         description=(
-            f"Which days of {details} are older than the account totals. Extracts `{totals.table}` of every account "
-            f"that is due for its whole lookback ({totals.lookback_days} days, unless its client has its own) and "
-            "compares it with the ledger. A run of the schedule skips an account until its next interval of "
+            f"Which days of {details} are late. Extracts `{totals.table}` of every account that is due, over its whole "
+            f"lookback ({totals.lookback_days} days, unless its client has its own), and compares it with the "
+            "ledger. A run of the schedule skips an account until its next interval of "
             "MDP_RELOAD_CADENCE begins. **Materialized only when there are late days**; the sensor reads them from the "
             "event. Does not have a table."
         ),

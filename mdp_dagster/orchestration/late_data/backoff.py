@@ -1,6 +1,6 @@
 """Backs off from days that stay late after a reload: the pause before the next request grows.
 
-Without it, an account with readable totals and unreadable campaigns would be reloaded every hour, for ever. The past
+Without it, an account with readable totals and unreadable campaigns would be reloaded with every probe. The past
 requests are stored in the sensor's cursor, in a compact form: by account and range of days, not by day.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 from mdp_dagster.ingest.lateness import LateDay, Reason
 from mdp_dagster.window import DateWindow, join_days
 
-# The probe runs every hour, but never after exactly one hour.
+# Two probes may be a little less than an hour apart, so a pause ends a little earlier.
 _SLACK = timedelta(minutes=5)
 _LONGEST_PAUSE_HOURS = 24
 

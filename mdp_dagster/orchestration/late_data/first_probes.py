@@ -18,7 +18,10 @@ from mdp_dagster.orchestration.late_data.reload_times import ReloadTimes
 _ByHours = Mapping[int, datetime]
 
 _REPEATED_HOURS = (1, 3, 7)
-"""When a day that does not tie is extracted again: the first pauses of ``backoff.py``. Intervals follow."""
+"""How many hours after it was found a day that does not tie is extracted again: after the pauses of ``backoff.py``.
+
+Later pauses are as long as an interval of the default cadence or longer, so the probe of the interval is enough.
+"""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class FirstProbes:
     Args:
         times: The intervals.
         found: When the first successful probe of an interval ended, by account and length of the interval in hours.
-        unexplained: Since when an account has a day that does not tie to its total.
+        unexplained: Since when an account has a day that does not tie to its total, by account.
     """
 
     times: ReloadTimes
@@ -63,7 +66,7 @@ class FirstProbes:
         An interval that began during the probe does not count as probed: its answers may be older.
 
         Args:
-            answered: The accounts that answered.
+            answered: The accounts for which the source answered every day.
             late: The late days of all accounts.
             began: When the probe began.
             ended: When it had received all answers.

@@ -100,7 +100,7 @@ def plan(event: ProbeEvent, runs: Iterable[ActiveRun], memory: Memory, times: Re
     past = {} if is_new else dict(memory.past)
     requested = frozenset((day.account_id, day.date) for day in free.days)
     past |= {account.account: remembered for account in accounts if (remembered := account.remember(requested, now))}
-    explanations = _explain_coverage(covered) + explain_waits(held for account in accounts for held in account.held)
+    explanations = _explain_coverage(covered) + explain_waits(day for account in accounts for day in account.postponed)
     explanations += [text for account in accounts for text in account.explanations()]
     new_memory = Memory(event.id, _windows_by_account(waiting), past)
     return Plan(_requests(event, free), new_memory, explanations)
@@ -154,7 +154,7 @@ class _AccountPlan:
         paused: Past requests that still pause.
         again: Past requests that are due again, with their days.
         new: Other days that are due.
-        held: Days that wait for the end of their interval.
+        postponed: Days that wait for the end of their interval.
         others: Past requests to remember for days that are not requested in this tick.
     """
 
@@ -162,7 +162,7 @@ class _AccountPlan:
     paused: list[PastRequest]
     again: list[tuple[PastRequest, list[LateDay]]]
     new: list[LateDay]
-    held: list[tuple[LateDay, Wait]]
+    postponed: list[tuple[LateDay, Wait]]
     others: list[PastRequest]
 
     @property
@@ -205,7 +205,7 @@ def _account_plan(
         now: The current time.
     """
     paused, again, others = paused_and_due(days, past, now)
-    held: list[tuple[LateDay, Wait]] = []
+    postponed: list[tuple[LateDay, Wait]] = []
     new: list[LateDay] = []
     without_success: dict[PastRequest, list[date]] = {}
     for day in others:
@@ -214,8 +214,8 @@ def _account_plan(
         if until is None:
             new.append(day)
             continue
-        held.append((day, until))
+        postponed.append((day, until))
         if request is not None:
             without_success.setdefault(request, []).append(day.date)
     remembered = [replace(r, windows=tuple(join_days(of_request))) for r, of_request in without_success.items()]
-    return _AccountPlan(account, paused, again, new, held, remembered)
+    return _AccountPlan(account, paused, again, new, postponed, remembered)

@@ -29,7 +29,7 @@ def late_data_job(watched: WatchedReports, domain: Domain, left_out_checks: Coll
         - domain.layer(LATE_DATA)
         - dg.AssetSelection.checks(*left_out_checks),
         description=(
-            f"Extract late days of {', '.join(watched.detail_tables)} again, for the accounts in the run's tags, and "
-            "rebuild the models that depend on them."
+            f"Extract late days of {', '.join(watched.detail_tables)} again, for the accounts and days in the run's "
+            "config, and rebuild the models that depend on them."
         ),
     )

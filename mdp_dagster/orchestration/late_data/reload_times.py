@@ -50,7 +50,7 @@ class ReloadTimes:
         return cls(parse_cadence(settings.reload_cadence), settings.timezone)
 
     def is_limited(self, late: LateDay, zone: str, now: datetime) -> bool:
-        """Returns whether the day is requested at certain times only, and not with every probe.
+        """Returns whether the day is restated, and is not requested with every probe but at certain times only.
 
         Args:
             late: The late day.
