@@ -14,6 +14,7 @@ from mdp_dagster.settings import PROJECT_ROOT, SettingsError
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
+_LONGEST_FAULT = 300
 _WRITTEN_BY_MDP = "# Written by MDP from its own dagster.yaml. A file without this line is yours, and stays as it is.\n"
 
 
@@ -41,9 +42,12 @@ def prepare_dagster_home(home: Path, setting: str = "DAGSTER_HOME") -> None:
         setting: The setting or option that names the folder, for the message of an error.
 
     Raises:
-        SettingsError: The folder can't be created or written.
+        SettingsError: The folder can't be created or written, its database is damaged, or its dagster.yaml is not
+            valid.
     """
-    from sqlalchemy.exc import OperationalError
+    from dagster import DagsterError
+    from dagster._check import CheckError
+    from sqlalchemy.exc import DatabaseError, OperationalError
 
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -53,6 +57,13 @@ def prepare_dagster_home(home: Path, setting: str = "DAGSTER_HOME") -> None:
             instance.all_instigator_state()
     except (OSError, OperationalError) as error:
         raise not_writable(setting, home, error) from error
+    except DatabaseError as error:
+        remedy = f"set {setting} to another folder, or replace the database below it with a copy that is not damaged"
+        raise SettingsError(f"{home} can't be read: {error.orig} → {remedy}") from error
+    except (yaml.YAMLError, UnicodeDecodeError, DagsterError, CheckError) as error:
+        fault = " ".join(str(error).split())[:_LONGEST_FAULT]
+        remedy = f"correct the file, or remove it: MDP then writes its own. {setting} names the folder"
+        raise SettingsError(f"{home / 'dagster.yaml'} is not valid: {fault} → {remedy}") from error
 
 
 def not_writable(setting: str, folder: Path, error: Exception) -> SettingsError:

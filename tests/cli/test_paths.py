@@ -50,6 +50,31 @@ def test_a_home_that_cannot_be_written_is_an_error_with_the_setting(unusable: Pa
     assert str(caught.value).endswith(" → set DAGSTER_HOME to a folder that you can create and write")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "fault"),
+    [
+        ("history/runs.db", b"damaged" * 1_000, "can't be read: file is not a database → set DAGSTER_HOME to another"),
+        ("dagster.yaml", b"a: [b", "/dagster.yaml is not valid: while parsing a flow sequence"),
+        ("dagster.yaml", b"\xff", "/dagster.yaml is not valid: 'utf-8' codec can't decode"),
+        ("dagster.yaml", b"nonsense: 1", "/dagster.yaml is not valid: Errors whilst loading dagster instance config"),
+        (
+            "dagster.yaml",
+            b"run_storage: {module: nope, class: Nope}",
+            "/dagster.yaml is not valid: Failure condition: ",
+        ),
+    ],
+)
+def test_a_home_with_a_damaged_file_is_an_error_in_one_line(
+    tmp_path: Path, name: str, content: bytes, fault: str
+) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SettingsError) as caught:
+        prepare_dagster_home(tmp_path)
+    assert str(caught.value).startswith(str(tmp_path)) and fault in str(caught.value)
+    assert "\n" not in str(caught.value) and " → " in str(caught.value)
+
+
 @pytest.mark.parametrize("arguments", [["dev"], BACKFILL])
 def test_commands_report_their_home_in_one_line(lines_of: Lines, tmp_path: Path, arguments: list[str]) -> None:
     home = tmp_path / "file"
