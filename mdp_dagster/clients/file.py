@@ -20,16 +20,25 @@ from mdp_dagster.clients.versions import TODAY, first_day
 from mdp_dagster.clients.yaml_nodes import YamlLimitError, read_yaml
 
 _KEYS = "write `key: value` lines below it"
+_LIST = "write a list below it, each entry after `- `"
+_NUMBER = "write a number, as in 0.02"
+_ABOVE_ZERO = "write a number above 0, as in 0.02"
 _REMEDIES = {
-    "list_type": "write a list below it, each entry after `- `",
+    "list_type": _LIST,
+    "tuple_type": _LIST,
     "dict_type": _KEYS,
     "model_type": _KEYS,
     "too_short": "list at least one client",
-    "float_parsing": "write a number, as in 0.02",
+    "float_parsing": _NUMBER,
+    "float_type": _NUMBER,
+    "finite_number": _ABOVE_ZERO,
+    "greater_than": _ABOVE_ZERO,
     "int_parsing": "write a whole number",
     "less_than_equal": "it is a share: write 0.02 for 2 %",
     "string_pattern_mismatch": "use letters, digits, '.', '_' and '-'",
     "string_too_short": "write something",
+    "string_too_long": "shorten it",
+    "string_type": "write a text",
 }
 _MOST_BYTES = 20_000_000
 # Other names that the file may use for a key.
@@ -216,7 +225,8 @@ def _fault(error: Any, root: Any) -> str:
         return f"{where} is not known here → remove it or correct its spelling"
     if kind == "value_error":
         return f"{where}: {error['msg'].removeprefix('Value error, ')}"
-    return f"{where}: {error['msg'].split(' or instance of ')[0]} → {_REMEDIES.get(kind, 'correct it')}"
+    problem = error["msg"].split(" or instance of ")[0].replace("valid tuple", "valid list")
+    return f"{where}: {problem} → {_REMEDIES.get(kind, 'correct it')}"
 
 
 def _as_written(loc: Sequence[Any], root: Any) -> Sequence[Any]:

@@ -199,8 +199,8 @@ class AcceptedDifference(_Strict):
     first: FromDay = Field(default=None, alias="from")
     last: FromDay = Field(default=None, alias="to")
     up_to: AcceptedAmounts
-    reason: Annotated[str, BeforeValidator(_some_text), Field(max_length=_MOST_REASON_CHARACTERS)]
-    accepted_by: Annotated[str, OrNoText, Field(max_length=_MOST_NAME_CHARACTERS)] = ""
+    reason: Annotated[str, Field(max_length=_MOST_REASON_CHARACTERS), BeforeValidator(_some_text)]
+    accepted_by: Annotated[str, Field(max_length=_MOST_NAME_CHARACTERS), OrNoText] = ""
 
     @model_validator(mode="after")
     def _has_days(self) -> AcceptedDifference:

@@ -27,6 +27,8 @@ def _day(value: Any, info: ValidationInfo) -> Any:
         day = date.fromisoformat(value.strip())
     except ValueError:
         raise ValueError(f"{reprlib.repr(value)} is not a valid day → write YYYY-MM-DD, as in 2026-07-01") from None
+    if day == date.min:  # the first day of the calendar is the beginning, too
+        return None
     today = (info.context or {}).get(TODAY)
     if today is not None and day > today:
         raise ValueError(f"{day} is in the future (today is {today}) → add it when that day has come")

@@ -97,6 +97,14 @@ FAULTS = {
     "no amounts": (FILE.replace("    up_to: {clicks: 3}\n", ""), 13, "up_to is missing → add it"),
     "an amount of zero": (FILE.replace("clicks: 3", "clicks: 0"), 17, "should be greater than 0"),
     "an endless amount": (FILE.replace("clicks: 3", "clicks: .inf"), 17, "→"),
+    "an amount in percent": (FILE.replace("clicks: 3", "clicks: 3 %"), 17, "→ write a number, as in 0.02"),
+    "a long reason": (
+        FILE.replace("Google removed a campaign", "r" * 1_001), 11, "at most 1000 characters → shorten it",
+    ),
+    "a text instead of entries": (
+        FILE.partition("accepted_differences")[0] + "accepted_differences: all\n",
+        6, "accepted_differences: Input should be a valid list → write a list below it",
+    ),
     "an unknown metric": (FILE.replace("clicks: 3", "reach: 3"), 17, "reach is not known here → remove it or correct"),
     "a day twice": (
         FILE.replace("platform: meta_ads\n    account: act_7", 'platform: google_ads\n    account: "1234567890"'),

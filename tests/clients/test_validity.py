@@ -112,6 +112,14 @@ FAULTS = {
         FILE.replace('{id: "123", from: 2026-07-01}', '"123"'),
         15, "already listed for client 'one' → keep one, or add `from: YYYY-MM-DD` to the later one",
     ),
+    "an account of two clients from the first day of the calendar": (
+        FILE.replace("from: 2026-07-01}\nexchange", "from: 0001-01-01}\nexchange"),
+        15, "already listed for client 'one' → keep one, or add `from: YYYY-MM-DD` to the later one",
+    ),
+    "two rates from the first day of the calendar": (
+        FILE.replace("{value: 0.95, from: 2026-01-01}", "{value: 0.95, from: 0001-01-01}"), 17,
+        "two values are valid from the beginning → add `from: YYYY-MM-DD` to the later one",
+    ),
     "an account without an earlier client": (
         FILE.replace('google_ads: ["123"]', "google_ads: []"),
         15, "account 123 of google_ads has no client before 2026-07-01 → list it without `from:` for its earlier",
