@@ -188,6 +188,8 @@ class MetaAdsClient:
         session.GRAPH = graph_url
         session.requests.hooks["response"].append(self._keep)
         limit_session(session.requests)
+        if graph_url.lower().startswith("http:"):  # this machine: the token must not go to a proxy of the environment
+            session.requests.trust_env = False
         session.requests.max_redirects = 0  # a redirected POST would send the token to another address
         version = self._settings.api_version
         return FacebookAdsApi(session, api_version=f"v{version.lstrip('v')}" if version else None)

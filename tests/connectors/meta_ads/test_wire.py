@@ -247,6 +247,20 @@ def test_statuses_are_joined_by_an_id_of_any_type() -> None:
     ]
 
 
+# --- proxies
+
+
+def test_a_token_for_this_machine_does_not_go_to_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with ScriptedGraph(lambda asked, number: Reply(b"", 502)) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        days, asked = days_of(lambda asked, number: page(["a"]))
+    assert (days, len(asked), proxy.asked) == (["a"], 1, [])
+
+
 # --- report runs
 
 
