@@ -38,7 +38,10 @@ class ShopHttp(httpx.Client):
     def __init__(
         self, api_url: str | None, deadline_seconds: float, transport: httpx.BaseTransport | None = None
     ) -> None:
-        super().__init__(**client_options(0.9 * deadline_seconds), transport=transport)
+        # A server of this machine may be without encryption: the token must not go to a proxy of the environment.
+        on_this_machine = api_url is not None and api_url.lower().startswith("http:")
+        options = client_options(0.9 * deadline_seconds)
+        super().__init__(**options, transport=transport, trust_env=not on_this_machine)
         self._api_url = httpx.URL(api_url) if api_url else None
         self._deadline_seconds = deadline_seconds
         self.answer: httpx.Response | None = None

@@ -26,7 +26,9 @@ from mdp_dagster.connectors.redaction import redact
 from mdp_dagster.connectors.shop_documents import ShopFacts
 from mdp_dagster.connectors.shopify.connector import ShopifySync, SyncLimits
 from mdp_dagster.connectors.shopify.settings import ShopifySettings
+from mdp_dagster.connectors.shopify.shop_http import ShopHttp
 from tests.connectors.conftest import causes
+from tests.connectors.meta_ads.scripted_graph import ScriptedGraph
 from tests.connectors.shopify.scripted_shop import DOMAIN, FAST, SECRET, TOKEN, ScriptedShop
 
 NOW = datetime(2026, 11, 27, 2, tzinfo=timezone.utc)
@@ -53,6 +55,16 @@ def test_the_facts_of_a_shop(shop: ScriptedShop) -> None:
         shop_id=900, domain=DOMAIN, name="Aurora", time_zone="Europe/Paris", currency="EUR"
     )
     assert shop.sent("ShopFacts")[0].url == f"https://{DOMAIN}/admin/api/2026-10/graphql.json"
+
+
+def test_a_request_to_this_machine_does_not_go_to_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with ScriptedGraph(lambda asked, number: {}) as server, ScriptedGraph(lambda asked, number: {}) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        with ShopHttp(server.url, 60.0) as http:
+            assert http.get(f"https://{DOMAIN}/admin").status_code == 200
+    assert ([asked.path for asked in server.asked], proxy.asked) == (["/admin"], [])
 
 
 def test_one_token_serves_all_requests_and_is_renewed_once_when_shopify_refuses_it(shop: ScriptedShop) -> None:
