@@ -150,7 +150,10 @@ def test_the_key_must_be_essential_and_an_amount_need_not() -> None:
             {"conversion_action_type": "lead"},
             (5.0, 0.0),
         ),
+        ('[null,1,[],{"action_type":"purchase","value":"2"}]', '[{"action_type":"purchase"}]', {}, (2.0, 0.0)),
+        ('[{"value":"9"},{"action_type":["a"]},{"action_type":"purchase","value":2}]', None, {}, (2.0, 0.0)),
         ("not json", '[{"action_type":"purchase","value":"x"}]', {}, (0.0, 0.0)),
+        ("5", '{"action_type":"purchase","value":"2"}', {}, (0.0, 0.0)),
         (None, None, {}, (0.0, 0.0)),
     ],
 )

@@ -106,14 +106,18 @@ _Values = dict[str, list[Decimal | None]]
 
 
 def _by_type(text: str | None) -> _Values:
-    """Returns the values of a list of actions, by action type; nothing of a list that cannot be read."""
+    """Returns the values of a list of actions, by action type; nothing of a list that cannot be read.
+
+    An entry without a type does not count, as in staging. The other entries of its list do.
+    """
     values: _Values = {}
     try:
-        for action in json.loads(text or "[]"):
-            value = action.get("value")
-            values.setdefault(action["action_type"], []).append(decimal_number(str(value)))
-    except (TypeError, KeyError, ValueError, AttributeError):
+        actions = json.loads(text or "[]")
+    except (ValueError, RecursionError):
         return {}
+    for action in actions if isinstance(actions, list) else ():
+        if isinstance(action, dict) and isinstance(action.get("action_type"), str):
+            values.setdefault(action["action_type"], []).append(decimal_number(str(action.get("value"))))
     return values
 
 
