@@ -33,12 +33,15 @@ def interruptible() -> Iterator[None]:
     started this process with SIGINT ignored; the block changes that too.
 
     The signal can arrive in a library that turns the interruption into an error of its own, as SQLAlchemy does with a
-    connection that it is opening. After a signal, such an error counts as the interruption.
+    connection that it is opening. After a signal, such an error counts as the interruption. Python drops an exception
+    that a signal raises during garbage collection; then the end of the block raises it.
     """
     _interruption.arrived = _interruption.deferred = False
     before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
     try:
         yield
+        if _interruption.arrived:
+            raise KeyboardInterrupt
     except Exception:
         if _interruption.arrived:
             raise KeyboardInterrupt from None
@@ -62,12 +65,12 @@ def running_process(
     """
     process: subprocess.Popen[bytes] | None = None
     try:
-        with _deferred():  # an interrupted Popen would leave a process without a name
+        with deferred_interruption():  # an interrupted Popen would leave a process without a name
             process = subprocess.Popen(command, **options)
         yield process
     finally:
         if process is not None:
-            with _deferred():
+            with deferred_interruption():
                 _end(process, stop_signal, stop_seconds)
 
 
@@ -82,7 +85,7 @@ def _end(process: subprocess.Popen[bytes], stop_signal: int, stop_seconds: float
 
 
 @contextmanager
-def _deferred() -> Iterator[None]:
+def deferred_interruption() -> Iterator[None]:
     """Raises an interruption of the block at its end."""
     arrived_before = _interruption.arrived
     _interruption.deferred = True

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from mdp_dagster.cli.job_run import RunRequest
-from mdp_dagster.cli.processes import running_process
+from mdp_dagster.cli.processes import deferred_interruption, running_process
 
 _POLL_SECONDS = 0.3
 _STOP_SECONDS = 120  # only catches a hang
@@ -62,7 +62,8 @@ def follow_run(instance: dg.DagsterInstance, request: RunRequest, process: RunPr
         with _started(request, process) as running, console.status("loading the code location") as status:
             progress = _ProgressPrinter(instance, request.run_id, console, status)
             while running.poll() is None:
-                progress.print_new_events()
+                with deferred_interruption():
+                    progress.print_new_events()
                 time.sleep(_POLL_SECONDS)
             progress.print_new_events()
     except KeyboardInterrupt:

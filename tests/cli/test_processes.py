@@ -43,6 +43,17 @@ def test_a_library_that_turns_the_signal_into_an_error_does_not_hide_it() -> Non
             raise ValueError("cannot operate on a closed database") from None
 
 
+class _InterruptedByItsEnd:
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_during_garbage_collection_is_not_lost() -> None:
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        _InterruptedByItsEnd()
+
+
 def test_an_error_without_a_signal_stays_as_it_is() -> None:
     with pytest.raises(ValueError, match="a fault"), interruptible():
         raise ValueError("a fault")
