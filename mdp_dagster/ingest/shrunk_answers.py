@@ -19,6 +19,7 @@ from mdp_dagster.connectors.errors import ConnectorError, PlatformError, QuotaEr
 from mdp_dagster.ingest.amounts import Amounts, amounts_by_day
 from mdp_dagster.ingest.amounts_moved import Version, amounts_of_versions
 from mdp_dagster.ingest.answers import CheckedAnswer, check_answer
+from mdp_dagster.ingest.digest import EMPTY
 from mdp_dagster.ingest.extraction import Answer, ExtractPlan, is_refused
 from mdp_dagster.ingest.held_days import HeldDay
 from mdp_dagster.ingest.ledger import current_days
@@ -65,8 +66,8 @@ def contradicted_days(
 ) -> tuple[HeldDay, ...]:
     """Returns the days of an answer that shrink, and for which a fresh total still fits the earlier rows.
 
-    Without a day that lost rows, this reads nothing. A fresh total is requested only if the newest known one
-    contradicts the answer. A day without any known total is never contradicted.
+    Without a day that lost rows or all its money, this reads nothing. A fresh total is requested only if the newest
+    known one contradicts the answer. A day without any known total is never contradicted.
 
     Raises:
         PlatformError: No account of the source can be extracted.
@@ -74,7 +75,7 @@ def contradicted_days(
         WarehouseError: The warehouse cannot be read.
     """
     totals = next((report for report in connector.reports if report.name == plan.report.adds_up_to), None)
-    fewer = _days_with_fewer_rows(plan, answer, checked)
+    fewer = _days_that_lost_rows_or_money(plan, answer, checked)
     if totals is None or not fewer or is_refused(answer.rows.num_rows, checked.rejects):
         return ()
     known, shrunk = _read_known(plan, totals, answer, checked, fewer)
@@ -89,14 +90,28 @@ def contradicted_days(
     )
 
 
-def _days_with_fewer_rows(plan: ExtractPlan, answer: Answer, checked: CheckedAnswer) -> list[date]:
+def _days_that_lost_rows_or_money(plan: ExtractPlan, answer: Answer, checked: CheckedAnswer) -> list[date]:
+    """Returns the days that have fewer rows than in raw, and the changed days on which no row has money."""
     days = []
     for day in answer.window.days():
         before = plan.current.get(answer.account.account_id, day)
-        rows = checked.contents[day].row_count if day in checked.contents else 0
-        if before is not None and rows < before.row_count and day not in answer.not_answered:
+        if before is None or day in answer.not_answered:
+            continue
+        now = checked.contents.get(day, EMPTY)
+        is_changed = now.digest != before.content_digest
+        if now.row_count < before.row_count or (is_changed and not _has_money(plan.report, _rows_of(checked, [day]))):
             days.append(day)
     return days
+
+
+def _rows_of(checked: CheckedAnswer, days: Sequence[date]) -> pa.Table:
+    return checked.rows.filter(pc.is_in(checked.rows.column("date"), pa.array(days, pa.date32())))
+
+
+def _has_money(report: DayReport, rows: pa.Table) -> bool:
+    # a sum over JSON would parse each row once more
+    plain = [amount for amount in report.amounts.values() if amount.is_money and amount.read is None]
+    return any(amount.total(rows, {}) for amount in plain)
 
 
 def _read_known(
@@ -113,8 +128,7 @@ def _read_known(
             return {}, []
         total_amounts = _amounts(plan, totals, account_id, totals_runs)
         before = _amounts(plan, plan.report, account_id, runs)
-    rows_left = checked.rows.filter(pc.is_in(checked.rows.column("date"), pa.array(days, pa.date32())))
-    now = amounts_by_day(plan.report, rows_left, plan.options[account_id])
+    now = amounts_by_day(plan.report, _rows_of(checked, days), plan.options[account_id])
     shrunk = []
     for day in days:
         known = plan.current.get(account_id, day)

@@ -43,6 +43,7 @@ class Faulty(TotalsConnector):
         super().__init__()
         self.faulty_answers = 0
         self.keep: Callable[[dict[str, object]], bool] = lambda _: False
+        self.changes: dict[str, object] = {}
         self.totals_error: Exception | None = None
         self.unanswered_totals: set[date] = set()
 
@@ -58,17 +59,20 @@ class Faulty(TotalsConnector):
             yield NotAnswered(frozenset(self.unanswered_totals))
         elif account.account_id == "1" and self.faulty_answers > 0:
             self.faulty_answers -= 1
-            yield from (_filtered(part, report, self.keep) for part in parts)
+            yield from (_filtered(part, report, self.keep, self.changes) for part in parts)
         else:
             yield from parts
 
 
 def _filtered(
-    part: pa.RecordBatch | NotAnswered, report: DayReport, keep: Callable[[dict[str, object]], bool]
+    part: pa.RecordBatch | NotAnswered,
+    report: DayReport,
+    keep: Callable[[dict[str, object]], bool],
+    changes: dict[str, object] | None = None,
 ) -> pa.RecordBatch | NotAnswered:
     if isinstance(part, NotAnswered):
         return part
-    return pa.RecordBatch.from_pylist(list(filter(keep, part.to_pylist())), report.schema)
+    return pa.RecordBatch.from_pylist([{**r, **(changes or {})} for r in part.to_pylist() if keep(r)], report.schema)
 
 
 @pytest.fixture
@@ -182,6 +186,13 @@ def test_a_day_that_loses_most_rows_and_little_money_is_held_back(source: Faulty
     source.keep = lambda r: r["campaign_id"] == "c0"
     source.faulty_answers = 3
     assert failed(reload(source, stores)) == ["1"]
+    assert spend(stores) == GOOD
+
+
+def test_a_day_with_all_rows_and_no_money_is_held_back(source: Faulty, stores: Stores) -> None:
+    source.faulty_answers, source.keep, source.changes = 9, lambda _: True, {"spend": "0.00"}
+    result = reload(source, stores)
+    assert failed(result) == ["1"]
     assert spend(stores) == GOOD
 
 
