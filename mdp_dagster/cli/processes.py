@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -10,16 +11,18 @@ from dataclasses import dataclass
 from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_AFTER_COLLECTION_SECONDS = 0.05
 STOP_SECONDS = 60.0
 """How long a process may take to stop. It only catches a hang."""
 
 
 @dataclass
 class _Interruption:
-    """The state of the signals: whether one has arrived, and whether it has to wait."""
+    """The state of the signals: whether one has arrived, and whether it has to wait for a block or the collection."""
 
     arrived: bool = False
     deferred: bool = False
+    collecting: bool = False
 
 
 _interruption = _Interruption()
@@ -33,11 +36,12 @@ def interruptible() -> Iterator[None]:
     started this process with SIGINT ignored; the block changes that too.
 
     The signal can arrive in a library that turns the interruption into an error of its own, as SQLAlchemy does with a
-    connection that it is opening. After a signal, such an error counts as the interruption. Python drops an exception
-    that a signal raises during garbage collection; then the end of the block raises it.
+    connection that it is opening. After a signal, such an error counts as the interruption. Python prints and drops an
+    exception that is raised during garbage collection, so a signal waits for the collection's end.
     """
     _interruption.arrived = _interruption.deferred = False
-    before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
+    before = {number: signal.signal(number, _interrupt) for number in (*_SIGNALS, signal.SIGALRM)}
+    gc.callbacks.append(_note_collection)
     try:
         yield
         if _interruption.arrived:
@@ -47,6 +51,8 @@ def interruptible() -> Iterator[None]:
             raise KeyboardInterrupt from None
         raise
     finally:
+        gc.callbacks.remove(_note_collection)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
@@ -97,7 +103,14 @@ def deferred_interruption() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
+def _note_collection(phase: str, info: dict[str, int]) -> None:
+    _interruption.collecting = phase == "start"
+
+
 def _interrupt(number: int, frame: Any) -> None:
+    if _interruption.collecting:
+        signal.setitimer(signal.ITIMER_REAL, _AFTER_COLLECTION_SECONDS)
+        return
     arrived, _interruption.arrived = _interruption.arrived, True
     if not arrived and not _interruption.deferred:
         raise KeyboardInterrupt
