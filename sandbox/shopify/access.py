@@ -95,7 +95,7 @@ def candidate(today: date) -> str:
 def served_version(requested: str, today: date) -> str | None:
     """Returns the version that answers a request; None for one that doesn't exist.
 
-    A version that is no longer supported falls forward to the oldest one that is.
+    An unsupported version falls forward to the oldest supported one.
     """
     supported = versions(today)
     if requested in ("unstable", candidate(today), *supported):

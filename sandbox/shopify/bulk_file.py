@@ -43,7 +43,7 @@ class FileStyle:
 def write_file(
     path: Path, documents: Iterable[Document], projection: Projection, style: FileStyle, counts: Counts
 ) -> None:
-    """Writes the lines of all documents, and counts them as they are written. Without documents, there is no file."""
+    """Writes the lines of all documents, and counts them as they are written. Without documents, it writes no file."""
     groups: Iterator[list[Line]] = (list(projection.lines(document)) for document in documents)
     if style.malformed is not None:
         groups = damaged(groups, style.malformed)

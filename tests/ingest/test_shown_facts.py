@@ -163,7 +163,7 @@ def test_an_emptied_day_differs_by_its_changes(world: World) -> None:
         connection.execute("delete from mdp_marts.shown where date = '2026-01-04' and account_id = '1'")
     world.change(clients("2026-01-04"))
     found = days_with_other_facts(world.warehouse, "scripted", mart, DAYS)
-    assert [str(each.window) for each in found] == ["2026-01-05...2026-01-10"], "there is no table with changes"
+    assert [str(each.window) for each in found] == ["2026-01-05...2026-01-10"], "the table with changes is missing"
     digest = found[0].shown
     with duckdb.connect(str(world.warehouse.path)) as connection:
         connection.execute("create table mdp_marts.changes as select * from mdp_marts.shown limit 0")

@@ -44,7 +44,7 @@ class AccessToken:
         """Returns the token.
 
         Raises:
-            PlatformError: There are no credentials, or Shopify does not accept them.
+            PlatformError: The credentials are missing, or Shopify does not accept them.
             AccountError: Shopify does not accept them for this shop.
             TransientError: Shopify could not be reached.
         """

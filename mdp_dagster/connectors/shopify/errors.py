@@ -92,7 +92,9 @@ def http_error(answer: httpx.Response, subject: str, redact: Callable[[str], str
 
 def unreachable(error: Exception | None, subject: str, redact: Callable[[str], str]) -> ConnectorError:
     """Returns the error for a request without an answer."""
-    text = f"{subject}: {redact(str(error))} ({type(error).__name__})" if error else f"{subject}: there is no answer"
+    text = (
+        f"{subject}: {redact(str(error))} ({type(error).__name__})" if error else f"{subject}: the shop did not answer"
+    )
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return PlatformError(text, "check SHOPIFY_API_URL, and SSL_CERT_FILE if its certificate is a private one")
     if isinstance(error, (httpx.UnsupportedProtocol, httpx.InvalidURL)):

@@ -34,7 +34,7 @@ def id_number(gid: Any, what: str) -> int:
 
 
 def optional_id(node: Any, what: str) -> int | None:
-    """Returns the number of an object's id; None if there is no object."""
+    """Returns the number of an object's id; None without an object."""
     return None if node is None else id_number(node.get("id"), what)
 
 

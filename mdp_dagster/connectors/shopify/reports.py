@@ -128,8 +128,8 @@ def order_counts_query(filters: Mapping[str, str]) -> str:
 def instants_filter(field: str, window: ShopWindow) -> str:
     """Returns Shopify's search text for a field within a window.
 
-    The quotes are required. Without ``Z``, Shopify takes the shop's zone, but not always. There is no filter by status:
-    closed orders belong to the answer.
+    The quotes are required. Without ``Z``, Shopify takes the shop's zone, but not always. The query does not filter by
+    status, so closed orders belong to the answer.
     """
     return f"{field}:>='{_utc(window.start)}' AND {field}:<'{_utc(window.end)}'"
 

@@ -41,7 +41,7 @@ def _answer(data: dict[str, Any]) -> tuple[list[str], list[ShopDayTotals]]:
     answer = data["shopifyqlQuery"]
     errors, table = [str(error) for error in answer["parseErrors"]], answer["tableData"]
     if errors or table is None:
-        return errors or ["there is no table"], []
+        return errors or ["the table is missing"], []
     names = [str(column["name"]) for column in table["columns"]]
     return [], [_totals(row, names) for row in table["rows"]]
 
