@@ -1,54 +1,40 @@
-"""A time limit for a whole HTTP request over ``requests``. The library's own timeouts only limit each single wait.
-
-A server that sends one byte a second stays within every read timeout. At the deadline, a timer shuts down the
-connection's socket, so that the waiting read fails at once. Imports ``requests``.
-"""
+"""A time limit for a whole HTTP request over ``requests``. Imports ``requests``."""
 
 from __future__ import annotations
 
-import socket
 import threading
-from contextlib import suppress
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from requests import Session
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-_CUT_AGAIN_SECONDS = 1.0
+from mdp_dagster.connectors.socket_deadline import SocketDeadline
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 _current = threading.local()
 
 
-class Deadline:
-    """Limits the requests that this thread makes within the ``with`` block, in total.
-
-    The session needs ``limit_session``. After the block, ``expired`` shows whether the limit cut the request; its
-    answer, if there is one, is then not complete.
-    """
+class Deadline(SocketDeadline):
+    """Limits the requests that this thread makes within the ``with`` block. The session needs ``limit_session``."""
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self.expired = False
+        super().__init__(seconds)
         self._connections: list[Any] = []
         self._sockets: list[Any] = []
-        self._lock = threading.Lock()
-        self._finished = threading.Event()
-        self._timer = threading.Timer(seconds, self._expire)
-        self._timer.daemon = True
 
-    def __enter__(self) -> Deadline:
+    def __enter__(self) -> Self:
         _current.deadline = self
-        self._timer.start()
-        return self
+        return super().__enter__()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._lock:  # afterwards, another request may use the connection
-            self._finished.set()
-        self._timer.cancel()
+        super().__exit__(kind, error, trace)
         _current.deadline = None
 
     def watch(self, connection: Any) -> None:
@@ -59,16 +45,9 @@ class Deadline:
         self._connections.append(connection)
         self._sockets.append(connection.sock)
 
-    def _expire(self) -> None:
-        """Cuts the connections until the block ends. During a TLS handshake there is no socket to shut down."""
-        while not self._finished.is_set():
-            with self._lock:
-                if self._finished.is_set():
-                    return
-                self.expired = True
-                for sock in [*self._sockets, *(connection.sock for connection in self._connections)]:
-                    _shut_down(sock)
-            self._finished.wait(_CUT_AGAIN_SECONDS)
+    def open_sockets(self) -> list[Any]:
+        """Returns the sockets that were watched, and those that the connections have now."""
+        return [*self._sockets, *(connection.sock for connection in self._connections)]
 
 
 def limit_session(session: Session) -> None:
@@ -76,12 +55,6 @@ def limit_session(session: Session) -> None:
     adapter = _LimitedAdapter()
     for prefix in list(session.adapters):
         session.mount(prefix, adapter)
-
-
-def _shut_down(sock: Any) -> None:
-    with suppress(OSError):
-        if sock is not None:
-            socket.socket.shutdown(sock, socket.SHUT_RDWR)  # SSLSocket's own method is not safe during a read
 
 
 def _watch(connection: Any) -> None:
