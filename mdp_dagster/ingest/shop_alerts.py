@@ -1,4 +1,4 @@
-"""What an alert about a shop is. The checks of the night and the alert mails read the same list."""
+"""The alerts of a night: their causes, and what to do. The checks and the alert mails read the same list."""
 
 from __future__ import annotations
 
