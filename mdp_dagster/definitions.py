@@ -14,6 +14,7 @@ from mdp_dagster.orchestration.services import Services, services_resource
 from mdp_dagster.orchestration.shared_table_assets import shared_table_assets
 from mdp_dagster.settings import Settings, load_settings
 from mdp_dagster.transform.project import ParsedProject, parsed_project
+from mdp_dagster.warehouse.base import Warehouse
 
 DOMAINS = (ads,)
 SOURCES = tuple(source for domain in DOMAINS for source in domain.SOURCES)
@@ -48,8 +49,17 @@ def dbt_project(settings: Settings) -> ParsedProject:
         DbtError: The project can't be parsed, or a model does not have the tag of exactly one domain.
     """
     project = parsed_project(settings)
-    project.require_one_tag_per_model([domain.DOMAIN.name for domain in DOMAINS])
+    project.require_one_tag_per_model([*(domain.DOMAIN.name for domain in DOMAINS), "shop"])  # the shop has no job yet
     return project
+
+
+def built_domains(settings: Settings, warehouse: Warehouse) -> list[str]:
+    """Returns the domains that can be built: the warehouse has the raw tables that their models read.
+
+    A domain without sources has no raw tables.
+    """
+    project, tables = parsed_project(settings), warehouse.tables()
+    return [domain.DOMAIN.name for domain in DOMAINS if project.raw_tables(domain.DOMAIN.name) <= tables]
 
 
 def services(settings: Settings) -> Services:

@@ -6,6 +6,7 @@ import argparse
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -88,16 +89,22 @@ def test_the_data_model_has_every_table_as_it_is_declared() -> None:
 def test_the_docs_explain_every_asset_and_check(graph: dg.AssetGraph) -> None:
     assets = {key.to_user_string() for key in graph.get_all_asset_keys()}
     assert not [asset for asset in assets if f"`{asset}`" not in DATA_MODEL.read_text()]
-    assert {key.name for key in graph.asset_check_keys} == set(documented_checks())
+    checks = {key.name for key in graph.asset_check_keys} | {test["name"] for test in dbt_tests()}
+    assert checks == set(documented_checks())
 
 
 def test_the_severity_and_blocking_of_every_check_are_correct(graph: dg.AssetGraph) -> None:
     documented = documented_checks()
     for key in graph.asset_check_keys:
         assert (documented[key.name][1] == "yes") == bool(graph.get_check_spec(key).blocking), key
-    nodes = parsed_project(Settings()).manifest["nodes"].values()
-    for test in [node for node in nodes if node["resource_type"] == "test"]:
+    for test in dbt_tests():
         assert documented[test["name"]][0] == test["config"]["severity"].lower(), test["unique_id"]
+
+
+def dbt_tests() -> list[dict[str, Any]]:
+    """The data tests of all models. Each is a check, once a job builds its model."""
+    nodes = parsed_project(Settings()).manifest["nodes"].values()
+    return [node for node in nodes if node["resource_type"] == "test"]
 
 
 def documented_checks() -> dict[str, tuple[str, str]]:

@@ -34,6 +34,7 @@ def add_commands(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from mdp_dagster.definitions import built_domains
     from mdp_dagster.definitions import services as services_for
 
     log_to_stderr()
@@ -51,7 +52,7 @@ def _run(options: argparse.Namespace) -> int:
         known = _known_days(services.warehouse, as_of, DateWindow.of_days(_BEFORE_ALL_DAYS, today(settings)))
         window = _window(options.days) if options.days else known
         print(f"As of {as_of.moment} UTC: {window} ({len(window)} days)", flush=True)
-        build_as_of(settings, as_of, window)
+        build_as_of(settings, as_of, window, built_domains(settings, services.warehouse))
         _report(services.warehouse, as_of, window, options.instant)
     return 0
 

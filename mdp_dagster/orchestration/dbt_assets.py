@@ -18,7 +18,7 @@ from mdp_dagster.orchestration.domain import Domain
 from mdp_dagster.orchestration.failing_rows import failing_rows, with_failing_rows
 from mdp_dagster.orchestration.partitions import SINGLE_RUN, daily_window, run_window
 from mdp_dagster.orchestration.services import Services
-from mdp_dagster.transform.in_process_dbt import DbtBuild, run_build, run_models, statements
+from mdp_dagster.transform.in_process_dbt import WindowBuild, run_build, run_models, statements
 from mdp_dagster.transform.project import DBT_DIR, DbtError, ParsedProject
 from mdp_dagster.warehouse.base import WarehouseError, in_window
 from mdp_dagster.window import DateWindow
@@ -43,7 +43,7 @@ def dbt_models(project: ParsedProject, domain: Domain, partitions: dg.DailyParti
     def models(context: dg.AssetExecutionContext) -> Iterator[Any]:
         services: Services = context.resources.services
         recent = daily_window(services.settings)
-        build = DbtBuild(context, project, translator, run_window(context.run.tags, services.settings), recent)
+        build = WindowBuild(context, project, translator, run_window(context.run.tags, services.settings), recent)
         with services.warehouse.session():
             services.prepare_raw()
             follow_clients_file(services.warehouse, services.clients, context.run.run_id, utc_now())
@@ -76,7 +76,7 @@ def _selected(context: dg.AssetExecutionContext) -> set[str]:
 
 
 def _estimate(
-    context: dg.AssetExecutionContext, services: Services, build: DbtBuild, first: list[str]
+    context: dg.AssetExecutionContext, services: Services, build: WindowBuild, first: list[str]
 ) -> Estimate | None:
     """Returns the estimate of what the build is billed; None if reading is free.
 
@@ -100,7 +100,7 @@ def _stock_dbt(context: dg.AssetExecutionContext, variables: dict[str, str]) -> 
 
 
 def _totals(
-    context: dg.AssetExecutionContext, services: Services, build: DbtBuild, events: list[Any]
+    context: dg.AssetExecutionContext, services: Services, build: WindowBuild, events: list[Any]
 ) -> dict[str, dict[str, dg.MetadataValue]]:
     """Returns the rows in the window, and the spend by currency, of each model that was built, as metadata."""
     window = build.window

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -43,8 +44,8 @@ class AsOf:
         return self.instant.astimezone(timezone.utc)
 
 
-def build_as_of(settings: Settings, as_of: AsOf, window: DateWindow) -> None:
-    """Builds the models of the window. Call it while no other process builds.
+def build_as_of(settings: Settings, as_of: AsOf, window: DateWindow, domains: Sequence[str]) -> None:
+    """Builds the models of these domains; models by day in the window. Call it while no other process builds.
 
     dbt fixes the datasets' names when it parses, so this parses the project again, in a temporary folder.
 
@@ -64,7 +65,8 @@ def build_as_of(settings: Settings, as_of: AsOf, window: DateWindow) -> None:
     if settings.target == "bigquery":
         find_jobs_of_lost_answers()
     with tempfile.TemporaryDirectory(prefix="mdp-dbt-as-of-") as target:
-        command = ["--quiet", "run", *common_flags(Path(target)), "--vars", json.dumps(variables)]
+        selection = ["--select", *(f"tag:{domain}" for domain in domains)]
+        command = ["--quiet", "run", *selection, *common_flags(Path(target)), "--vars", json.dumps(variables)]
         try:
             result = dbtRunner(callbacks=[listen]).invoke(command)
         finally:

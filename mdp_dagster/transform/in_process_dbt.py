@@ -37,19 +37,36 @@ _RESULTS = {"LogModelResult", "LogTestResult"}
 
 @dataclass(frozen=True)
 class DbtBuild:
-    """A build of models and their tests over one window.
+    """A build of models and their tests.
 
     Args:
         context: The Dagster run that selects the models; None for all models and tests.
         project: The parsed project.
         translator: The translator of the run's domain.
-        window: The days that each model replaces.
-        recent: The daily run's days. Tests that only warn read them too.
     """
 
     context: dg.AssetExecutionContext | None
     project: ParsedProject
     translator: DagsterDbtTranslator
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Dbt's variables."""
+        return {}
+
+
+@dataclass(frozen=True)
+class WindowBuild(DbtBuild):
+    """A build of models by day and their tests over one window.
+
+    Args:
+        context: As for any build.
+        project: As for any build.
+        translator: As for any build.
+        window: The days that each model replaces.
+        recent: The daily run's days. Tests that only warn read them too.
+    """
+
     window: DateWindow
     recent: DateWindow
 
@@ -108,7 +125,7 @@ def run_build(build: DbtBuild) -> BuildResult:
     )
 
 
-def statements(build: DbtBuild, first: Sequence[str] = ()) -> dict[str, Statement]:
+def statements(build: WindowBuild, first: Sequence[str] = ()) -> dict[str, Statement]:
     """Returns the statements of a build, by unique id, without running them.
 
     A model has a second statement, ``<unique id> (replaced)``: it reads all columns of the days to replace.
@@ -130,7 +147,7 @@ def statements(build: DbtBuild, first: Sequence[str] = ()) -> dict[str, Statemen
     return found
 
 
-def _statements_of(node: Any, build: DbtBuild) -> Iterator[tuple[str, Statement]]:
+def _statements_of(node: Any, build: WindowBuild) -> Iterator[tuple[str, Statement]]:
     known = {**build.project.manifest["nodes"], **build.project.manifest["sources"]}
     parents = [known[unique_id] for unique_id in node.depends_on.nodes]
     yield node.unique_id, Statement(node.compiled_code, [(parent["schema"], parent["name"]) for parent in parents])

@@ -73,6 +73,13 @@ class ParsedProject:
                 "`+tags: [<domain>]` for the model's folder in dbt/dbt_project.yml"
             )
 
+    def raw_tables(self, domain: str) -> set[tuple[str, str]]:
+        """Returns the dataset and name of each raw table that the models of a domain read."""
+        sources, parents = self.manifest["sources"], self.manifest["parent_map"]
+        models = [unique_id for unique_id, node in self.manifest["nodes"].items() if domain in node["tags"]]
+        read = {parent for model in models for parent in parents[model] if parent in sources}
+        return {(sources[unique_id]["schema"], sources[unique_id]["name"]) for unique_id in read}
+
     def models_to_build_first(self, selected: set[str], tables: set[tuple[str, str]]) -> list[str]:
         """Returns the models to build before the selected ones, sorted.
 

@@ -18,7 +18,10 @@ from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
 from mdp_dagster.defs.ads.platforms import REPORTS
+from mdp_dagster.ingest.feed_tables import feed_tables
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
+from mdp_dagster.operational.shop_reports import FEEDS
+from mdp_dagster.warehouse.base import Table
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 
 DBT_PROJECT = Path(__file__).resolve().parents[2] / "dbt"
@@ -29,9 +32,11 @@ WAREHOUSE_FILE = "warehouse.duckdb"
 
 # As the ingest layer makes them from the connectors' reports.
 RAW_TABLES = [*map(report_table, REPORTS), *SHARED_TABLES]
+SHOP_TABLES = feed_tables(FEEDS)
 
 Row = dict[str, Any]
 
+ADS = ("--select", "tag:ads")
 MONTH = ("2026-01-01", "2026-02-01")
 MODELS = [
     "mdp_staging.stg_google_ads__campaign_daily",
@@ -59,10 +64,10 @@ def code(path: Path) -> str:
 class Warehouse:
     """A DuckDB file with empty raw tables. It is opened for each use, because dbt opens the same file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, tables: Sequence[Table] = RAW_TABLES) -> None:
         self.path = path
         self._open: duckdb.DuckDBPyConnection | None = None
-        DuckDBWarehouse(path).prepare(RAW_TABLES)
+        DuckDBWarehouse(path).prepare(tables)
 
     def query(self, sql: str) -> list[Row]:
         with duckdb.connect(str(self.path)) as connection:
@@ -176,13 +181,17 @@ class Dbt:
         return invoke(runner, command, self._environment)
 
     def build(self, window: tuple[str, str]) -> dbtRunnerResult:
-        """Build like a scheduled run: models and data tests, without unit tests."""
-        return self("build", "--exclude-resource-type", "unit_test", window=window)
+        """Build like a scheduled run of the ads: models and data tests, without unit tests."""
+        return self("build", *ADS, "--exclude-resource-type", "unit_test", window=window)
+
+    def build_shop(self, *command: str, **more: str) -> dbtRunnerResult:
+        """Build like a run of the shop, which has no window."""
+        return self("build", "--select", "tag:shop", "--exclude-resource-type", "unit_test", *command, **more)
 
     def build_as_of(self, window: tuple[str, str], instant: str, schema: str) -> dbtRunnerResult:
         """Build as of an instant, into separate schemas."""
         return self.as_of(
-            "build", "--exclude-resource-type", "unit_test", window=window, instant=instant, schema=schema
+            "build", *ADS, "--exclude-resource-type", "unit_test", window=window, instant=instant, schema=schema
         )
 
     def as_of(self, *command: str, window: tuple[str, str], instant: str, schema: str) -> dbtRunnerResult:
@@ -191,10 +200,21 @@ class Dbt:
         options = [*self._options, "--vars", json.dumps(variables), "--target-path", str(self._state / schema)]
         return self._invoke([*command, *options], dbtRunner())
 
-    def nodes(self, kind: str) -> dict[str, dict[str, Any]]:
-        """The manifest's nodes of a resource type, by name."""
-        every = [*self.manifest["nodes"].values(), *self.manifest["sources"].values()]
-        return {node["name"]: node for node in every if node["resource_type"] == kind}
+    def nodes(self, kind: str, domain: str | None = None) -> dict[str, dict[str, Any]]:
+        """The manifest's nodes of a resource type, by name; with `domain`, those of its models."""
+        every = [*self.manifest["nodes"].values(), *self.manifest["sources"].values(),
+                 *self.manifest["unit_tests"].values()]  # fmt: skip
+        return {
+            node["name"]: node
+            for node in every
+            if node["resource_type"] == kind and domain in (None, *self._model_of(node)["tags"])
+        }
+
+    def _model_of(self, node: dict[str, Any]) -> dict[str, Any]:
+        """The model that a test tests; the node itself for all others."""
+        if node["resource_type"] == "unit_test":
+            return dict(self.manifest["nodes"][node["depends_on"]["nodes"][0]])
+        return dict(self.manifest["nodes"][node["attached_node"]]) if node.get("attached_node") else node
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from tests.support.emulators.google_cloud import LOCATION, GoogleCloud, Job
 
 from .bigquery_support import BigQuery, differences
 from .rich_history import EMPTIED_DAY, LATER_WINDOW, WINDOW, Pools, google_row, history, later
-from .support import MODELS, Dbt, Warehouse, node_results, went_wrong
+from .support import ADS, MODELS, Dbt, Warehouse, node_results, went_wrong
 
 TYPES_OF_ACTIONS = ["omni_purchase", "purchase", "offsite_conversion.fb_pixel_purchase", "lead", "it's"]
 
@@ -74,8 +74,8 @@ def test_the_same_rows_make_the_same_tables(dbt: Dbt, warehouse: Warehouse, othe
     other.clear()
     history(warehouse, more)
     other.fill(warehouse)
-    assert not went_wrong(dbt("run", window=WINDOW))
-    assert not went_wrong(other.dbt("run", window=WINDOW))
+    assert not went_wrong(dbt("run", *ADS, window=WINDOW))
+    assert not went_wrong(other.dbt("run", *ADS, window=WINDOW))
     assert differences(warehouse, other) == {}
     before = {model: other.table(model).rows for model in MODELS}
     assert all(before.values())

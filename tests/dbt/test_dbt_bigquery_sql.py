@@ -19,8 +19,21 @@ from tests.support.built_once import built_once
 
 from .support import MACRO_FILES, MODEL_FILES, TEST_FILES, Dbt, code, compiled, node_results, parse_project
 
-SHARED_FUNCTIONS = {"abs", "cast", "coalesce", "count", "lag", "lead", "max", "min", "nullif", "string_agg", "sum"}
-KEYWORDS = {"as", "in", "and", "or", "with", "from", "join", "then", "else", "when", "where", "on"}
+SHARED_FUNCTIONS = {
+    "abs",
+    "cast",
+    "coalesce",
+    "count",
+    "lag",
+    "lead",
+    "max",
+    "min",
+    "nullif",
+    "row_number",
+    "string_agg",
+    "sum",
+}
+KEYWORDS = {"as", "in", "and", "or", "with", "from", "join", "then", "else", "when", "where", "on", "over"}
 DBTS_OWN = {"create_schema"}
 """dbt's own macro that the project replaces."""
 
@@ -68,6 +81,12 @@ def statements(bigquery: Dbt) -> dict[str, str]:
     )
 
 
+def test_bigquery_can_parse_the_models_of_the_shop(bigquery: Dbt, statements: dict[str, str]) -> None:
+    for name in {*bigquery.nodes("model", "shop"), *bigquery.nodes("test", "shop")}:
+        query = sqlglot.parse_one(statements[name], read="bigquery")
+        assert {call.name for call in query.find_all(exp.Anonymous)} == set(), name
+
+
 def tables_and_filters(query: exp.Expr) -> Iterator[tuple[str, exp.Expr | None]]:
     """Each table that is read, with the condition of the select that reads it."""
     ctes = {cte.alias for cte in query.find_all(exp.CTE)}
@@ -107,8 +126,8 @@ def test_bigquery_can_parse_and_prune(bigquery: Dbt, statements: dict[str, str])
 
     Tests of the current state also read the days of the morning's run.
     """
-    models_and_tests = {*bigquery.nodes("model"), *bigquery.nodes("test")}
-    assert models_and_tests == set(statements) - set(bigquery.nodes("unit_test"))
+    models_and_tests = {*bigquery.nodes("model", "ads"), *bigquery.nodes("test", "ads")}
+    assert {*bigquery.nodes("model"), *bigquery.nodes("test")} == set(statements) - set(bigquery.nodes("unit_test"))
     days: dict[str, set[tuple[str, str]]] = {}
     for name in models_and_tests:
         query = sqlglot.parse_one(statements[name], read="bigquery")
@@ -159,7 +178,8 @@ def past(bigquery: Dbt) -> list[Any]:
 
 def test_a_build_as_of_an_instant_does_not_read_later_rows(past: list[Any]) -> None:
     """Applies to the tables with a time in each row: the ledger and the registry."""
-    moments = {"raw__extracts": "extracted_at", **dict.fromkeys(SMALL_TABLES, "ingested_at")}
+    ledgers = dict.fromkeys(("raw__extracts", "raw__feeds"), "extracted_at")
+    moments = {**ledgers, **dict.fromkeys(SMALL_TABLES, "ingested_at")}
     read = [
         (each.node.name, table, where and f"{moments[table]} <= {INSTANT}" in where.sql("bigquery"))
         for each in past
@@ -177,8 +197,8 @@ def test_tables_as_of_an_instant_expire(past: list[Any]) -> None:
     assert {model.schema for model in models} == {"mdp_staging_then", "mdp_marts_then"}
 
 
-def config(bigquery: Dbt, key: str) -> dict[str, Any]:
-    return {name: node["config"].get(key) for name, node in bigquery.nodes("model").items()}
+def config(bigquery: Dbt, key: str, domain: str = "ads") -> dict[str, Any]:
+    return {name: node["config"].get(key) for name, node in bigquery.nodes("model", domain).items()}
 
 
 def test_tables_are_partitioned_and_clustered(bigquery: Dbt) -> None:
@@ -199,7 +219,7 @@ def test_tables_are_partitioned_and_clustered(bigquery: Dbt) -> None:
         "mart_account__maturity": ["platform", "account_id"],
         "mart_platform__maturity": ["platform"],
     }
-    for name, node in bigquery.nodes("model").items():
+    for name, node in bigquery.nodes("model", "ads").items():
         assert set(node["config"]["cluster_by"]) <= set(node["columns"]), name
         # people may read a whole mart, and the layers below require a filter
         assert bool(node["config"].get("require_partition_filter")) is not name.startswith("mart_"), name

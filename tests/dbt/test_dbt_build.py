@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from .support import (
+    ADS,
     MONTH,
     RECONCILES,
     Built,
@@ -69,10 +70,10 @@ def built(first_build: Built, warehouse: Warehouse) -> Warehouse:
 
 def test_unit_tests_pass(dbt: Dbt, warehouse: Warehouse) -> None:
     """The raw tables are empty, as on the first day."""
-    result = dbt("build", window=MONTH)
+    result = dbt("build", *ADS, window=MONTH)
     assert not went_wrong(result)
     unit_tests = [r for r in node_results(result) if r.node.resource_type == "unit_test"]
-    assert len(unit_tests) == len(dbt.manifest["unit_tests"]) > 10
+    assert len(unit_tests) == len(dbt.nodes("unit_test", "ads")) > 10
     assert not any(tables(warehouse).values())
 
 
@@ -182,6 +183,7 @@ def test_a_build_rewrites_the_days_of_its_window_only(dbt: Dbt, built: Warehouse
     assert not went_wrong(
         dbt(
             "build",
+            *ADS,
             "--full-refresh",
             "--exclude-resource-type",
             "unit_test",
@@ -224,9 +226,11 @@ def test_data_tests_read_the_window_only(dbt: Dbt, built: Warehouse) -> None:
     reconciliation = "mdp_staging.int_account__reconciliation"
     built.query(f"update {reconciliation} set verdict = 'unexplained' where date = '2026-01-01'")
 
-    assert not went_wrong(dbt("test", "--exclude-resource-type", "unit_test", window=("2026-01-03", "2026-01-04")))
+    assert not went_wrong(
+        dbt("test", *ADS, "--exclude-resource-type", "unit_test", window=("2026-01-03", "2026-01-04"))
+    )
 
-    result = dbt("test", "--exclude-resource-type", "unit_test", window=MONTH)
+    result = dbt("test", *ADS, "--exclude-resource-type", "unit_test", window=MONTH)
     assert set(went_wrong(result)) == {
         "grain_unique_stg_google_ads__campaign_daily",
         "rows_match_ledger_stg_google_ads__campaign_daily",

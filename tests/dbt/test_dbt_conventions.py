@@ -8,12 +8,14 @@ import yaml
 
 from mdp_dagster.connectors.meta_ads.reports import CONVERSION_ACTION_TYPES
 from mdp_dagster.defs.ads.platforms import PLATFORM_NAMES, REPORTS, SHOWN_BY
+from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 
 from .support import (
     DBT_PROJECT,
     MACRO_FILES,
     MODEL_FILES,
     RAW_TABLES,
+    SHOP_TABLES,
     TEST_FILES,
     Dbt,
     Warehouse,
@@ -39,7 +41,9 @@ def test_every_model_and_column_is_described(dbt: Dbt) -> None:
 
 def test_every_table_has_the_described_columns_and_types(dbt: Dbt, warehouse: Warehouse) -> None:
     """The columns are in the described order. For marts, the contract requires this too."""
+    DuckDBWarehouse(warehouse.path).prepare(SHOP_TABLES)
     assert not went_wrong(dbt("run", window=("2026-01-01", "2026-01-02")))
+    assert warehouse.query("select * from mdp_marts.mart_shop__daily") == []
     for name, node in dbt.nodes("model").items():
         table = warehouse.query(f"describe {node['schema']}.{name}")
         assert list(node["columns"]) == [column["column_name"] for column in table], name
@@ -49,13 +53,20 @@ def test_every_table_has_the_described_columns_and_types(dbt: Dbt, warehouse: Wa
 
 
 def test_marts_have_a_contract_and_types(dbt: Dbt) -> None:
-    marts = {name: node for name, node in dbt.nodes("model").items() if name.startswith("mart_")}
+    marts = {name: node for name, node in dbt.nodes("model").items() if node["fqn"][1] == "marts"}
     assert set(marts) == {
         "mart_campaign__daily",
         "mart_campaign__restatements",
         "mart_client__daily",
         "mart_account__maturity",
         "mart_platform__maturity",
+        "mart_shop__daily",
+        "mart_shop__geo_daily",
+        "mart_shop__product_daily",
+        "kpis_produit",
+        "ventes_geographiques",
+        "ltv_cohorts",
+        "produits_premium",
     }
     for node in marts.values():
         assert node["schema"] == "mdp_marts"
@@ -66,16 +77,27 @@ def test_marts_have_a_contract_and_types(dbt: Dbt) -> None:
 def test_sources_are_the_raw_tables(dbt: Dbt) -> None:
     """The sources have no columns in YAML: the reports and ingest/tables.py declare and describe them."""
     sources = dbt.nodes("source")
-    assert set(sources) == {table.name for table in RAW_TABLES}
-    for table in RAW_TABLES:
+    tables = [*RAW_TABLES, *SHOP_TABLES]
+    assert set(sources) == {table.name for table in tables}
+    for table in tables:
         source = sources[table.name]
         assert not source["columns"], table.name
         assert source["schema"] == "mdp_raw"
         assert source["config"]["meta"] == {"dagster": {"asset_key": [table.name]}}
 
 
+def test_every_model_of_the_shop_writes_what_changed_or_is_a_view(dbt: Dbt) -> None:
+    for name, node in dbt.nodes("model", "shop").items():
+        config = node["config"]
+        assert config["materialized"] in ("touched_rows", "view"), name
+        if config["materialized"] == "touched_rows":
+            assert set(config["meta"]["group_columns"]) <= set(node["columns"]), name
+            assert f"macro.mdp.{config['meta']['touched']}" in node["depends_on"]["macros"], name
+            assert "extracted_at" in node["columns"], name
+
+
 def test_every_model_replaces_its_window(dbt: Dbt) -> None:
-    for name, node in dbt.nodes("model").items():
+    for name, node in dbt.nodes("model", "ads").items():
         config = node["config"]
         assert (config["materialized"], config["incremental_strategy"]) == (
             "incremental",
@@ -87,7 +109,7 @@ def test_every_model_replaces_its_window(dbt: Dbt) -> None:
 
 def test_every_data_test_reads_the_window(dbt: Dbt) -> None:
     """Tests that stop a run read the days of the run. Tests that only warn also read the days of the morning's run."""
-    tests = dbt.nodes("test")
+    tests = dbt.nodes("test", "ads")
     assert 20 < len(tests) < 40
     for name, test in tests.items():
         where = test["config"]["where"]
@@ -98,13 +120,13 @@ def test_every_data_test_reads_the_window(dbt: Dbt) -> None:
         else:
             assert where == "__in_window__", name
     tested = {test["attached_node"].rpartition(".")[2] for test in tests.values()}
-    assert tested == set(dbt.nodes("model"))
+    assert tested == set(dbt.nodes("model", "ads"))
 
 
 def test_a_platform_is_a_folder_and_an_entry() -> None:
     """The listed platforms equal the staging folders and the connectors. No other file names a platform."""
     variables = yaml.safe_load((DBT_PROJECT / "dbt_project.yml").read_text())["vars"]
-    folders = [path for path in (DBT_PROJECT / "models" / "staging").iterdir() if path.is_dir()]
+    folders = [path for path in (DBT_PROJECT / "models" / "staging").iterdir() if path.name in PLATFORM_NAMES]
     platforms = sorted(folder.name for folder in folders)
     assert sorted(variables["ad_platforms"]) == platforms == sorted(PLATFORM_NAMES)
     assert {report.source: report.lookback_days for report in REPORTS} == variables["lookback_days"]
@@ -127,3 +149,5 @@ def test_one_file_reads_the_ledger() -> None:
         if re.search("effective_run_id|raw__extracts", code(p))
     ]
     assert knowing == ["ledger.sql"]
+    knowing = [p.name for p in [*MODEL_FILES, *MACRO_FILES, *TEST_FILES] if "raw__feeds" in code(p)]
+    assert knowing == ["feeds.sql"]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from .support import (
+    ADS,
     MODELS,
     MONTH,
     RECONCILES,
@@ -188,7 +189,7 @@ def test_lost_rows_stop_the_marts_and_differences_of_the_platform_do_not(dbt: Db
     assert {"mart_campaign__daily", "mart_campaign__restatements"} <= set(outcomes(result, "skipped"))
 
     # without the test that found it first
-    result = dbt("build", "--exclude", "test_name:rows_match_ledger", "resource_type:unit_test", window=MONTH)
+    result = dbt("build", *ADS, "--exclude", "test_name:rows_match_ledger", "resource_type:unit_test", window=MONTH)
     assert outcomes(result, "fail") == {RECONCILES: "Got 4000005 results, configured to fail if >= 1000000"}
     assert {"mart_campaign__daily", "mart_campaign__restatements"} <= set(outcomes(result, "skipped"))
     assert table(warehouse, MART) == published
@@ -245,7 +246,7 @@ def test_every_step_counts_rows_and_keys(dbt: Dbt, built: Warehouse) -> None:
 
 def failing_days(dbt: Dbt, warehouse: Warehouse) -> set[tuple[str, int]]:
     """The failing tests with their days."""
-    results = node_results(dbt("test", "--exclude-resource-type", "unit_test", window=MONTH))
+    results = node_results(dbt("test", *ADS, "--exclude-resource-type", "unit_test", window=MONTH))
     return {
         (result.node.name, row["date"].day)
         for result in results

@@ -12,7 +12,7 @@ import pytest
 from mdp_dagster.defs.ads.platforms import ADS
 from mdp_dagster.orchestration.dbt_translator import DomainDbtTranslator
 from mdp_dagster.settings import Settings, SettingsError
-from mdp_dagster.transform.in_process_dbt import DbtBuild, run_models, statements
+from mdp_dagster.transform.in_process_dbt import WindowBuild, run_models, statements
 from mdp_dagster.transform.project import _fingerprint, parsed_project, use_environment
 from mdp_dagster.warehouse.base import in_window
 from mdp_dagster.window import DateWindow
@@ -86,11 +86,16 @@ def test_the_estimate_of_a_build_has_every_model_and_test(warehouse: Warehouse) 
     """For each model, it has the days that the build replaces. No statement is sent."""
     project = parsed_project(Settings(duckdb_path=warehouse.path))
     window = DateWindow(date(2026, 1, 1), date(2026, 1, 8))
-    build = DbtBuild(None, project, DomainDbtTranslator(ADS), window, window)
-    found = statements(build)
+    build = WindowBuild(None, project, DomainDbtTranslator(ADS), window, window)
 
-    nodes = project.manifest["nodes"]
+    every = project.manifest["nodes"]
+    nodes = {
+        unique_id: node
+        for unique_id, node in every.items()
+        if "ads" in every.get(node.get("attached_node"), node)["tags"]
+    }
     models = {unique_id for unique_id, node in nodes.items() if node["resource_type"] == "model"}
+    found = {name: one for name, one in statements(build).items() if name.removesuffix(" (replaced)") in nodes}
     assert set(found) == {*nodes, *(f"{model} (replaced)" for model in models)}
     weeks = in_window(DateWindow(window.end - timedelta(days=28), window.end))
     bounds = in_window(window), weeks, "raw_rows.date >= date"

@@ -22,7 +22,7 @@ from mdp_dagster.transform.project import DbtError, ParsedProject
 from sandbox import Sandbox
 from tests.end_to_end.conftest import Platform, days_ago
 
-SHOP = Domain("shop")
+STUB = Domain("stub")
 RAW_ORDERS, ORDERS = "raw_stub__order", "mart_order__daily"
 ADS_JOBS = ["ads_daily", "late_data_probe", "google_ads_late_data", "meta_ads_late_data"]
 ACCOUNT = "4123087751"
@@ -30,7 +30,7 @@ WINDOW = days_ago(2, 1)
 
 # The stub reads an ads mart, as a domain may: it is downstream of the ads' raw tables.
 MODEL = """
-{% if env_var('SHOP_FAILS', '') %} select no_such_column from {{ ref('mart_campaign__daily') }}
+{% if env_var('STUB_FAILS', '') %} select no_such_column from {{ ref('mart_campaign__daily') }}
 {% else %} select date, sum(spend) as orders from {{ ref('mart_campaign__daily') }} group by date
 {% endif %}
 """
@@ -47,63 +47,63 @@ models:
 
 @pytest.fixture
 def dbt_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the dbt project, which MDP uses instead of its own. It has a stub model of the shop."""
+    """A copy of the dbt project, which MDP uses instead of its own. It has a stub model of a second domain."""
     copy = tmp_path / "dbt"
     shutil.copytree(project.DBT_DIR, copy, ignore=shutil.ignore_patterns("target", "logs"))
     monkeypatch.setattr(project, "DBT_DIR", copy)
     monkeypatch.setattr(project, "_TARGET", copy / "target")
-    folder = copy / "models" / "marts" / "shop"
+    folder = copy / "models" / "marts" / "stub"
     folder.mkdir()
     (folder / f"{ORDERS}.sql").write_text(MODEL)
-    (folder / "_shop__models.yml").write_text(MODEL_FILE)
-    set_tags(copy, ["shop"])
+    (folder / "_stub__models.yml").write_text(MODEL_FILE)
+    set_tags(copy, ["stub"])
     return copy
 
 
 def set_tags(dbt: Path, tags: list[str]) -> None:
-    """Give the shop's folder these tags in dbt_project.yml."""
+    """Give the second domain's folder these tags in dbt_project.yml."""
     file = dbt / "dbt_project.yml"
     content = yaml.safe_load(file.read_text())
-    content["models"]["mdp"]["marts"]["shop"] = {"+materialized": "table", "+tags": tags}
+    content["models"]["mdp"]["marts"]["stub"] = {"+materialized": "table", "+tags": tags}
     file.write_text(yaml.safe_dump(content))
 
 
 @pytest.fixture
-def shop(environment: Path, dbt_copy: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+def second(environment: Path, dbt_copy: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """MDP with a second domain. With ``fails``, its extract fails."""
-    stub = SimpleNamespace(DOMAIN=SHOP, SOURCES=(), fails=False)
+    stub = SimpleNamespace(DOMAIN=STUB, SOURCES=(), fails=False)
 
-    def shop_definitions(settings: Settings, parsed: ParsedProject) -> dg.Definitions:
+    def stub_definitions(settings: Settings, parsed: ParsedProject) -> dg.Definitions:
         partitions = daily_partitions(settings)
 
         @dg.asset(
             name=RAW_ORDERS,
-            group_name=SHOP.group(RAW),
-            tags=SHOP.tags(RAW),
+            group_name=STUB.group(RAW),
+            tags=STUB.tags(RAW),
             partitions_def=partitions,
             backfill_policy=SINGLE_RUN,
         )
         def orders() -> None:
             if stub.fails:
-                raise RuntimeError("the shop's database does not answer")
+                raise RuntimeError("the stub's database does not answer")
 
         @dg.asset_check(asset=RAW_ORDERS, name="orders_received")
         def received() -> dg.AssetCheckResult:
             return dg.AssetCheckResult(passed=True)
 
         return dg.Definitions(
-            assets=[orders, dbt_models(parsed, SHOP, partitions)],
+            assets=[orders, dbt_models(parsed, STUB, partitions)],
             asset_checks=[received],
-            jobs=[dg.define_asset_job("shop_daily", selection=SHOP.assets())],
+            jobs=[dg.define_asset_job("stub_daily", selection=STUB.assets())],
         )
 
-    stub.definitions = shop_definitions
+    stub.definitions = stub_definitions
     monkeypatch.setattr(definitions, "DOMAINS", (*definitions.DOMAINS, stub))
     return stub
 
 
 @pytest.fixture
-def both(servers: Sandbox, environment: Path, shop: SimpleNamespace) -> Iterator[Platform]:
+def both(servers: Sandbox, environment: Path, second: SimpleNamespace) -> Iterator[Platform]:
     with dg.DagsterInstance.ephemeral() as instance:
         yield Platform(servers, environment, instance)
 
@@ -115,22 +115,22 @@ def assets_and_checks(job: dg.JobDefinition) -> tuple[set[str], set[str]]:
     return built, {key.asset_key.to_user_string() for key in layer.asset_graph.asset_check_keys}
 
 
-def run_shop(both: Platform, succeeds: bool) -> None:
-    job = both.definitions.resolve_job_def("shop_daily")
+def run_stub(both: Platform, succeeds: bool) -> None:
+    job = both.definitions.resolve_job_def("stub_daily")
     result = job.execute_in_process(tags=range_tags(WINDOW), instance=both.instance, raise_on_error=False)
     assert result.success == succeeds, both.errors(result)
 
 
-def test_no_ads_job_and_no_reload_selects_another_domain(shop: SimpleNamespace) -> None:
+def test_no_ads_job_and_no_reload_selects_another_domain(second: SimpleNamespace) -> None:
     both = build_definitions(load_settings())
     alone = build_definitions_of_ads()
     for name in ADS_JOBS:
         built, checked = assets_and_checks(both.resolve_job_def(name))
         assert not {RAW_ORDERS, ORDERS} & (built | checked), name
         assert (built, checked) == assets_and_checks(alone.resolve_job_def(name)), name
-    assert assets_and_checks(both.resolve_job_def("shop_daily")) == ({RAW_ORDERS, ORDERS}, {RAW_ORDERS, ORDERS})
+    assert assets_and_checks(both.resolve_job_def("stub_daily")) == ({RAW_ORDERS, ORDERS}, {RAW_ORDERS, ORDERS})
     graph = both.resolve_asset_graph()
-    assert {graph.get(dg.AssetKey(name)).group_name for name in (RAW_ORDERS, ORDERS)} == {"shop_raw", "shop_marts"}
+    assert {graph.get(dg.AssetKey(name)).group_name for name in (RAW_ORDERS, ORDERS)} == {"stub_raw", "stub_marts"}
 
 
 def build_definitions_of_ads() -> dg.Definitions:
@@ -141,33 +141,33 @@ def build_definitions_of_ads() -> dg.Definitions:
 
 
 def test_a_domain_that_fails_does_not_stop_the_other(
-    both: Platform, shop: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+    both: Platform, second: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shop.fails = True
-    run_shop(both, succeeds=False)
-    monkeypatch.setenv("SHOP_FAILS", "1")
-    shop.fails = False
+    second.fails = True
+    run_stub(both, succeeds=False)
+    monkeypatch.setenv("STUB_FAILS", "1")
+    second.fails = False
     both.run(WINDOW)
     both.assert_mart_is_true(WINDOW)
-    run_shop(both, succeeds=False)
+    run_stub(both, succeeds=False)
 
-    monkeypatch.delenv("SHOP_FAILS")
+    monkeypatch.delenv("STUB_FAILS")
     both.sandbox.faults.add("google_ads", "duplicate_rows", account_id=ACCOUNT)
     both.run(WINDOW, succeeds=False)
-    run_shop(both, succeeds=True)
+    run_stub(both, succeeds=True)
     assert both.count(f"mdp_marts.{ORDERS}") == len(WINDOW)
 
 
 @pytest.mark.parametrize(
-    ("tags", "found"), [([], "none"), (["orders"], "none"), (["ads", "shop"], "ads and shop")], ids=str
+    ("tags", "found"), [([], "none"), (["orders"], "none"), (["ads", "stub"], "ads and stub")], ids=str
 )
 def test_a_model_without_the_tag_of_one_domain_is_named_with_the_remedy(
-    shop: SimpleNamespace, dbt_copy: Path, tags: list[str], found: str
+    second: SimpleNamespace, dbt_copy: Path, tags: list[str], found: str
 ) -> None:
     set_tags(dbt_copy, tags)
     with pytest.raises(DbtError) as refused:
         build_definitions(load_settings())
     assert str(refused.value) == (
-        f"a dbt model needs the tag of one domain (ads, shop), but models/marts/shop/{ORDERS}.sql has {found} → set "
-        "`+tags: [<domain>]` for the model's folder in dbt/dbt_project.yml"
+        f"a dbt model needs the tag of one domain (ads, stub, shop), but models/marts/stub/{ORDERS}.sql has {found} → "
+        "set `+tags: [<domain>]` for the model's folder in dbt/dbt_project.yml"
     )

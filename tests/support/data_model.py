@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mdp_dagster.defs.ads.platforms import REPORTS
+from mdp_dagster.ingest.feed_tables import feed_tables
 from mdp_dagster.ingest.tables import SHARED_TABLES, report_table
+from mdp_dagster.operational.shop_reports import FEEDS
 from mdp_dagster.settings import Settings
 from mdp_dagster.transform.project import parsed_project
 from mdp_dagster.warehouse.base import Table
@@ -29,6 +31,7 @@ _TYPES = {
     "int64": "bigint",
     "int32": "integer",
     "double": "double",
+    "bool": "boolean",
     "date32[day]": "date",
     "timestamp[us, tz=UTC]": "timestamp",
 }
@@ -44,7 +47,7 @@ class Described:
 
 def described_tables() -> dict[str, Described]:
     """Every table of MDP by its name: raw from `mdp_dagster`, the models from dbt."""
-    raw = {table.name: _raw(table) for table in [*SHARED_TABLES, *map(report_table, REPORTS)]}
+    raw = {table.name: _raw(table) for table in [*SHARED_TABLES, *map(report_table, REPORTS), *feed_tables(FEEDS)]}
     metadata = {}
     for report in REPORTS:
         whole = raw[report.table]

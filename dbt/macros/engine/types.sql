@@ -233,3 +233,59 @@
 {% macro bigquery__json_text(text, key) -%}
     json_value(safe.parse_json({{ text }}, wide_number_mode => 'round'), '$.{{ key }}')
 {%- endmacro %}
+
+
+{#- The first day of a date's month. -#}
+{% macro month_of(day) -%}
+    {{ adapter.dispatch('month_of', 'mdp')(day) }}
+{%- endmacro %}
+
+{% macro duckdb__month_of(day) -%}
+    cast(date_trunc('month', {{ day }}) as date)
+{%- endmacro %}
+
+{% macro bigquery__month_of(day) -%}
+    date_trunc({{ day }}, month)
+{%- endmacro %}
+
+
+{#- The months from the first of one month to the first of a later one. -#}
+{% macro months_from(earlier, later) -%}
+    {{ adapter.dispatch('months_from', 'mdp')(earlier, later) }}
+{%- endmacro %}
+
+{% macro duckdb__months_from(earlier, later) -%}
+    date_diff('month', {{ earlier }}, {{ later }})
+{%- endmacro %}
+
+{% macro bigquery__months_from(earlier, later) -%}
+    date_diff({{ later }}, {{ earlier }}, month)
+{%- endmacro %}
+
+
+{#- The date some days before a date. -#}
+{% macro days_before(day, days) -%}
+    {{ adapter.dispatch('days_before', 'mdp')(day, days) }}
+{%- endmacro %}
+
+{% macro duckdb__days_before(day, days) -%}
+    {{ day }} - {{ days }}
+{%- endmacro %}
+
+{% macro bigquery__days_before(day, days) -%}
+    date_sub({{ day }}, interval {{ days }} day)
+{%- endmacro %}
+
+
+{#- The instant at which the query runs, in UTC. -#}
+{% macro current_instant() -%}
+    {{ adapter.dispatch('current_instant', 'mdp')() }}
+{%- endmacro %}
+
+{% macro duckdb__current_instant() -%}
+    timezone('UTC', now())
+{%- endmacro %}
+
+{% macro bigquery__current_instant() -%}
+    current_timestamp()
+{%- endmacro %}

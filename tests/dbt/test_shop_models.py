@@ -1,0 +1,53 @@
+"""The shop's tables: a run writes what changed, and the result is that of a full build, row for row."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from .shop_history import SHOPS, ShopHistory
+from .support import SHOP_TABLES, WAREHOUSE_FILE, Dbt, Row, Warehouse, point_dbt_at, table, went_wrong
+
+VARIABLES = {"now": "2026-05-20 12:00:00", "premium_min_units": "3"}
+
+
+@pytest.fixture
+def shop_warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
+    """A warehouse with the shop's raw tables only, and dbt pointed at it."""
+    point_dbt_at(tmp_path / WAREHOUSE_FILE, monkeypatch)
+    return Warehouse(tmp_path / WAREHOUSE_FILE, SHOP_TABLES)
+
+
+def contents(dbt: Dbt, warehouse: Warehouse) -> dict[str, list[Row]]:
+    models = [(name, node["schema"]) for name, node in dbt.nodes("model").items() if "shop" in node["tags"]]
+    return {name: table(warehouse, f"{schema}.{name}") for name, schema in sorted(models)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
+def test_incremental_builds_end_with_the_tables_of_a_full_build(
+    seed: int, dbt: Dbt, shop_warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = ShopHistory(seed, shop_warehouse)
+    for shop in SHOPS:
+        history.extract(shop, 40)
+    assert not went_wrong(dbt.build_shop(**VARIABLES))
+    for night in range(4):
+        for shop in SHOPS:
+            if history.random.random() < 0.7:
+                history.extract(shop, history.random.randint(0, 6), facts=night == 3 and shop == 1)
+        assert not went_wrong(dbt("run", "--select", "tag:shop", **VARIABLES))
+    incremental = contents(dbt, shop_warehouse)
+    assert all(incremental[name] for name in incremental if name not in ("stg_shop__variants", "stg_shop__customers"))
+
+    (tmp_path / "full").mkdir()
+    shop_warehouse.query("checkpoint")
+    shutil.copyfile(shop_warehouse.path, tmp_path / "full" / WAREHOUSE_FILE)
+    point_dbt_at(tmp_path / "full" / WAREHOUSE_FILE, monkeypatch)
+    full = Warehouse(tmp_path / "full" / WAREHOUSE_FILE, SHOP_TABLES)
+    for schema in ("mdp_staging", "mdp_marts"):
+        full.query(f"drop schema {schema} cascade")
+    assert not went_wrong(dbt.build_shop(**VARIABLES))
+    assert contents(dbt, full) == incremental
