@@ -73,7 +73,7 @@ test-quick: setup  ## run the tests that start no process, dbt or emulator (two 
 test-bigquery: setup emulators  ## run the tests that need the real BigQuery, in your own project (tests/bigquery/test_real.py)
 	TEST_DATE=now $(RUN) -m pytest -m real_bigquery -s tests/bigquery/test_real.py
 
-bench: setup  ## measure speed next to bare SDKs and dbt, for 25 minutes, into bench/results.md [PARTS="daily probe"]
+bench: setup  ## measure speed next to bare SDKs and dbt, for half an hour, into bench/results.md [PARTS="daily probe"]
 	@$(RUN) -m bench $(PARTS)
 
 chaos: setup  ## inject kills, full disks and faults for five minutes, then compare [SEED=7] [SECONDS=300]

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import agency, daily, memory, one_year, probe, storage, tick
+from bench import agency, daily, memory, one_year, probe, shop_store, storage, tick
 from bench.figures import Row, as_markdown
 from bench.processes import MeasurementFailed
 
@@ -22,6 +22,7 @@ PARTS: dict[str, Callable[[Path], list[Row]]] = {
     "storage": storage.rows,
     "memory": memory.rows,
     "agency": agency.rows,
+    "shop": shop_store.rows,
 }
 
 

@@ -1,4 +1,4 @@
-"""The bench's agency at a small size: the same hours, and the limits that must hold at any size."""
+"""Parts of the bench at a small size: the limits that must hold at any size."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import agency
+from bench import agency, shop_store
 
 pytestmark = pytest.mark.slow
 
@@ -18,3 +18,11 @@ def test_six_accounts_over_six_hours_keep_the_limits(tmp_path: Path) -> None:
     assert ledger_rows.is_met, ledger_rows.row()
     assert files.is_met, files.row()
     assert differing_rows.is_met, differing_rows.row()
+
+
+def test_a_night_of_200_orders_is_measured(tmp_path: Path) -> None:
+    """The ratios can't be judged by 200 orders: they are judged in `make bench`."""
+    load, memory, again, extract = shop_store.rows(tmp_path / "shop", orders=200)
+    assert "200 orders" in load.name
+    assert all(row.ours[0] > 0 for row in (load, memory, extract))
+    assert again.is_met, again.row()

@@ -30,6 +30,7 @@ from mdp_dagster.operational.sync_records import (
 )
 
 _REPORTS: dict[ShopReport, FeedReport] = {"orders": ORDERS, "products": PRODUCTS, "customers": CUSTOMERS}
+_MANY_DOCUMENTS = 10_000
 _SETTINGS = {
     "work_mem": "'32MB'",
     "jit": "off",  # compiling takes longer than these statements
@@ -136,6 +137,11 @@ class ShopStore:
                 connection.execute("set local enable_nestloop = on")
                 if not share.is_too_large:
                     written = write_changes(connection, report, Writer(sync.shop.shop_id, sync.sync_id, sync.read_at))
+                    if written.new + written.changed >= _MANY_DOCUMENTS:
+                        # Otherwise the next extract joins by a loop over single rows, until the server has new
+                        # statistics.
+                        for table in report.parts:
+                            connection.execute(f"analyze {SCHEMA}.{table.name}")
             watermark = before if share.is_too_large else next_watermark(before, sync)
             if not share.is_too_large:
                 write_facts(connection, sync)
