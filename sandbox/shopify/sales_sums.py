@@ -88,7 +88,9 @@ def figures(found: Sums) -> Row:
         "pourboires": amount(found.tips),
         "frais": amount(found.fees),
         "cartes_cadeaux": amount(found.gift_cards),
+        "non_classe": amount(0),
         "ca_total": amount(found.net + found.shipping + found.taxes + found.fees),
+        "ca_des_commandes": amount(found.placed),
         "panier_moyen": ratio(found.placed, 100 * len(found.orders)),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from google.cloud import bigquery
 
+from mdp_dagster.warehouse.base import Table as RawTable
 from tests.support.emulators.google_cloud import GoogleCloud, Job
 from tests.warehouse.bigquery_support import bigquery_warehouse
 
-from .support import MODELS, RAW_TABLES, Dbt, Row, Warehouse
+from .support import MODELS, RAW_TABLES, SHOP_TABLES, Dbt, Row, Warehouse
 
 TYPES = {
     "VARCHAR": "STRING",
@@ -47,7 +49,7 @@ class BigQuery:
         self._cloud = cloud
         self.project = cloud.new_project()
         self.client = cloud.bigquery_client(self.project)
-        bigquery_warehouse(cloud, self.project).prepare(RAW_TABLES)
+        bigquery_warehouse(cloud, self.project).prepare([*RAW_TABLES, *SHOP_TABLES])
         self.dbt = Dbt(state, {"MDP_TARGET": "bigquery", **cloud.env_of(self.project), **environment})
 
     def statements(self) -> list[Job]:
@@ -59,9 +61,9 @@ class BigQuery:
             for table in self.client.list_tables(dataset):
                 self.client.delete_table(table)
 
-    def fill(self, warehouse: Warehouse) -> None:
+    def fill(self, warehouse: Warehouse, tables: Sequence[RawTable] = RAW_TABLES) -> None:
         """Copy the raw rows from DuckDB."""
-        for table in RAW_TABLES:
+        for table in tables:
             with duckdb.connect(str(warehouse.path)) as connection:
                 rows = connection.sql(f"select * from {table.id}").to_arrow_table()
             self.client.query(f"truncate table {table.id}").result()
@@ -73,9 +75,11 @@ class BigQuery:
             )
             self.client.load_table_from_file(sink, table.id, rewind=True, job_config=config).result()
 
-    def table(self, model: str) -> Table:
+    def table(self, model: str, where: str = EVER) -> Table:
         found = self.client.get_table(f"{self.project}.{model}")
-        rows = self.client.query(f"select * from {model} where {EVER}").result().to_arrow(create_bqstorage_client=False)
+        rows = (
+            self.client.query(f"select * from {model} where {where}").result().to_arrow(create_bqstorage_client=False)
+        )
         return Table({field.name: field.field_type for field in found.schema}, _sorted(rows.to_pylist()))
 
 
@@ -85,11 +89,13 @@ def duckdb_table(warehouse: Warehouse, model: str) -> Table:
     return Table(types, _sorted(warehouse.query(f"select * from {model}")))
 
 
-def differences(warehouse: Warehouse, other: BigQuery) -> dict[str, Any]:
+def differences(
+    warehouse: Warehouse, other: BigQuery, models: Sequence[str] = MODELS, where: str = EVER
+) -> dict[str, Any]:
     """The differences between both engines by model: types, or the rows that only one has."""
     found: dict[str, Any] = {}
-    for model in MODELS:
-        here, there = duckdb_table(warehouse, model), other.table(model)
+    for model in models:
+        here, there = duckdb_table(warehouse, model), other.table(model, where)
         if here.types != there.types:
             found[model] = (here.types, there.types)
         elif here.rows != there.rows:

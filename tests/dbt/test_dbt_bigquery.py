@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
@@ -19,7 +20,18 @@ from tests.support.emulators.google_cloud import LOCATION, GoogleCloud, Job
 
 from .bigquery_support import BigQuery, differences
 from .rich_history import EMPTIED_DAY, LATER_WINDOW, WINDOW, Pools, google_row, history, later
-from .support import ADS, MODELS, Dbt, Warehouse, node_results, went_wrong
+from .shop_history import SHOPS, ShopHistory
+from .support import (
+    ADS,
+    MODELS,
+    SHOP_TABLES,
+    WAREHOUSE_FILE,
+    Dbt,
+    Warehouse,
+    node_results,
+    point_dbt_at,
+    went_wrong,
+)
 
 TYPES_OF_ACTIONS = ["omni_purchase", "purchase", "offsite_conversion.fb_pixel_purchase", "lead", "it's"]
 
@@ -101,6 +113,26 @@ def test_the_same_rows_make_the_same_tables(dbt: Dbt, warehouse: Warehouse, othe
         row for row in other.table(MODELS[0]).rows if (str(row["date"]), row["account_id"]) == (EMPTIED_DAY, "11")
     ]
     assert emptied == []
+
+
+def test_the_shops_tables_are_the_same_after_each_build(
+    dbt: Dbt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: BigQuery
+) -> None:
+    """The first build makes whole tables. The second one writes what changed, and a whole shop that has a new zone."""
+    other.clear()
+    point_dbt_at(tmp_path / WAREHOUSE_FILE, monkeypatch)
+    warehouse = Warehouse(tmp_path / WAREHOUSE_FILE, SHOP_TABLES)
+    shops = ShopHistory(3, warehouse)
+    models = [f"{node['schema']}.{name}" for name, node in dbt.nodes("model", "shop").items()]
+    for changes in (40, 8):
+        for shop in SHOPS:
+            shops.extract(shop, changes, facts=changes == 8 and shop == 1)
+        other.fill(warehouse, SHOP_TABLES)
+        for engine in (dbt, other.dbt):
+            assert not went_wrong(engine.build_shop(now="2026-05-20 12:00:00", premium_min_units="3"))
+        assert differences(warehouse, other, models, "true") == {}
+    empty = {name for name in models if not other.table(name, "true").rows}
+    assert empty == {"mdp_staging.stg_shop__variants", "mdp_staging.stg_shop__customers"}
 
 
 MODEL = "stg_google_ads__account_daily"

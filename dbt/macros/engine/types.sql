@@ -245,7 +245,7 @@
 {%- endmacro %}
 
 {% macro bigquery__month_of(day) -%}
-    date_trunc({{ day }}, month)
+    cast(date_trunc({{ day }}, month) as date)
 {%- endmacro %}
 
 
