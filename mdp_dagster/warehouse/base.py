@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -136,6 +136,14 @@ class Warehouse(ABC):
     @abstractmethod
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Run a select statement. The SQL must be valid on every engine, with parameters written as ``$name``."""
+
+    @contextmanager
+    def batches(self, sql: str) -> Iterator[Iterable[pa.RecordBatch]]:
+        """Run a select statement, and yield its rows in parts, for a result that is larger than the memory.
+
+        Read all parts inside the ``with`` block, and run no other statement there.
+        """
+        yield self.query(sql).to_batches()
 
     @abstractmethod
     def tables(self) -> set[tuple[str, str]]:

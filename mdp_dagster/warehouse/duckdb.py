@@ -16,6 +16,7 @@ import pyarrow as pa
 from mdp_dagster.warehouse.already_committed import uncommitted_units
 from mdp_dagster.warehouse.base import Append, Table, Unit, Warehouse, WarehouseError, as_of_datasets
 from mdp_dagster.warehouse.conform import conform, valid_units
+from mdp_dagster.warehouse.duckdb_tables import columns_of, create_statement, sql_type
 from mdp_dagster.warehouse.lock import FileLock, LockTimeout
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ _DAMAGED = (
     "INTERNAL Error",
 )
 _MAX_ROWS_PER_TRANSACTION = 25_000
+_ROWS_PER_BATCH = 50_000
 _DISK_FULL = ("No space left", "File too large", "quota exceeded")
 
 
@@ -58,13 +60,13 @@ class DuckDBWarehouse(Warehouse):
             for dataset in sorted({table.dataset for table in tables}):
                 connection.execute(f"create schema if not exists {dataset}")
             for table in tables:
-                columns = _columns(connection, table.id)
+                columns = columns_of(connection, table.id)
                 if columns is None:
-                    connection.execute(_create_statement(table))
+                    connection.execute(create_statement(table))
                     continue
                 for field in table.schema:
                     if field.name not in columns:
-                        connection.execute(f'alter table {table.id} add column "{field.name}" {_sql_type(field.type)}')
+                        connection.execute(f'alter table {table.id} add column "{field.name}" {sql_type(field.type)}')
 
     def commit(self, units: Iterable[Unit]) -> None:
         """Append the units in few transactions. Units before an invalid one are kept, then its error is raised."""
@@ -106,6 +108,16 @@ class DuckDBWarehouse(Warehouse):
                 raise WarehouseError(f"{self.path}: {sql!r} returns no rows → use a select statement")
             return relation.to_arrow_table()
 
+    @contextmanager
+    def batches(self, sql: str) -> Iterator[Iterable[pa.RecordBatch]]:
+        """Run a select statement, and yield its rows in parts."""
+        with (
+            self._connection() as connection,
+            connection.cursor() as cursor,
+            cursor.sql(sql).to_arrow_reader(_ROWS_PER_BATCH) as reader,  # an open reader keeps the file open
+        ):
+            yield reader
+
     def tables(self) -> set[tuple[str, str]]:
         """The schema and name of every table."""
         with self._connection() as connection:
@@ -115,7 +127,7 @@ class DuckDBWarehouse(Warehouse):
     def has_table(self, dataset: str, name: str) -> bool:
         """Whether this table or view exists."""
         with self._connection() as connection:
-            return _columns(connection, f"{dataset}.{name}") is not None
+            return columns_of(connection, f"{dataset}.{name}") is not None
 
     def drop_as_of(self, suffix: str) -> list[str]:
         """Drop the schemas of a past instant, and return their names."""
@@ -270,31 +282,3 @@ def _insert(connection: duckdb.DuckDBPyConnection, table: Table, parts: Iterable
             raise failures[0] from None
         raise
     connection.unregister("incoming")
-
-
-def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> set[str] | None:
-    """The table's columns, or None if it does not exist. A twentieth of the cost of listing all tables."""
-    try:
-        return {row[0] for row in connection.execute(f"describe {table}").fetchall()}
-    except duckdb.CatalogException:
-        return None
-
-
-def _create_statement(table: Table) -> str:
-    columns = ", ".join(f'"{field.name}" {_sql_type(field.type)}' for field in table.schema)
-    comment = table.description.replace("'", "''")
-    return f"create table if not exists {table.id} ({columns}); comment on table {table.id} is '{comment}'"
-
-
-def _sql_type(type_: pa.DataType) -> str:
-    if pa.types.is_timestamp(type_):
-        return "TIMESTAMP"  # UTC. To read a type with a zone, Python would need another package.
-    names = {
-        pa.string(): "VARCHAR",
-        pa.int64(): "BIGINT",
-        pa.int32(): "INTEGER",
-        pa.float64(): "DOUBLE",
-        pa.date32(): "DATE",
-        pa.bool_(): "BOOLEAN",
-    }
-    return names[type_]

@@ -144,6 +144,22 @@ def test_columns_may_come_in_another_order(warehouse: Warehouse) -> None:
     assert [(row["run"], row["clicks"]) for row in rows_of(warehouse, f"select * from {SPEND.id}")] == [("a", 5)]
 
 
+def test_the_parts_of_a_result_are_its_rows_and_a_failure_in_between_leaves_the_warehouse_usable(
+    warehouse: Warehouse,
+) -> None:
+    warehouse.commit([unit(f"run {n}", 4, clicks=n) for n in range(5)])
+    sql = f"select clicks, cast(clicks as numeric) as amount from {SPEND.id} order by clicks"
+    with warehouse.batches(sql) as parts:
+        rows = pa.Table.from_batches(parts)
+    assert rows.column("clicks").to_pylist() == sorted(4 * list(range(5)))
+    assert pa.types.is_decimal(rows.schema.field("amount").type)
+    with pytest.raises(RuntimeError, match="stop"), warehouse.batches(sql) as parts:
+        raise RuntimeError("stop")
+    with warehouse.session(), warehouse.batches(sql) as parts:
+        assert sum(part.num_rows for part in parts) == 20
+    assert len(visible(warehouse)) == 5
+
+
 # ---- commit ----------------------------------------------------------------------------------------------------------
 
 

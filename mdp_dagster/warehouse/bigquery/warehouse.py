@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from typing import Any, Protocol
 from uuid import uuid4
@@ -120,16 +120,25 @@ class BigQueryWarehouse(Warehouse):
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Run a select statement and return its rows."""
-        values = parameters or {}
+        with translated_errors(self.display_name):
+            return _without_zone(self._rows(sql, parameters or {}).to_arrow(create_bqstorage_client=False))
+
+    def _rows(self, sql: str, values: Mapping[str, Any]) -> Any:
         config = bigquery.QueryJobConfig(query_parameters=query_parameters(values), labels=self._options.labels)
         if self._max_bytes is not None:
             config.maximum_bytes_billed = self._max_bytes
+        job = self._client.query(with_bigquery_placeholders(sql, values), job_config=config, timeout=TIMEOUT)
+        result = job.result(timeout=_MAX_SECONDS)
+        if not result.schema:
+            raise WarehouseError(f"{self.display_name}: {sql!r} returns no rows → use a select statement")
+        return result
+
+    @contextmanager
+    def batches(self, sql: str) -> Iterator[Iterable[pa.RecordBatch]]:
+        """Run a select statement, and yield its rows a page at a time."""
         with translated_errors(self.display_name):
-            job = self._client.query(with_bigquery_placeholders(sql, values), job_config=config, timeout=TIMEOUT)
-            result = job.result(timeout=_MAX_SECONDS)
-            if not result.schema:
-                raise WarehouseError(f"{self.display_name}: {sql!r} returns no rows → use a select statement")
-            return _without_zone(result.to_arrow(create_bqstorage_client=False))
+            result = self._rows(sql, {})
+            yield result.to_arrow_iterable()
 
     def tables(self) -> set[tuple[str, str]]:
         """The dataset and name of every table in MDP's datasets."""
