@@ -21,7 +21,12 @@ from mdp_dagster.lake.gcs import TIMEOUT, BucketError, BucketLocation, retry
 
 _FOOTER_BYTES = 64 * 1024
 _MAGIC = b"PAR1"
-_CONTENT_TYPES = {"parquet": "application/vnd.apache.parquet", "gz": "application/gzip", "json": "application/json"}
+_CONTENT_TYPES = {
+    "csv": "text/csv; charset=utf-8",
+    "gz": "application/gzip",
+    "json": "application/json",
+    "parquet": "application/vnd.apache.parquet",
+}
 
 
 class _Upload:
@@ -44,13 +49,15 @@ class _Upload:
 class BucketFiles:
     """Files under ``gs://bucket/prefix``. The account needs only roles/storage.objectUser on the bucket."""
 
-    def __init__(self, uri: str, storage_client: Callable[[], storage.Client] | None = None) -> None:
-        """Makes no request.
+    def __init__(
+        self, uri: str, storage_client: Callable[[], storage.Client] | None = None, setting: str = "MDP_LAKE_URI"
+    ) -> None:
+        """Makes no request. ``setting`` is the variable that holds the address, for messages.
 
         Raises:
             ValueError: the address does not name a bucket.
         """
-        self._location = BucketLocation(uri, storage_client)
+        self._location = BucketLocation(uri, storage_client, setting)
         self.uri = self._location.uri
 
     def new_file(self, path: str) -> _Upload:

@@ -61,8 +61,15 @@ class BucketError(OSError):
 class BucketLocation:
     """A bucket and a prefix in it. Threads may share one."""
 
-    def __init__(self, uri: str, storage_client: Callable[[], storage.Client] | None = None) -> None:
+    def __init__(
+        self, uri: str, storage_client: Callable[[], storage.Client] | None = None, setting: str = "MDP_LAKE_URI"
+    ) -> None:
         """Makes no request.
+
+        Args:
+            uri: The address.
+            storage_client: Makes the client, before the first request.
+            setting: The variable that holds the address, for messages.
 
         Raises:
             ValueError: the address is not ``gs://bucket`` or ``gs://bucket/prefix``.
@@ -75,6 +82,7 @@ class BucketLocation:
         if re.search(r"[*?#\[\]\x00-\x1f]", self.prefix) or {"", ".", ".."} & set(uri.rstrip("/")[5:].split("/")):
             raise ValueError("the prefix has an empty part, or one of * ? # [ ]")
         self.uri = f"gs://{self.bucket_name}/{self.prefix}".rstrip("/")
+        self._setting = setting
         self._make_client = storage_client or storage.Client
         self._lock = threading.Lock()
         self._bucket: storage.Bucket | None = None
@@ -131,17 +139,17 @@ class BucketLocation:
                 "roles/iam.serviceAccountTokenCreator on that account"
             )
         if status == 403 and "retention" in message:
-            return f"remove the retention policy from {bucket}, or set MDP_LAKE_URI to a bucket without one"
+            return f"remove the retention policy from {bucket}, or set {self._setting} to a bucket without one"
         if status == 403:
             return (
                 f"give MDP's account the role roles/storage.objectUser on the bucket {bucket}, "
-                "or set MDP_LAKE_URI to another bucket"
+                f"or set {self._setting} to another bucket"
             )
         if status == 404 and "No such object" not in message:
-            return f"create the bucket {bucket}, or set MDP_LAKE_URI to a bucket that exists"
+            return f"create the bucket {bucket}, or set {self._setting} to a bucket that exists"
         if status in (404, 412, 416):
             return ""
-        return f"check MDP_LAKE_URI and the bucket {bucket}"
+        return f"check {self._setting} and the bucket {bucket}"
 
 
 def retry() -> Retry:

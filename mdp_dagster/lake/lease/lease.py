@@ -48,6 +48,7 @@ class BucketLease:
         name: str,
         timeout_seconds: float,
         duration_seconds: float = 60.0,
+        setting: str = "MDP_LAKE_URI",
     ) -> None:
         """Makes no request.
 
@@ -57,14 +58,15 @@ class BucketLease:
             name: Names the lease, and its object below ``_leases/``.
             timeout_seconds: How long ``held`` waits for the lease.
             duration_seconds: How long the lease of a dead process stays in force.
+            setting: The variable that holds the address, for messages.
 
         Raises:
             LakeError: the address does not name a bucket.
         """
         try:
-            location = BucketLocation(uri, storage_client)
+            location = BucketLocation(uri, storage_client, setting)
         except ValueError as error:
-            raise LakeError(f"{uri} can't have leases: {error} → set MDP_LAKE_URI to gs://bucket/prefix") from error
+            raise LakeError(f"{uri} can't have leases: {error} → set {setting} to gs://bucket/prefix") from error
         self._object = LeaseObject(location, f"_leases/{name}.json", min(10.0, max(2.0, duration_seconds / 6)))
         self._timeout = timeout_seconds
         self._duration = duration_seconds
