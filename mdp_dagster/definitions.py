@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from mdp_dagster.defs.ads import definitions as ads
+from mdp_dagster.defs.shop import definitions as shop
 from mdp_dagster.google_cloud.settings import load_google_cloud_settings
 from mdp_dagster.orchestration.event_retention import event_retention_job, event_retention_schedule
 from mdp_dagster.orchestration.services import Services, services_resource
@@ -16,7 +17,7 @@ from mdp_dagster.settings import Settings, load_settings
 from mdp_dagster.transform.project import ParsedProject, parsed_project
 from mdp_dagster.warehouse.base import Warehouse
 
-DOMAINS = (ads,)
+DOMAINS = (ads, shop)
 SOURCES = tuple(source for domain in DOMAINS for source in domain.SOURCES)
 
 # Dagster still calls backfill policies "beta". Every partitioned asset has one, so the warning would fill each log.
@@ -49,7 +50,7 @@ def dbt_project(settings: Settings) -> ParsedProject:
         DbtError: The project can't be parsed, or a model does not have the tag of exactly one domain.
     """
     project = parsed_project(settings)
-    project.require_one_tag_per_model([*(domain.DOMAIN.name for domain in DOMAINS), "shop"])  # the shop has no job yet
+    project.require_one_tag_per_model([domain.DOMAIN.name for domain in DOMAINS])
     return project
 
 

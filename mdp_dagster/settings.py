@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     event_retention_days: int = Field(default=90, ge=0, le=36_500)  # 0: for ever
     dbt_execution: Literal["in_process", "cli"] = "in_process"
     shop_postgres_url: SecretStr | None = None
+    shop_timezone: str | None = None  # None: as ``timezone``
     bigquery_labels: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict)
     # Late data and the checks compare with the year before, so its days must still be there.
     bigquery_partition_expiration_days: int | None = Field(default=None, ge=400)
@@ -81,6 +82,11 @@ class Settings(BaseSettings):
     bigquery_max_bytes_per_run: int | None = Field(default=None, gt=0)
 
     _home = field_validator("duckdb_path", "lake_uri", "clients_file")(expand_home)
+
+    @property
+    def shop_zone(self) -> str:
+        """The time zone of the shops' night."""
+        return self.shop_timezone or self.timezone
 
     @property
     def shop_postgres_folder(self) -> Path:
@@ -130,11 +136,11 @@ class Settings(BaseSettings):
             raise ValueError("BigQuery loads from a bucket → use gs://bucket/prefix, or MDP_TARGET=duckdb")
         return value
 
-    @field_validator("timezone")
+    @field_validator("timezone", "shop_timezone")
     @classmethod
-    def _known_zone(cls, value: str) -> str:
+    def _known_zone(cls, value: str | None) -> str | None:
         try:
-            ZoneInfo(value)
+            ZoneInfo(value or "UTC")
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: a folder of zones, e.g. Europe
             raise ValueError("not a valid IANA time zone → use one such as Europe/Berlin") from error
         return value

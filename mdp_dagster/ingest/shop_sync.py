@@ -23,6 +23,7 @@ from mdp_dagster.ingest.sync_manifest import Manifest, folder_of, manifests, wri
 from mdp_dagster.lake import Lake, LakeError
 from mdp_dagster.lake.landing import LandingFolder
 from mdp_dagster.operational.shop_store import ShopStore, SyncResult, TooManyRejectsError
+from mdp_dagster.operational.store_figures import StoreFigures
 from mdp_dagster.operational.sync_records import Sync
 
 log = logging.getLogger(__name__)
@@ -50,12 +51,31 @@ class ShopStores:
 
 @dataclass(frozen=True)
 class DayCount:
-    """The orders that were created on a day (UTC): in the store, at the shop, and those that are deleted now."""
+    """The orders that were created on a day (UTC).
+
+    Args:
+        day: The day.
+        stored: How many the store had.
+        at_shop: How many the shop has.
+        deleted: How many of the stored ones are marked as deleted now, because the shop no longer has them.
+        rejected: How many the shop has and the store does not, because they were rejected.
+    """
 
     day: date
     stored: int
     at_shop: int
     deleted: int = 0
+    rejected: int = 0
+
+    @property
+    def in_store(self) -> int:
+        """How many the store has now."""
+        return self.stored - self.deleted
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether deleted and rejected orders are the whole difference."""
+        return self.in_store + self.rejected == self.at_shop
 
 
 @dataclass(frozen=True)
@@ -177,14 +197,16 @@ def find_deleted_orders(places: ShopStores, domain: str, sync_id: str, days: Seq
             continue
         read_at = utc_now()
         ids = shop.order_ids(day)
-        missing = places.store.order_ids(facts.shop_id, day) - ids
+        stored_ids = places.store.order_ids(facts.shop_id, day)
+        missing = stored_ids - ids
+        rejected = StoreFigures(places.store.address).rejected_orders(facts.shop_id, ids - stored_ids)
         deleted = 0
         if missing and len(ids) == at_shop:
             window = ShopWindow(read_at - timedelta(microseconds=1), read_at)
             sync = Sync(sync_id=f"{sync_id}_{day}", shop=facts, report="orders", window=window, read_at=read_at)
             write_manifest(places.lake, Manifest(folder_of(places.source, sync), sync, deleted=tuple(sorted(missing))))
             deleted = places.store.mark_deleted(facts.shop_id, missing, sync.sync_id, read_at)
-        differing.append(DayCount(day, stored[day], at_shop, deleted))
+        differing.append(DayCount(day, stored[day], at_shop, deleted, rejected))
     return differing
 
 

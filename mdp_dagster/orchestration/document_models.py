@@ -9,6 +9,7 @@ from dagster_dbt import dbt_assets
 from mdp_dagster.orchestration.dbt_translator import DomainDbtTranslator
 from mdp_dagster.orchestration.domain import Domain
 from mdp_dagster.orchestration.failing_rows import failing_rows, with_failing_rows
+from mdp_dagster.orchestration.partitions import SINGLE_RUN
 from mdp_dagster.orchestration.services import Services
 from mdp_dagster.transform.in_process_dbt import DbtBuild, run_build, run_models
 from mdp_dagster.transform.project import DbtError, ParsedProject
@@ -26,6 +27,7 @@ def document_models(project: ParsedProject, domain: Domain) -> dg.AssetsDefiniti
         name=f"{domain.name}_dbt_models",
         select=f"tag:{domain.name}",
         dagster_dbt_translator=translator,
+        backfill_policy=SINGLE_RUN,  # Dagster refuses a backfill of `*` unless every asset in it can run as one run.
         required_resource_keys={"services"},
     )
     def models(context: dg.AssetExecutionContext) -> Iterator[Any]:

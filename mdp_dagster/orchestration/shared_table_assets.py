@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from mdp_dagster.ingest.feed_tables import FEEDS
 from mdp_dagster.ingest.tables import SHARED_TABLES
 from mdp_dagster.orchestration.domain import ENGINE, OWNERS, RAW, Domain
 from mdp_dagster.warehouse.base import Table
@@ -11,7 +12,7 @@ from mdp_dagster.warehouse.base import Table
 
 def shared_table_assets() -> list[dg.AssetSpec]:
     """Returns the asset of each shared table. They belong to MDP's engine, and to no domain."""
-    return [table_asset(table, ENGINE, RAW) for table in SHARED_TABLES]
+    return [table_asset(table, ENGINE, RAW) for table in (*SHARED_TABLES, FEEDS)]
 
 
 def table_asset(table: Table, domain: Domain, layer: str) -> dg.AssetSpec:

@@ -1,0 +1,1 @@
+"""The shop domain: orders, products and customers of the clients' shops."""
