@@ -205,4 +205,7 @@ def _shorten_waits(report_runs: bool) -> None:
             super().__init__(retry=retry, asynchronous=asynchronous, pause_seconds=0.2)
 
     fast: dict[str, Any] = {kind.source: kind for kind in (FastGoogleAds, FastMetaAds)}
-    definitions.SOURCES = tuple(replace(source, new_connector=fast[source.name]) for source in definitions.SOURCES)
+    definitions.SOURCES = tuple(
+        replace(source, new_connector=fast[source.name]) if source.name in fast else source
+        for source in definitions.SOURCES
+    )

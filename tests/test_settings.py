@@ -57,6 +57,7 @@ def a_value(variable: str) -> str:
         "MDP_START_DATE": "2025-06-07",
         "SHOPIFY_START_DATE": "2025-06-07",
         "MDP_TIMEZONE": "Pacific/Auckland",
+        "MDP_SHOP_TIMEZONE": "Europe/Paris",
         "MDP_RELOAD_CADENCE": "0+=1h",
         "MDP_PARALLEL_ACCOUNTS": "7",
         "MDP_LOCK_TIMEOUT_SECONDS": "12.5",
@@ -99,7 +100,7 @@ def test_the_environment_beats_the_env_file_unless_it_is_empty(variable: str, mo
     monkeypatch.setenv(variable, "")
     assert str(value_of(variable)) == a_value(variable)
     other = {"duckdb": "duckdb", "7": "8", "12.5": "13.5", "cli": "in_process", "true": "false"}
-    other |= {"2025-06-07": "2025-06-08", "Pacific/Auckland": "America/Denver"}
+    other |= {"2025-06-07": "2025-06-08", "Pacific/Auckland": "America/Denver", "Europe/Paris": "Asia/Tokyo"}
     other |= {"team=marketing,env=prod": "env=test", "730": "731", "1000000000": "5", "20000000000": "6"}
     other |= {"another-project": "a-third-project", "2GiB": "600MB", "30": "31", "0+=1h": "0+=2h"}
     environment = other.get(a_value(variable), "/from/the/environment")
@@ -156,6 +157,7 @@ def test_a_missing_env_file_in_the_working_directory_is_not_a_fault() -> None:
         ("SHOPIFY_START_DATE", "2005-12-31"),
         ("MDP_TIMEZONE", "Europe/Atlantis"),
         ("MDP_TIMEZONE", "Europe"),
+        ("MDP_SHOP_TIMEZONE", "Paris"),
         ("MDP_TIMEZONE", "../../etc/passwd"),
         ("MDP_TIMEZONE", "A" * 3_000),
         ("MDP_PARALLEL_ACCOUNTS", "0"),

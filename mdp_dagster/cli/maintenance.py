@@ -14,9 +14,11 @@ from mdp_dagster.warehouse.base import WarehouseError
 
 
 def add_commands(commands: Any) -> None:
-    """Add the commands ``rebuild-raw``, ``check-clients``, ``query`` and ``parse-dbt``."""
+    """Add the commands ``rebuild-raw``, ``replay-shops``, ``check-clients``, ``query`` and ``parse-dbt``."""
     rebuild = commands.add_parser("rebuild-raw", help="empty mdp_raw and load it again from the lake")
     rebuild.set_defaults(run=_rebuild_raw)
+    shops = commands.add_parser("replay-shops", help="fill the shops' PostgreSQL from the lake, if it was lost")
+    shops.set_defaults(run=_replay_shops)
     clients = commands.add_parser("check-clients", help="check the clients file and list its clients")
     clients.set_defaults(run=_check_clients)
     query = commands.add_parser("query", help="run a SQL statement on the warehouse and print the result")
@@ -42,6 +44,29 @@ def _rebuild_raw(_: argparse.Namespace) -> int:
             f"  {rebuilt.forgotten_days} account days dropped: their file is missing; the next run extracts them again"
         )
     print("Next: materialize the dbt models for the days that the marts should have.")
+    return 0
+
+
+def _replay_shops(_: argparse.Namespace) -> int:
+    from mdp_dagster.definitions import services
+    from mdp_dagster.defs.shop.jobs import SHOP_JOB
+    from mdp_dagster.defs.shop.shop_systems import SHOP_SYSTEMS
+    from mdp_dagster.ingest.shop_sync import replay
+
+    log_to_stderr()
+    stores = services(choose_workspace().settings())
+    systems = [system for system in SHOP_SYSTEMS if stores.clients.listed(system.name)]
+    if not systems:
+        print(f"{stores.settings.clients_file} lists no shops: there is nothing to replay.")
+        return 0
+    for system in systems:
+        replayed = replay(stores.shop_stores(system))
+        print(f"{stores.shop_store.address.display_name} filled from {stores.lake.uri}: {replayed.syncs} syncs")
+        if replayed.refused:
+            print(f"  {replayed.refused} syncs were refused again: more than 5 % of their documents are rejected")
+        if replayed.lost:
+            print(f"  {replayed.lost} syncs left out: a file is missing; the next sync reads their windows again")
+    print(f"Next: run the job {SHOP_JOB}. It extracts all documents once more.")
     return 0
 
 

@@ -24,7 +24,6 @@ ShopReport = Literal["orders", "products", "customers"]
 """The reports of a shop: orders with items and sales, products with variants, or customers."""
 
 SHOP_REPORTS: tuple[ShopReport, ...] = ("orders", "products", "customers")
-"""In the order of a sync: if the orders of a night are refused, nothing else of the night is read."""
 
 
 class OrderRow(NamedTuple):

@@ -113,7 +113,7 @@ def sync_shop(places: ShopStores, domain: str, sync_id: str) -> dict[ShopReport,
     shop = places.access.open(domain)
     facts = shop.facts(places.store.shop_id(domain))
     results: dict[ShopReport, list[SyncResult]] = {}
-    for report in SHOP_REPORTS:
+    for report in SHOP_REPORTS:  # orders come first: if they are refused, nothing of the night is committed
         watermark = places.store.watermark(facts.shop_id, report)
         results[report] = []
         for windows in _groups(shop.windows(report, watermark, utc_now())):

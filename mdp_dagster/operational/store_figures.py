@@ -1,4 +1,4 @@
-"""What the store has of a shop, for the checks of a night."""
+"""Figures of the store, for the checks of a night."""
 
 from __future__ import annotations
 

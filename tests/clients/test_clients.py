@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from mdp_dagster.clients.file import ClientsFileError, load_clients
 from mdp_dagster.clients.model import Clients, KpiTargets
+from mdp_dagster.connectors.sources import all_sources
 from mdp_dagster.defs.ads.platforms import AD_PLATFORMS
 from mdp_dagster.settings import PROJECT_ROOT
 
@@ -90,7 +91,9 @@ def test_a_good_file_gives_the_accounts_of_each_client(file: Path) -> None:
 
 
 def test_the_example_in_the_repository_is_good() -> None:
-    assert len(load_clients(EXAMPLE, SOURCES).clients) > 1
+    sources = {source.name: source.account_id for source in all_sources()}
+    clients = load_clients(EXAMPLE, sources)
+    assert all(clients.listed(source) for source in sources)
 
 
 def test_a_file_may_be_a_bare_list_with_a_byte_order_mark_and_windows_line_ends(file: Path) -> None:

@@ -168,6 +168,6 @@ def test_a_model_without_the_tag_of_one_domain_is_named_with_the_remedy(
     with pytest.raises(DbtError) as refused:
         build_definitions(load_settings())
     assert str(refused.value) == (
-        f"a dbt model needs the tag of one domain (ads, stub, shop), but models/marts/stub/{ORDERS}.sql has {found} → "
+        f"a dbt model needs the tag of one domain (ads, shop, stub), but models/marts/stub/{ORDERS}.sql has {found} → "
         "set `+tags: [<domain>]` for the model's folder in dbt/dbt_project.yml"
     )
