@@ -1,4 +1,4 @@
-"""The steps of the shop's measurements, each in a process: ``python -m bench.shop_steps STEP FOLDER POSTGRES_URL …``.
+"""The steps of the shop's measurements, each in a process: ``python -m bench.shop_steps STEP FOLDER POSTGRES_URL``.
 
 A step prints the CPU seconds of this process as JSON, without those of the imports.
 """
@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -30,27 +28,13 @@ from mdp_dagster.operational.shop_reports import FEEDS
 from mdp_dagster.operational.shop_store import ShopStore
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 
-SHOP = "nordlicht-outdoor.myshopify.com"
-_SEED, _DRAWN = 7, 100_000
+SHOP = "nordlicht-outdoor.myshopify.com"  # as bench/shop_server.py has it
 TABLES = ("orders", "order_items", "order_sales")
 
 
-def land(folder: Path, url: str, orders: str) -> None:
-    """Syncs a night of this many orders. They stay in the lake, for the other steps; products and customers don't."""
-    # imported here: their memory is not that of the measured steps
-    from sandbox import Sandbox, World
-    from sandbox.shopify.customers import Customers
-    from sandbox.shopify.shops import SHOPS
-
-    today = date.today()
-    yesterday = today - timedelta(days=1)
-    shop = next(shop for shop in SHOPS if shop.domain == SHOP)
-    drawn = Customers(_SEED, shop.resized(_DRAWN, yesterday)).orders_on(yesterday)
-    options = {"shopify": {"orders_per_day": int(orders) * _DRAWN / drawn, "opened": str(yesterday)}}
-    world = World(_SEED, datetime.combine(today, datetime.min.time(), timezone.utc) + timedelta(minutes=10))
-    with Sandbox(world, folder / "sandbox", options=options) as sandbox:
-        os.environ.update(sandbox.env, SHOPIFY_START_DATE=str(yesterday), MDP_ENV_FILE=os.devnull)
-        sync_shop(_stores(folder, url), SHOP, "night")
+def land(folder: Path, url: str) -> None:
+    """Syncs the shop. Its orders stay in the lake, for the other steps; products and customers don't."""
+    sync_shop(_stores(folder, url), SHOP, "night")
     for report in ("products", "customers"):
         shutil.rmtree(folder / "lake" / SOURCE.name / report)
 
@@ -155,12 +139,12 @@ def _counts(url: str) -> dict[str, int]:
 
 def main() -> None:
     """Runs the step in the first argument."""
-    steps: dict[str, Callable[..., None]] = {
+    steps: dict[str, Callable[[Path, str], None]] = {
         step.__name__: step for step in (land, load, floor_load, extract, floor_extract)
     }
     step, folder, url = steps[sys.argv[1]], Path(sys.argv[2]), sys.argv[3]
     before = time.process_time()
-    step(folder, url, *sys.argv[4:])
+    step(folder, url)
     print(json.dumps({"cpu_seconds": time.process_time() - before, **_counts(url)}))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import psutil
 
 from bench.figures import Figure, Limit, Row
 from bench.processes import measured, python
+from bench.shop_server import serving_shop
 from mdp_dagster.operational.embedded_server import RunningServer, running_server
 
 ORDERS = 100_000
@@ -36,7 +38,8 @@ def rows(folder: Path, orders: int = ORDERS) -> list[Row]:
     """Measures the store. The seconds are CPU seconds of the process and of PostgreSQL."""
     folder.mkdir(parents=True)
     with running_server(folder / "source") as source:
-        _step(folder, source, "land", str(orders))
+        with serving_shop(folder / "sandbox", orders) as settings:
+            _step(folder, source, "land", settings)
         floor_extract = _step(folder, source, "floor_extract")
         extract = _step(folder, source, "extract")
     with running_server(folder / "target") as target:
@@ -61,10 +64,10 @@ def rows(folder: Path, orders: int = ORDERS) -> list[Row]:
     ]  # fmt: skip
 
 
-def _step(folder: Path, server: RunningServer, step: str, *arguments: str) -> _Step:
-    command = python("bench.shop_steps", step, str(folder), server.url, *arguments)
+def _step(folder: Path, server: RunningServer, step: str, settings: Mapping[str, str] | None = None) -> _Step:
+    command = python("bench.shop_steps", step, str(folder), server.url)
     before = _postgres_seconds(server)
-    process = measured(command, os.environ, folder / f"{step}.log")
+    process = measured(command, {**os.environ, **(settings or {})}, folder / f"{step}.log")
     own = process.output.pop("cpu_seconds")
     return _Step(own + _postgres_seconds(server) - before, process.peak_mib, process.output)
 
