@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Iterator
 from datetime import date
@@ -17,6 +18,10 @@ MIN_CLICKS = 100
 _MOST_ID_CHARACTERS = 100
 _MOST_NAME_CHARACTERS = 200
 _MOST_REASON_CHARACTERS = 1_000
+_MOST_RECIPIENTS = 50
+_MAIL_ADDRESS = re.compile(
+    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{2,63}", re.ASCII
+)
 MAX_LOOKBACK_DAYS = 1_000
 """The ad platforms keep daily data for 37 months, which is more."""
 
@@ -87,6 +92,22 @@ def _some_text(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else value
 
 
+def _mail_address(value: Any) -> Any:
+    """An address in ASCII, so that every mail server takes it."""
+    if not isinstance(value, str) or not _MAIL_ADDRESS.fullmatch(value.strip()):
+        raise ValueError(f"{_shown(value)} is not a valid email address → write one such as name@example.com")
+    return value.strip()
+
+
+def _mail_addresses(value: Any) -> Any:
+    if _is_empty(value):
+        return []
+    addresses = [value] if isinstance(value, str) else value
+    if isinstance(addresses, list) and len(addresses) > _MOST_RECIPIENTS:
+        raise ValueError(f"it has more than {_MOST_RECIPIENTS} addresses → write the address of a mailing list")
+    return addresses
+
+
 AccountId = Annotated[str, BeforeValidator(_account_id)]
 Currency = Annotated[str, BeforeValidator(_currency)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -98,6 +119,7 @@ OnceEach = BeforeValidator(_each_currency_once)
 OrNoText = BeforeValidator(lambda value: "" if value is None else value)
 OrNoList = BeforeValidator(lambda value: [] if _is_empty(value) else value)
 OrNoMapping = BeforeValidator(lambda value: {} if _is_empty(value) else value)
+MailAddresses = Annotated[tuple[Annotated[str, BeforeValidator(_mail_address)], ...], BeforeValidator(_mail_addresses)]
 ActionTypes = Annotated[tuple[Version[Annotated[str | None, BeforeValidator(_action_type)]], ...], AS_VERSIONS]
 Currencies = Annotated[tuple[Version[Currency], ...], AS_VERSIONS_FROM_THE_BEGINNING]
 
@@ -149,6 +171,8 @@ class ClientTargets(KpiTargets):
 class Client(_Strict):
     """A client of the agency.
 
+    ``mail``: the recipients of the client's morning email and of its alerts.
+
     ``lookback_days``: how many days a source goes on rewriting this client's days, by source, where that differs from
     the source's usual number (an own conversion window). It and ``reporting_currency`` may change over time.
     """
@@ -165,6 +189,7 @@ class Client(_Strict):
     lookback_days: Annotated[dict[str, Annotated[tuple[Version[Days], ...], AS_VERSIONS]], OrNoMapping] = Field(
         default_factory=dict
     )
+    mail: MailAddresses = ()
 
 
 class AcceptedAmounts(_Strict):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from google.cloud import storage
 
 from mdp_dagster.delivery.errors import DeliveryError
-from mdp_dagster.delivery.places import RUNS, Replaced
+from mdp_dagster.delivery.places import Replaced
 from mdp_dagster.lake.bucket import BucketFiles
 from mdp_dagster.lake.errors import LakeError
 from mdp_dagster.lake.gcs import TIMEOUT, BucketError, retry
@@ -30,7 +30,7 @@ class BucketPlace(BucketFiles):
             ValueError: The address does not name a bucket.
         """
         super().__init__(uri, storage_client, setting)
-        self._lease = BucketLease(f"{self.uri}/{RUNS}", storage_client, "publish", timeout_seconds, setting=setting)
+        self._lease = BucketLease(self.uri, storage_client, "publish", timeout_seconds, setting=setting)
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:

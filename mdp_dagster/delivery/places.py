@@ -25,8 +25,7 @@ from mdp_dagster.warehouse.lock import FileLock, LockTimeout
 if TYPE_CHECKING:
     from google.cloud import storage
 
-RUNS = "_runs"
-"""The folder of the runs' own files, and of the lock."""
+LOCK = ".lock"
 
 
 class Place(Files, Protocol):
@@ -91,13 +90,13 @@ class FolderPlace(FolderFiles):
     def __init__(self, uri: str, setting: str, timeout_seconds: float) -> None:
         super().__init__(uri)
         self._setting = setting
-        self._lock = FileLock(self._path(f"{RUNS}/.lock"), timeout_seconds)
+        self._lock = FileLock(self._path(LOCK), timeout_seconds)
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """Holds a file lock."""
         try:
-            self._path(RUNS).mkdir(parents=True, exist_ok=True)
+            self._path("").mkdir(parents=True, exist_ok=True)
             with self._lock.held():
                 yield
         except LockTimeout as error:

@@ -19,12 +19,14 @@ from typing import Any
 
 from mdp_dagster.delivery.csv_files import CsvFile, Written, check_stored, text_of_sums, write_csv
 from mdp_dagster.delivery.errors import DeliveryError
-from mdp_dagster.delivery.places import RUNS, Place, Replaced
+from mdp_dagster.delivery.places import Place, Replaced
 from mdp_dagster.warehouse.base import Warehouse
 
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
+RUNS = "_runs"
+"""The folder of the runs' own files."""
 _RUNS_KEPT = 14
 
 

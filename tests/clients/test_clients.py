@@ -47,6 +47,16 @@ exchange_rates:
   EUR: {GBP: 1.17, USD: 0.9}
 """
 
+MAIL = """\
+clients:
+  - id: acme
+    name: Acme
+    reporting_currency: EUR
+    accounts:
+      google_ads:
+        - 123-456-7890
+    mail: """
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
@@ -129,6 +139,19 @@ def test_names_and_client_ids_stay_as_written(file: Path, name: str) -> None:
     assert load(file, with_line(3, f"    name: {name}")).clients[0].name == name
     if name != "~":
         assert load(file, with_line(2, f"  - id: {name}")).clients[0].id == name
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("mail: [a@example.com, B.c+d@example.co.uk]", ("a@example.com", "B.c+d@example.co.uk")),
+        ("mail: a@example.com", ("a@example.com",)),
+        ("mail:", ()),
+        ("mail: []", ()),
+    ],
+)
+def test_a_client_may_have_recipients_of_emails(file: Path, written: str, expected: tuple[str, ...]) -> None:
+    assert load(file, with_line(3, "    name: Acme", f"    {written}")).clients[0].mail == expected
 
 
 def test_lines_that_are_all_commented_out_leave_nothing_behind(file: Path) -> None:
@@ -235,6 +258,11 @@ FAULTS = {
     "an empty list": ("[]\n", 1, "list at least one client"),
     "clients by name": ("clients:\n  acme: {name: Acme}\n", 1, "write a list"),
     "clients that are words": ("clients:\n  - acme\n", 2, "key: value"),
+    "a recipient without a domain": (MAIL + "[x@y.example, me]\n", 8, "'me' is not a valid email address → write one"),
+    "a recipient with a line end": (MAIL + '["a@b.example\\nBcc: x@y.example"]\n', 8, "not a valid email address"),
+    "a recipient as a list": (MAIL + "[[1]]\n", 8, "a list is not a valid email address"),
+    "recipients by name": (MAIL + "{a: b}\n", 8, "write a list"),
+    "too many recipients": (MAIL + f"{['x@y.example'] * 51}\n", 8, "a mailing list"),
     "Latin-1": (GOOD.encode("latin-1"), 17, "save the file as UTF-8"),
     "UTF-16": (GOOD.encode("utf-16"), 1, "save the file as UTF-8"),
 }  # fmt: skip

@@ -16,10 +16,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from mdp_dagster.delivery import places, publication
+from mdp_dagster.delivery import publication
 from mdp_dagster.delivery.csv_files import CsvFile
 from mdp_dagster.delivery.errors import DeliveryError
-from mdp_dagster.delivery.places import Place, place_of
+from mdp_dagster.delivery.places import LOCK, Place, place_of
 from mdp_dagster.delivery.publication import MANIFEST, faults_of_publication, publish, read_manifest
 from tests.support.emulators.google_cloud import GoogleCloud
 from tests.support.limits import HANG_SECONDS
@@ -55,7 +55,7 @@ def contents(place: Place) -> dict[str, str]:
     """The published files by path, without the runs' own."""
     found = {}
     for path in place.paths(""):
-        if not path.startswith(places.RUNS):
+        if not path.startswith((publication.RUNS, "_leases", LOCK)):
             with place.stream(path) as stored:
                 found[path] = stored.read().decode()
     return found
@@ -244,8 +244,8 @@ def test_the_files_of_old_runs_are_removed(tmp_path: Path, monkeypatch: pytest.M
     place = place_of(str(tmp_path), SETTING, None, 1)
     for day in range(4):
         publish(night(str(day)), None, place, f"run-{day}", NOW + timedelta(days=day))  # type: ignore[arg-type]
-    assert sorted(path.name for path in (tmp_path / places.RUNS).iterdir()) == [
-        ".lock", "20261130T021000Z-run-2", "20261201T021000Z-run-3",
+    assert sorted(path.name for path in (tmp_path / publication.RUNS).iterdir()) == [
+        "20261130T021000Z-run-2", "20261201T021000Z-run-3",
     ]  # fmt: skip
     assert amounts(place) == ["3", "3", "3"]
 
