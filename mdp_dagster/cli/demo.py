@@ -1,4 +1,4 @@
-"""``make demo``: runs the main job over the last 60 days against the sandbox, and prints the result."""
+"""``make demo``: runs the ads' job over the last 60 days, then the shops' job, against the sandbox."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mdp_dagster.window import DateWindow
 
 def add_commands(commands: Any) -> None:
     """Add the command ``demo``."""
-    parser = commands.add_parser("demo", help="extract, model and check the last 60 days of fictional ad accounts")
+    parser = commands.add_parser("demo", help="extract, model and check the last 60 days of fictional clients")
     parser.add_argument("--days", type=int, default=60, help="how many days (default: 60)")
     parser.add_argument("--folder", type=Path, default=DEMO_FOLDER, help="folder for the warehouse, lake and logs")
     parser.set_defaults(run=_run)
@@ -29,7 +29,11 @@ def _run(options: argparse.Namespace) -> int:
     from mdp_dagster.cli.job_run import RunRequest
     from mdp_dagster.cli.run_progress import RunError, RunProcess, follow_run, terminal
     from mdp_dagster.cli.run_report import print_report
+    from mdp_dagster.cli.shop_report import print_shop_report
     from mdp_dagster.defs.ads.platforms import AD_PLATFORMS
+    from mdp_dagster.defs.shop.jobs import SHOP_JOB
+    from mdp_dagster.defs.shop.shop_systems import SHOP_SYSTEMS
+    from mdp_dagster.operational.server_users import server_stopped_afterwards
     from mdp_dagster.orchestration.partitions import range_tags
 
     console = terminal()
@@ -38,17 +42,27 @@ def _run(options: argparse.Namespace) -> int:
     try:
         with interruptible():
             prepare_dagster_home(workspace.dagster_home, workspace.folder_setting)
-            platforms = ", ".join(platform.label for platform in AD_PLATFORMS)
-            console.print(f"[bold]Starting the sandbox[/]: {platforms}, with fictional clients")
-            with workspace.running() as environment, dagster_instance(workspace.dagster_home) as instance:
-                window = _last_days(options.days)
+            labels = ", ".join(source.label for source in (*AD_PLATFORMS, *SHOP_SYSTEMS))
+            console.print(f"[bold]Starting the sandbox[/]: {labels}, with fictional clients")
+            window = _last_days(options.days)
+            with (
+                server_stopped_afterwards(workspace.settings().shop_postgres_folder),
+                workspace.running(first_day=window.start) as environment,
+                dagster_instance(workspace.dagster_home) as instance,
+            ):
                 console.print(f"[bold]Running[/] the job ads_daily over {window} ({len(window)} days), one run")
-                request = RunRequest(str(uuid4()), range_tags(window))
+                ads = RunRequest(str(uuid4()), range_tags(window))
                 process = RunProcess(workspace.folder, environment, workspace.run_log)
-                succeeded = follow_run(instance, request, process, console)
-        if not succeeded:
-            console.print(f"[red]The run failed[/] → see its log: {workspace.run_log}")
-        print_report(console, workspace, request.run_id, window)
+                ads_succeeded = follow_run(instance, ads, process, console)
+                console.print(f"[bold]Running[/] the job {SHOP_JOB}: the shops' changes since {window.start}")
+                shop = RunRequest(str(uuid4()), {}, job=SHOP_JOB)
+                shop_process = RunProcess(workspace.folder, environment, workspace.shop_run_log)
+                shop_succeeded = follow_run(instance, shop, shop_process, console)
+        for done, log in ((ads_succeeded, workspace.run_log), (shop_succeeded, workspace.shop_run_log)):
+            if not done:
+                console.print(f"[red]The run failed[/] → see its log: {log}")
+        print_report(console, workspace, ads.run_id, window)
+        print_shop_report(console, workspace, shop.run_id, window)
     except (DemoError, RunError) as error:
         console.print(f"[red]error:[/] {error}")
         return 1
@@ -56,7 +70,7 @@ def _run(options: argparse.Namespace) -> int:
         console.print("[yellow]Interrupted[/]: the demo has ended its run and its sandbox. To start again: make demo")
         return 130
     console.print(f"Done in {time.monotonic() - started:.0f} s.")
-    return 0 if succeeded else 1
+    return 0 if ads_succeeded and shop_succeeded else 1
 
 
 def _last_days(days: int) -> DateWindow:

@@ -39,7 +39,9 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _dev(workspace: Workspace | UserWorkspace, port: int) -> int:
-    with workspace.running() as environment:
+    from mdp_dagster.operational.server_users import server_stopped_afterwards
+
+    with server_stopped_afterwards(workspace.settings().shop_postgres_folder), workspace.running() as environment:
         if isinstance(workspace, UserWorkspace):
             print("Using your settings of .env and the environment.")
         else:

@@ -25,11 +25,19 @@ _MODULE = "mdp_dagster.definitions"
 
 @dataclass(frozen=True)
 class RunRequest:
-    """The run to start. ``select`` is Dagster's asset selection, and ``*`` selects the whole job."""
+    """The run to start.
+
+    Args:
+        run_id: The id of the new run.
+        tags: Its tags.
+        select: Dagster's asset selection. ``*`` selects the whole job.
+        job: The name of the job.
+    """
 
     run_id: str
     tags: dict[str, str]
     select: str = "*"
+    job: str = JOB_NAME
 
     def dump(self) -> str:
         """The request as an argument for ``main``."""
@@ -53,7 +61,7 @@ def main(arguments: list[str]) -> int:
 
 def _execute(instance: dg.DagsterInstance, request: RunRequest) -> bool:
     repository = ReconstructableRepository.for_module(_MODULE, "defs", str(PROJECT_ROOT))
-    definition, job = repository.get_definition(), repository.get_reconstructable_job(JOB_NAME)
+    definition, job = repository.get_definition(), repository.get_reconstructable_job(request.job)
     job_definition = job.get_definition()
     location = RegisteredCodeLocationOrigin(_LOCATION)
     run = instance.create_run_for_job(
@@ -61,7 +69,7 @@ def _execute(instance: dg.DagsterInstance, request: RunRequest) -> bool:
         run_id=request.run_id,
         tags=request.tags,
         asset_selection=selected_assets(request.select, definition.asset_graph, job_definition),
-        remote_job_origin=RemoteJobOrigin(RemoteRepositoryOrigin(location, definition.name), JOB_NAME),
+        remote_job_origin=RemoteJobOrigin(RemoteRepositoryOrigin(location, definition.name), request.job),
         job_code_origin=job.get_python_origin(),
     )
     return execute_run(job, run, instance).success
@@ -83,7 +91,10 @@ def selected_assets(select: str, graph: dg.AssetGraph, job: dg.JobDefinition) ->
         ) from error
     selected = frozenset(keys & set(job.asset_layer.executable_asset_keys))
     if not selected:
-        raise SelectionError(f"--select {select!r} selects no asset of the job {JOB_NAME} → see the assets in the UI")
+        raise SelectionError(
+            f"--select {select!r} selects no asset of the job {job.name} → see the assets in the UI; those of the "
+            "shops have no days: run the job shop_daily there"
+        )
     return selected
 
 

@@ -156,7 +156,9 @@ class _ProgressPrinter:
 
 
 def _summary(metadata: Any) -> str:
-    """Rows, accounts and restated days of a raw table. Empty for other tables."""
+    """Rows, accounts and restated days of a raw table, or the text `summary`. Empty for other assets."""
+    if "summary" in metadata:
+        return f", {metadata['summary'].value}"
     if "accounts" not in metadata:
         return ""
     rows, accounts = metadata["rows"].value, metadata["accounts"].value

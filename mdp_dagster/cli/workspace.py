@@ -14,17 +14,19 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
 from mdp_dagster.cli.dagster_home import environment as dagster_environment
 from mdp_dagster.cli.dagster_home import not_writable
 from mdp_dagster.cli.processes import running_process
-from mdp_dagster.connectors.sources import without_source_variables
+from mdp_dagster.connectors.sources import all_sources, without_source_variables
 from mdp_dagster.settings import PROJECT_ROOT, STATE_DIR, Settings, load_settings
 
 _NOT_INHERITED = ("MDP_", "DAGSTER_", "DBT_")
 _USER_DATA = ("MDP_ENV_FILE", "MDP_DUCKDB_PATH", "MDP_LAKE_URI")
 _SANDBOX_PACKAGES = ("cryptography", "starlette", "uvicorn")  # the dependency group `sandbox` in pyproject.toml
+_SHOP_DAYS = 60
 _START_SECONDS = 300  # only catches a hang: a busy machine may need a minute
 
 DEMO_FOLDER = STATE_DIR / "demo"
@@ -61,8 +63,13 @@ class Workspace:
 
     @property
     def run_log(self) -> Path:
-        """The log of the newest run."""
+        """The log of the newest run of the ads' job."""
         return self.folder / "run.log"
+
+    @property
+    def shop_run_log(self) -> Path:
+        """The log of the newest run of the shops' job."""
+        return self.folder / "shop_run.log"
 
     def settings(self) -> Settings:
         """The settings of this workspace, for any environment."""
@@ -85,17 +92,20 @@ class Workspace:
         }
 
     @contextmanager
-    def running(self, sandbox_name: str = "sandbox") -> Iterator[dict[str, str]]:
+    def running(self, sandbox_name: str = "sandbox", first_day: date | None = None) -> Iterator[dict[str, str]]:
         """Runs a sandbox, and yields the environment for Dagster's processes.
 
-        A second sandbox needs another name: the file ``sandbox.env`` then keeps the addresses of a running `make dev`.
+        Args:
+            sandbox_name: A second sandbox needs another name: the file ``sandbox.env`` then keeps the addresses of a
+                running `make dev`.
+            first_day: The first day of the shops' changes. Default: 60 days ago.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise not_writable(self.folder_setting, self.folder, error) from error
         with running_sandbox(self.folder, sandbox_name) as variables:
-            yield self.environment(variables)
+            yield self.environment({**_shop_start(first_day), **variables})
 
 
 @dataclass(frozen=True)
@@ -114,6 +124,12 @@ class UserWorkspace:
     def running(self, sandbox_name: str = "sandbox") -> Iterator[dict[str, str]]:
         """Yields the environment for Dagster's processes. No sandbox is needed."""
         yield {**os.environ, **dagster_environment(self.dagster_home)}
+
+
+def _shop_start(first_day: date | None) -> dict[str, str]:
+    """The variables that begin the shops' first sync on a day, by default 60 days ago: more history takes longer."""
+    first_day = first_day or datetime.now(timezone.utc).date() - timedelta(days=_SHOP_DAYS - 1)
+    return {f"{source.environment_prefix}START_DATE": str(first_day) for source in all_sources() if source.shop}
 
 
 def choose_workspace(demo: Path | None = None) -> Workspace | UserWorkspace:

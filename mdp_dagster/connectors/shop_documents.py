@@ -277,8 +277,8 @@ class ShopSync(Protocol):
     def order_counts(self, days: Sequence[date]) -> dict[date, int]:
         """Returns the number of orders that were created on each day (UTC), without days that can't be counted."""
 
-    def order_ids(self, day: date) -> set[int]:
-        """Returns the ids of the orders that were created on a day (UTC)."""
+    def order_ids(self, day: date, changed_since: datetime | None = None) -> set[int]:
+        """Returns the ids of the orders that were created on a day (UTC), or only of those that changed since."""
 
     def day_totals(self, first: date, last: date) -> list[ShopDayTotals] | None:
         """Returns the shop's own totals of the days, both included; None if the shop does not permit it."""

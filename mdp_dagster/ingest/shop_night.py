@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, timezone
 from statistics import median
@@ -12,6 +13,7 @@ from zoneinfo import ZoneInfo
 from mdp_dagster.connectors.api_version import ApiVersion
 from mdp_dagster.connectors.errors import ConnectorError
 from mdp_dagster.connectors.shop_documents import ShopReport
+from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.shop_alerts import AlertCause, ShopAlert
 from mdp_dagster.ingest.shop_sync import DayCount, ShopStores, find_deleted_orders, sync_shop
 from mdp_dagster.lake import LakeError
@@ -65,31 +67,33 @@ class SyncedShop:
         return sum(getattr(result, figure) for result in self.results.get(report, []))
 
 
-def sync_night(places: ShopStores, domains: Sequence[str], sync_id: str, now: datetime) -> list[SyncedShop]:
+def sync_night(places: ShopStores, domains: Sequence[str], sync_id: str, parallel: int) -> list[SyncedShop]:
     """Syncs each shop, and finds the causes for alerts.
 
     Args:
         places: The places.
         domains: The shops.
         sync_id: The id of the night's syncs.
-        now: The time of the night.
+        parallel: How many shops are synced at the same time. A sync mostly waits for the shop.
 
     Raises:
         StoreError: The store cannot be used, which concerns every shop.
         LakeError: The lake cannot be written, which concerns every shop.
     """
     figures = StoreFigures(places.store.address)
-    before = figures.shops() if domains else {}
-    shops = []
-    for domain in domains:
+    before = figures.shops()
+
+    def sync_one(domain: str) -> SyncedShop:
         shop = SyncedShop(domain)
         _sync(places, figures, shop, sync_id)
-        shop.alerts += _usual_orders_missing(figures, shop, before.get(domain), now)
-        shop.alerts += _stopped_watermark(shop, now)
+        shop.alerts += _usual_orders_missing(figures, shop, before.get(domain))
+        shop.alerts += _stopped_watermark(shop, utc_now())
         for alert in shop.alerts:
             log.warning("%s", alert)
-        shops.append(shop)
-    return shops
+        return shop
+
+    with ThreadPoolExecutor(parallel, thread_name_prefix="shop") as pool:
+        return list(pool.map(sync_one, domains))
 
 
 def api_version(places: ShopStores, shops: Sequence[SyncedShop]) -> ApiVersion | None:
@@ -177,9 +181,7 @@ def days_to_count(state: ShopState) -> list[date]:
     )
 
 
-def _usual_orders_missing(
-    figures: StoreFigures, shop: SyncedShop, before: ShopState | None, now: datetime
-) -> list[ShopAlert]:
+def _usual_orders_missing(figures: StoreFigures, shop: SyncedShop, before: ShopState | None) -> list[ShopAlert]:
     """Returns an alert for the days without orders that ended since the last sync, if such days usually have some."""
     state = figures.shops().get(shop.domain)
     if shop.failed or state is None or state.watermark is None:

@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 
 _BLOCK_BYTES = 1 << 20
 _COMMITTED_TOGETHER = timedelta(days=32)  # a month and the night after it
+# A shop finds an order only by its last change. An order of yesterday that changes again just before it is read would
+# otherwise be in no window of tonight. The watermark stays the window's end: the next sync reads these changes again.
+_CHANGES_AFTER_THE_WINDOW = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class DayCount:
         at_shop: How many the shop has.
         deleted: How many of the stored ones are marked as deleted now, because the shop no longer has them.
         rejected: How many the shop has and the store does not, because they were rejected.
+        pending: How many the shop has and the store does not, because they changed after the sync's window: it left
+            them to the next one.
     """
 
     day: date
@@ -66,6 +71,7 @@ class DayCount:
     at_shop: int
     deleted: int = 0
     rejected: int = 0
+    pending: int = 0
 
     @property
     def in_store(self) -> int:
@@ -74,8 +80,8 @@ class DayCount:
 
     @property
     def is_explained(self) -> bool:
-        """Whether deleted and rejected orders are the whole difference."""
-        return self.in_store + self.rejected == self.at_shop
+        """Whether deleted, rejected and pending orders are the whole difference."""
+        return self.in_store + self.rejected + self.pending == self.at_shop
 
 
 @dataclass(frozen=True)
@@ -116,11 +122,19 @@ def sync_shop(places: ShopStores, domain: str, sync_id: str) -> dict[ShopReport,
     for report in SHOP_REPORTS:  # orders come first: if they are refused, nothing of the night is committed
         watermark = places.store.watermark(facts.shop_id, report)
         results[report] = []
-        for windows in _groups(shop.windows(report, watermark, utc_now())):
+        groups = _groups(shop.windows(report, watermark, utc_now()))
+        for windows in groups:
             span = ShopWindow(windows[0].start, windows[-1].end)
             sync = Sync(sync_id=sync_id, shop=facts, report=report, window=span, read_at=utc_now())
-            results[report].append(_sync_windows(places, shop, windows, sync))
+            results[report].append(_sync_windows(places, shop, _read_windows(windows, groups), sync))
     return results
+
+
+def _read_windows(windows: list[ShopWindow], groups: list[list[ShopWindow]]) -> list[ShopWindow]:
+    """Returns the windows to request for a group: the newest one is longer than what the sync counts as read."""
+    if windows is not groups[-1]:
+        return windows
+    return [*windows[:-1], ShopWindow(windows[-1].start, windows[-1].end + _CHANGES_AFTER_THE_WINDOW)]
 
 
 def _groups(windows: Sequence[ShopWindow]) -> list[list[ShopWindow]]:
@@ -191,6 +205,7 @@ def find_deleted_orders(places: ShopStores, domain: str, sync_id: str, days: Seq
     shop = places.access.open(domain)
     facts = shop.facts(places.store.shop_id(domain))
     stored = places.store.order_counts(facts.shop_id, days)
+    watermark = places.store.watermark(facts.shop_id, "orders")
     differing = []
     for day, at_shop in sorted(shop.order_counts(days).items()):
         if stored[day] == at_shop:
@@ -199,14 +214,16 @@ def find_deleted_orders(places: ShopStores, domain: str, sync_id: str, days: Seq
         ids = shop.order_ids(day)
         stored_ids = places.store.order_ids(facts.shop_id, day)
         missing = stored_ids - ids
-        rejected = StoreFigures(places.store.address).rejected_orders(facts.shop_id, ids - stored_ids)
+        unknown = ids - stored_ids
+        pending = unknown & shop.order_ids(day, watermark) if unknown else set()
+        rejected = StoreFigures(places.store.address).rejected_orders(facts.shop_id, unknown - pending)
         deleted = 0
         if missing and len(ids) == at_shop:
             window = ShopWindow(read_at - timedelta(microseconds=1), read_at)
             sync = Sync(sync_id=f"{sync_id}_{day}", shop=facts, report="orders", window=window, read_at=read_at)
             write_manifest(places.lake, Manifest(folder_of(places.source, sync), sync, deleted=tuple(sorted(missing))))
             deleted = places.store.mark_deleted(facts.shop_id, missing, sync.sync_id, read_at)
-        differing.append(DayCount(day, stored[day], at_shop, deleted, rejected))
+        differing.append(DayCount(day, stored[day], at_shop, deleted, rejected, len(pending)))
     return differing
 
 

@@ -41,7 +41,10 @@ def test_the_demo_shows_kpis_checks_and_where_things_lie_and_dev_shows_its_run(
     assert demo.returncode == 0, demo.stdout + demo.stderr
     for part in ("✓ raw_google_ads__campaign_daily", "✓ ads_dbt_models", "Nordlicht Outdoor", "meta_ads", "ROAS"):
         assert part in demo.stdout
+    for part in ("✓ shop__orders_sync", "✓ shop_dbt_models", "nordlicht-outdoor.myshopify.com", "panier moyen"):
+        assert part in demo.stdout
     assert f"of {number_of_checks('ads')} passed" in demo.stdout
+    assert f"{number_of_checks('shop')} of {number_of_checks('shop')} passed" in demo.stdout
     assert str(tmp_path / "warehouse.duckdb") in demo.stdout
     assert "ERROR" not in demo.stdout
     assert _processes_of(tmp_path) == []
@@ -56,7 +59,9 @@ def test_the_demo_shows_kpis_checks_and_where_things_lie_and_dev_shows_its_run(
     )
     try:
         answer = _ask(port, "{ runsOrError { ... on Runs { results { status jobName } } } }")
-        assert answer == {"runsOrError": {"results": [{"status": "SUCCESS", "jobName": "ads_daily"}]}}
+        assert answer == {
+            "runsOrError": {"results": [{"status": "SUCCESS", "jobName": job} for job in ("shop_daily", "ads_daily")]}
+        }
         locations = _ask(
             port, "{ repositoriesOrError { ... on RepositoryConnection { nodes { location { name } } } } }"
         )

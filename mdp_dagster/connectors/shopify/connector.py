@@ -132,15 +132,15 @@ class ShopifySync:
         """Returns the number of orders that were created on each day (UTC), without days that Shopify hides."""
         return OrderCensus(self._client).counts(self._visible(days))
 
-    def order_ids(self, day: date) -> set[int]:
-        """Returns the ids of the orders that were created on a day (UTC).
+    def order_ids(self, day: date, changed_since: datetime | None = None) -> set[int]:
+        """Returns the ids of the orders that were created on a day (UTC), or only of those that changed since.
 
         Raises:
             AccountError: Shopify hides orders of this day.
         """
         if not self._visible([day]):
             _check_visible(self.domain, datetime.combine(day, time(), timezone.utc), datetime.now(timezone.utc))
-        return OrderCensus(self._client).ids(day)
+        return OrderCensus(self._client).ids(day, changed_since)
 
     def day_totals(self, first: date, last: date) -> list[ShopDayTotals] | None:
         """Returns Shopify's own totals of the days; None if the app lacks the optional scope ``read_reports``."""

@@ -10,7 +10,7 @@ from mdp_dagster.connectors.errors import AccountError, TransientError
 from mdp_dagster.connectors.shop_documents import ShopWindow
 from mdp_dagster.connectors.shopify.client import ShopifyClient
 from mdp_dagster.connectors.shopify.line_values import id_number
-from mdp_dagster.connectors.shopify.reports import ORDER_IDS, instants_filter, order_counts_query
+from mdp_dagster.connectors.shopify.reports import ORDER_IDS, instants_filter, order_counts_query, since_filter
 
 _DAYS_PER_QUERY = 25
 _HOURS = 24
@@ -43,16 +43,20 @@ class OrderCensus:
             counted |= {day: answer[name] or 0 for name, day in named.items()}
         return counted
 
-    def ids(self, day: date) -> set[int]:
-        """Returns the ids of a day's orders."""
+    def ids(self, day: date, changed_since: datetime | None = None) -> set[int]:
+        """Returns the ids of a day's orders, or only of those that changed since."""
         step = _HOURS if self.counts([day])[day] < _MOST_PAGED else 1
-        return {order for hour in range(0, _HOURS, step) for order in self._ids(_hours(day, hour, hour + step))}
+        windows = [_hours(day, hour, hour + step) for hour in range(0, _HOURS, step)]
+        return {order for window in windows for order in self._ids(window, changed_since)}
 
-    def _ids(self, window: ShopWindow) -> set[int]:
+    def _ids(self, window: ShopWindow, changed_since: datetime | None) -> set[int]:
+        text = instants_filter("created_at", window)
+        if changed_since is not None:
+            text += f" AND {since_filter('updated_at', changed_since)}"
         found: set[int] = set()
         after: str | None = None
         for _ in range(_MOST_PAGES):
-            variables = {"filter": instants_filter("created_at", window), "after": after}
+            variables = {"filter": text, "after": after}
             ids, after = self._client.read(ORDER_IDS, _page, variables)
             found |= ids
             if after is None:

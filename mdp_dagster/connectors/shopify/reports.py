@@ -131,7 +131,12 @@ def instants_filter(field: str, window: ShopWindow) -> str:
     The quotes are required. Without ``Z``, Shopify takes the shop's zone, but not always. The query does not filter by
     status, so closed orders belong to the answer.
     """
-    return f"{field}:>='{_utc(window.start)}' AND {field}:<'{_utc(window.end)}'"
+    return f"{since_filter(field, window.start)} AND {field}:<'{_utc(window.end)}'"
+
+
+def since_filter(field: str, instant: datetime) -> str:
+    """Returns Shopify's search text for a field at an instant or later."""
+    return f"{field}:>='{_utc(instant)}'"
 
 
 def _utc(instant: datetime) -> str:

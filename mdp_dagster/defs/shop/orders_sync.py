@@ -70,7 +70,7 @@ def _sync_all(
         for system in SHOP_SYSTEMS:
             if domains := [domain for domain, its_system in shops.items() if its_system is system]:
                 places = services.shop_stores(system)
-                synced += sync_night(places, domains, sync_id, utc_now())
+                synced += sync_night(places, domains, sync_id, services.settings.parallel_accounts)
                 version = version or api_version(places, synced)
     except (StoreError, LakeError) as error:
         message, _, remedy = str(error).partition(" → ")
@@ -81,14 +81,17 @@ def _sync_all(
 
 
 def _metadata(sync_id: str, synced: Sequence[SyncedShop]) -> dict[str, Any]:
+    orders = (shop.total("documents") for shop in synced)
+    rejected = sum(shop.total("rejected") for shop in synced)
     metadata: dict[str, Any] = {
+        "summary": f"{len(synced)} shops, {sum(orders):,} orders read, {rejected} rejected",
         "sync_id": sync_id,
         "shops": len(synced),
         "failed": sum(shop.failed for shop in synced),
         "orders_read": sum(shop.total("documents") for shop in synced),
         "orders_new": sum(shop.total("new") for shop in synced),
         "orders_changed": sum(shop.total("changed") for shop in synced),
-        "orders_rejected": sum(shop.total("rejected") for shop in synced),
+        "orders_rejected": rejected,
         "orders_deleted": sum(count.deleted for shop in synced for count in shop.counts),
     }
     if synced:

@@ -36,7 +36,8 @@ def check_specs() -> list[dg.AssetCheckSpec]:
         ),
         COUNTS: (
             "The store has as many orders of each day (UTC) as the shop counts: the last seven days every night, each "
-            "earlier day once a week. Deleted orders are marked, and rejected orders are taken into account."
+            "earlier day once a week. Deleted orders are marked. Rejected orders, and those that changed after the "
+            "sync's window, are taken into account."
         ),
         MISSING: (
             "No data is missing: no sync failed, the numbers of orders match, no day is without orders where the "
@@ -159,4 +160,5 @@ def _count(domain: str, count: Any) -> dict[str, Any]:
         "at_shop": count.at_shop,
         "deleted": count.deleted,
         "rejected": count.rejected,
+        "left_to_the_next_sync": count.pending,
     }
