@@ -13,6 +13,7 @@ from typing import Any
 from mdp_dagster.settings import Settings
 from mdp_dagster.transform.bigquery_conflicts import find_jobs_of_lost_answers
 from mdp_dagster.transform.dbt_connections import close_connections
+from mdp_dagster.transform.dbt_messages import drop_debug_messages
 from mdp_dagster.transform.project import DbtError, common_flags, use_environment, window_variables
 from mdp_dagster.warehouse.base import MARTS, STAGING
 from mdp_dagster.window import DateWindow
@@ -64,9 +65,11 @@ def build_as_of(settings: Settings, as_of: AsOf, window: DateWindow, domains: Se
     use_environment(settings)
     if settings.target == "bigquery":
         find_jobs_of_lost_answers()
+    drop_debug_messages()
     with tempfile.TemporaryDirectory(prefix="mdp-dbt-as-of-") as target:
         selection = ["--select", *(f"tag:{domain}" for domain in domains)]
-        command = ["--quiet", "run", *selection, *common_flags(Path(target)), "--vars", json.dumps(variables)]
+        flags = [*common_flags(Path(target)), "--no-write-json", "--log-level-file", "none", "--log-level", "none"]
+        command = ["--quiet", "run", *selection, *flags, "--vars", json.dumps(variables)]
         try:
             result = dbtRunner(callbacks=[listen]).invoke(command)
         finally:
