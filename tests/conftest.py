@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import signal
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import settings
 import tests.support.clock  # noqa: F401  # sets the clock, before anything reads it
 from tests.support.emulators.fixtures import google_cloud  # noqa: F401
 from tests.support.postgres import postgres_server  # noqa: F401
-from tests.support.quick_events import keep_connections
+from tests.support.quick_events import keep_connections, store_together
 from tests.support.slices import in_slices
 from tests.support.slow_mark import SlowMark
 
@@ -59,6 +60,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     keep_connections()
+    store_together()
     config.pluginmanager.register(SlowMark())
 
 
@@ -67,6 +69,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if is_slow(item):
             item.add_marker(pytest.mark.slow)
     items[:] = in_slices(items)
+
+
+def pytest_collection_finish() -> None:
+    from tests.support.quick_dbt import keep_compiled_templates, write_only_messages_that_are_read
+
+    keep_compiled_templates()
+    write_only_messages_that_are_read()
+    gc.collect()
+    gc.freeze()  # no test needs to look for garbage among all tests and modules
 
 
 def is_slow(item: pytest.Item) -> bool:
