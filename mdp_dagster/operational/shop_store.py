@@ -30,7 +30,7 @@ from mdp_dagster.operational.sync_records import (
 )
 
 _REPORTS: dict[ShopReport, FeedReport] = {"orders": ORDERS, "products": PRODUCTS, "customers": CUSTOMERS}
-_MANY_DOCUMENTS = 10_000
+_MANY_DOCUMENTS = 500
 _SETTINGS = {
     "work_mem": "'32MB'",
     "jit": "off",  # compiling takes longer than these statements
@@ -138,7 +138,7 @@ class ShopStore:
                 if not share.is_too_large:
                     written = write_changes(connection, report, Writer(sync.shop.shop_id, sync.sync_id, sync.read_at))
                     if written.new + written.changed >= _MANY_DOCUMENTS:
-                        # Otherwise the next extract joins by a loop over single rows, until the server has new
+                        # Otherwise the next sync or extract joins by a loop over single rows, until the server has new
                         # statistics.
                         for table in report.parts:
                             connection.execute(f"analyze {SCHEMA}.{table.name}")
