@@ -202,6 +202,10 @@ class AcceptedAmounts(_Strict):
     impressions: Positive | None = None
     clicks: Positive | None = None
     conversions: Positive | None = None
+    conversion_value: Positive | None = None
+    link_clicks: Positive | None = None
+    conversions_by_conversion_date: Positive | None = None
+    conversion_value_by_conversion_date: Positive | None = None
 
     @model_validator(mode="after")
     def _needs_an_amount(self) -> AcceptedAmounts:

@@ -31,7 +31,7 @@ accepted_differences:
     account: act_7
     from: 2026-07-01
     to: 2026-07-03
-    up_to: {clicks: 3}
+    up_to: {clicks: 3, link_clicks: 2, conversion_value: 9.5}
     reason: case 4-1234
   - {platform: google_ads, account: "518-220-4466", manager: "700-100-2000", day: 2026-11-28, up_to: {spend: 1},
      reason: x}
@@ -53,7 +53,7 @@ def test_entries_have_days_amounts_and_a_reason(tmp_path: Path) -> None:
     ]
     assert [entry.up_to.model_dump(exclude_none=True) for entry in found] == [
         {"spend": 80.5, "conversions": 40.0},
-        {"clicks": 3.0},
+        {"clicks": 3.0, "conversion_value": 9.5, "link_clicks": 2.0},
         {"spend": 1.0},
     ]
 
@@ -63,6 +63,7 @@ def test_a_file_may_accept_nothing(tmp_path: Path, empty: str) -> None:
     assert load(tmp_path, FILE.partition("accepted_differences")[0] + empty).accepted_differences == ()
 
 
+_AMOUNTS = "up_to: {clicks: 3, link_clicks: 2, conversion_value: 9.5}"
 _DAY = '"123-456-7890"\n    day: 2026-07-01\n'
 FAULTS = {
     "a day in the future": (
@@ -93,8 +94,8 @@ FAULTS = {
         FILE.replace("platform: meta_ads", "platform: tiktok"),
         13, "'tiktok' is not a known platform → use one of google_ads, meta_ads",
     ),
-    "no amount": (FILE.replace("{clicks: 3}", "{}"), 17, "it has no amount → write the accepted differences, as in"),
-    "no amounts": (FILE.replace("    up_to: {clicks: 3}\n", ""), 13, "up_to is missing → add it"),
+    "no amount": (FILE.replace(_AMOUNTS, "up_to: {}"), 17, "it has no amount → write the accepted differences, as in"),
+    "no amounts": (FILE.replace(f"    {_AMOUNTS}\n", ""), 13, "up_to is missing → add it"),
     "an amount of zero": (FILE.replace("clicks: 3", "clicks: 0"), 17, "should be greater than 0"),
     "an endless amount": (FILE.replace("clicks: 3", "clicks: .inf"), 17, "→"),
     "an amount in percent": (FILE.replace("clicks: 3", "clicks: 3 %"), 17, "→ write a number, as in 0.02"),

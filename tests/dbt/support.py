@@ -280,9 +280,9 @@ def google(
         "metrics_clicks": clicks,
         "metrics_cost_micros": micros,
         "metrics_conversions": conversions,
-        "metrics_conversions_value": 40.0,
-        "metrics_conversions_by_conversion_date": 1.5,
-        "metrics_conversions_value_by_conversion_date": 24.0,
+        "metrics_conversions_value": 40.0 * conversions / 2.5,
+        "metrics_conversions_by_conversion_date": 1.5 * conversions / 2.5,
+        "metrics_conversions_value_by_conversion_date": 24.0 * conversions / 2.5,
     }
     return row if campaign is None else {**row, "campaign_id": campaign, "campaign_name": f"G{campaign}"}
 

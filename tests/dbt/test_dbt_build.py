@@ -276,16 +276,25 @@ def test_campaigns_that_do_not_add_up_to_the_account_warn(dbt: Dbt, warehouse: W
 
     assert differences(dbt, warehouse) == [
         ("02", "clicks", 10, 20),
+        ("02", "conversion_value", 40, 80),
+        ("02", "conversion_value_by_conversion_date", 24, 48),
         ("02", "conversions", Decimal("2.5"), 5),
+        ("02", "conversions_by_conversion_date", Decimal("1.5"), 3),
         ("02", "impressions", 1000, 2000),
         ("02", "spend", 10, 20),
         ("03", "clicks", 0, 10),
+        ("03", "conversion_value", 0, 40),
+        ("03", "conversion_value_by_conversion_date", 0, 24),
         ("03", "conversions", 0, Decimal("2.5")),
+        ("03", "conversions_by_conversion_date", 0, Decimal("1.5")),
         ("03", "impressions", 0, 1000),
         ("03", "spend", 0, 10),
         ("04", "impressions", 0, 3),
         ("06", "clicks", 10, 0),
+        ("06", "conversion_value", 40, 0),
+        ("06", "conversion_value_by_conversion_date", 24, 0),
         ("06", "conversions", Decimal("2.5"), 0),
+        ("06", "conversions_by_conversion_date", Decimal("1.5"), 0),
         ("06", "impressions", 1000, 0),
         ("06", "spend", 10, 0),
     ]
@@ -300,7 +309,7 @@ def test_extracts_of_one_moment_tie_and_others_may_differ_by_a_small_amount(
     large = {"impressions": 100_000, "clicks": 1000, "micros": 1_000_000_000, "conversions": 300}
     campaigns_and_totals: dict[str, tuple[Row, Row]] = {
         "2026-01-01": ({"impressions": 110, "clicks": 12, "micros": 11_000_000, "conversions": 4}, small),
-        "2026-01-02": ({"impressions": 89, "clicks": 7, "micros": 8_900_000, "conversions": 1.9}, small),
+        "2026-01-02": ({"impressions": 89, "clicks": 7, "micros": 8_900_000, "conversions": 0.2}, small),
         "2026-01-03": ({"impressions": 99_000, "clicks": 990, "micros": 990_000_000, "conversions": 280}, large),
         "2026-01-04": ({"impressions": 101_001, "clicks": 1011, "micros": 1_010_000_001, "conversions": 320}, large),
     }
@@ -310,8 +319,10 @@ def test_extracts_of_one_moment_tie_and_others_may_differ_by_a_small_amount(
         warehouse.extract("google_ads", "r2", later, "11", day, [google(None, **total)], report="account_daily")
 
     found = differences(dbt, warehouse)
-    assert [row[:2] for row in found] == [
-        (day, metric) for day in warn for metric in ("clicks", "conversions", "impressions", "spend")
+    assert [row[:2] for row in found if not row[1].endswith("_by_conversion_date")] == [
+        (day, metric)
+        for day in warn
+        for metric in ("clicks", "conversion_value", "conversions", "impressions", "spend")
     ]
     assert ("02", "spend", Decimal("8.9"), 10) in found
 

@@ -134,6 +134,9 @@ def test_a_platform_is_a_folder_and_an_entry() -> None:
     assert SHOWN_BY.measured_days == variables["maturity_history_days"]
     assert list(CONVERSION_ACTION_TYPES) == variables["conversion_action_types"]
     assert set(variables["conversion_type_by_row"]) <= set(platforms)
+    always = {"spend", "impressions", "clicks", "conversions", "conversion_value"}
+    for report in REPORTS:
+        assert {*report.amounts} == always | {*variables["also_reconciled"].get(report.source, ())}
     for folder in folders:
         models = {path.stem for path in folder.glob("*.sql")}
         assert models == {f"stg_{folder.name}__campaign_daily", f"stg_{folder.name}__account_daily"}

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from sandbox import World
+from sandbox.meta_ads.actions import link_clicks
 
 from .support import Dbt, Row, Warehouse, went_wrong
 
@@ -95,22 +96,26 @@ class Extracts:
 
 def raw_row(platform: str, campaign: int | None, metrics: Sequence[Any]) -> Row:
     """The row as the platform sends it; without a campaign, the account's total."""
-    impressions, clicks, spend, conversions = (
-        sum(getattr(m, name) for m in metrics) for name in ("impressions", "clicks", "spend", "conversions")
-    )
+    names = ("impressions", "clicks", "spend", "conversions", "conversion_value")
+    impressions, clicks, spend, conversions, value = (sum(getattr(m, name) for m in metrics) for name in names)
     if platform == "google_ads":
         row: Row = {
             "metrics_impressions": impressions,
             "metrics_clicks": clicks,
             "metrics_cost_micros": spend * 10_000,
             "metrics_conversions": conversions / 100,
+            "metrics_conversions_value": value / 100,
+            "metrics_conversions_by_conversion_date": sum(m.conversions_by_date for m in metrics) / 100,
+            "metrics_conversions_value_by_conversion_date": sum(m.conversion_value_by_date for m in metrics) / 100,
         }
         return row if campaign is None else {**row, "campaign_id": campaign}
     row = {
         "impressions": str(impressions),
         "clicks": str(clicks),
+        "inline_link_clicks": str(sum(link_clicks(m.clicks) for m in metrics)),
         "spend": f"{spend / 100:.2f}",
         "actions": json.dumps([{"action_type": "purchase", "value": str(conversions / 100)}]),
+        "action_values": json.dumps([{"action_type": "purchase", "value": f"{value / 100:.2f}"}]),
     }
     return row if campaign is None else {**row, "campaign_id": str(campaign)}
 

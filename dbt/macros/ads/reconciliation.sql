@@ -59,3 +59,39 @@
 {% macro is_within(residual, allowance) -%}
     coalesce(abs({{ to_double(residual) }}) <= {{ to_double('rounding') }} + {{ allowance }}, false)
 {%- endmacro %}
+
+
+{#-
+    The amount of an account's day in a relation of int_account__reconciliation: 0 without a row. An optional amount is
+    null if no row knows it.
+-#}
+{% macro amount_in(relation, metric, is_optional) -%}
+    {%- if is_optional -%}
+    case
+        when {{ relation }}.account_id is null then cast(0 as {{ numeric_type() }})
+        else cast({{ relation }}.{{ metric }} as {{ numeric_type() }})
+    end
+    {%- else -%}
+    coalesce(cast({{ relation }}.{{ metric }} as {{ numeric_type() }}), cast(0 as {{ numeric_type() }}))
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- The average value of a day's conversions, in the campaigns or in the total, the larger one of each. -#}
+{% macro average_value(metric, count) -%}
+    {%- set larger = "coalesce(case when abs(total_{0}) > abs(unified_{0}) then abs(total_{0}) else abs(unified_{0}) end, 0)" -%}
+    {{ to_double(larger.format(metric)) }}
+    / case when {{ larger.format(count) }} > 0 then {{ to_double(larger.format(count)) }} else 1 end
+{%- endmacro %}
+
+
+{#- The pairs of a platform and a metric that it has, out of the metrics of int_account__reconciliation. -#}
+{% macro metrics_of_platforms(metrics) -%}
+    {%- set found = [] -%}
+    {%- for platform in var('ad_platforms') -%}
+        {%- for metric, how in metrics.items() if not how.is_optional or metric in var('also_reconciled').get(platform, []) -%}
+            {%- do found.append((platform, metric)) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return(found) }}
+{%- endmacro %}

@@ -1,13 +1,24 @@
 {#-
     By how much a day may move between two extracts: at least `little`, and a share of its figure, `rate` in an hour at
     the age of one day and less the older the day is. Delivery is corrected a little; conversions arrive late, or with
-    the platform's batches. macros/ads/reconciliation.sql has the rules.
+    the platform's batches. The value of conversions may move by `average_conversions`, each of the day's average value.
+    macros/ads/reconciliation.sql has the rules.
+
+    `is_optional`: only the platforms in the variable also_reconciled have the metric, and a row may not know its amount.
 -#}
 {%- set metrics = {
     'spend': {'little': 1, 'rate': 0.01},
     'impressions': {'little': 10, 'rate': 0.01},
     'clicks': {'little': 2, 'rate': 0.01},
     'conversions': {'little': 1, 'rate': 0.08},
+    'conversion_value': {'average_conversions': 2, 'rate': 0.08},
+    'link_clicks': {'little': 2, 'rate': 0.01, 'is_optional': true},
+    'conversions_by_conversion_date': {'little': 1, 'rate': 0.08, 'is_optional': true},
+    'conversion_value_by_conversion_date': {'average_conversions': 2, 'rate': 0.08, 'is_optional': true},
+} -%}
+{%- set counts_of = {
+    'conversion_value': 'conversions',
+    'conversion_value_by_conversion_date': 'conversions_by_conversion_date',
 } -%}
 
 with
@@ -132,59 +143,20 @@ total_types as (
 
 ),
 
-{% for platform in var('ad_platforms') -%}
-{{ platform }}_rows as (
-
-    select
-        '{{ platform }}' as platform,
-        account_id,
-        date
-        {%- if platform in var('conversion_type_by_row') %},
-        {{ parse_actions('actions') | indent(8) }} as actions
-        {%- endif %}
-    from (
-        {{ rows_under(platform, 'campaign_daily', 'campaign_days') | indent(4) }}
-    ) as current_rows
-
-),
-
-{% endfor -%}
-raw_rows as (
+in_raw as (
 
     {% for platform in var('ad_platforms') %}
     select
-        raw_rows.platform,
-        raw_rows.account_id,
-        raw_rows.date,
-        {% if platform in var('conversion_type_by_row') -%}
-        case
-            when {{ has_action_type('raw_rows.actions', 'total_types.conversion_type') | indent(12) }}
-                then {{ action_total('raw_rows.actions', 'total_types.conversion_type') | indent(12) }}
-            else 0
-        end
-        {%- else -%}
-        cast(null as {{ numeric_type() }})
-        {%- endif %} as conversions_of_total_type
-    from {{ platform }}_rows as raw_rows
-    left join total_types
-        on raw_rows.platform = total_types.platform
-        and raw_rows.account_id = total_types.account_id
-        and raw_rows.date = total_types.date
-    {{ 'union all' if not loop.last }}
-    {% endfor %}
-
-),
-
-in_raw as (
-
-    select
-        platform,
+        '{{ platform }}' as platform,
         account_id,
         date,
-        count(*) as row_count,
-        sum(conversions_of_total_type) as conversions_of_total_type
-    from raw_rows
-    group by platform, account_id, date
+        count(*) as row_count
+    from (
+        {{ rows_under(platform, 'campaign_daily', 'campaign_days') | indent(4) }}
+    ) as current_rows
+    group by account_id, date
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
 
 ),
 
@@ -212,6 +184,79 @@ staged as (
 
 ),
 
+-- the days on which a campaign counts another type than the total, with the type of the total
+types_differ as (
+
+    select
+        campaign_days.platform,
+        campaign_days.account_id,
+        campaign_days.date,
+        campaign_days.extract_run_id,
+        total_types.conversion_type
+    from campaign_days
+    inner join total_types
+        on campaign_days.platform = total_types.platform
+        and campaign_days.account_id = total_types.account_id
+        and campaign_days.date = total_types.date
+    inner join staged
+        on campaign_days.platform = staged.platform
+        and campaign_days.account_id = staged.account_id
+        and campaign_days.date = staged.date
+    where staged.first_type <> total_types.conversion_type
+        or staged.last_type <> total_types.conversion_type
+
+),
+
+-- only their lists of actions are read
+rows_of_other_types as (
+
+    {% for platform in var('ad_platforms') %}
+    select
+        '{{ platform }}' as platform,
+        account_id,
+        date,
+        {%- for name, column in [('conversions', 'actions'), ('conversion_value', 'action_values')] %}
+        {% if platform in var('conversion_type_by_row') -%}
+        case
+            when {{ has_action_type(column, 'conversion_type') }}
+                then {{ action_total(column, 'conversion_type') | indent(12) }}
+            else 0
+        end
+        {%- else -%}
+        cast(null as {{ numeric_type() }})
+        {%- endif %} as {{ name }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from (
+        select
+            account_id,
+            date,
+            {%- if platform in var('conversion_type_by_row') %}
+            {{ parse_actions('actions') | indent(12) }} as actions,
+            {{ parse_actions('action_values') | indent(12) }} as action_values,
+            {%- endif %}
+            conversion_type
+        from (
+            {{ rows_under(platform, 'campaign_daily', 'types_differ', ['conversion_type']) | indent(8) }}
+        ) as rows_of_these_days
+    ) as parsed
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+
+),
+
+of_total_type as (
+
+    select
+        platform,
+        account_id,
+        date,
+        sum(conversions) as conversions,
+        sum(conversion_value) as conversion_value
+    from rows_of_other_types
+    group by platform, account_id, date
+
+),
+
 unified as (
 
     select
@@ -220,7 +265,8 @@ unified as (
         date,
         count(*) as row_count,
         {%- for metric in metrics %}
-        sum({{ metric }}) as {{ metric }}{{ ',' if not loop.last }}
+        sum({{ metric }}) as {{ metric }},
+        count({{ metric }}) as {{ metric }}_readable{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ ref('int_campaign__daily_unified') }}
     where {{ in_window('date') }}
@@ -270,24 +316,22 @@ joined as (
         coalesce(in_raw.row_count, 0) as rows_in_raw,
         coalesce(staged.row_count, 0) as rows_staged,
         coalesce(unified.row_count, 0) as rows_unified,
-        {% for metric in metrics %}
-        -- a day that was extracted and has no row had no activity
+        {% for metric, how in metrics.items() %}
+        -- A day that was extracted and has no row had no activity. An optional amount of a row can be unknown (null).
         case
             when account_days.account_id is not null
-                then coalesce(cast(totals.{{ metric }} as {{ numeric_type() }}), cast(0 as {{ numeric_type() }}))
+                then {{ amount_in('totals', metric, how.is_optional) | indent(16) }}
         end as total_{{ metric }},
-        coalesce(cast(staged.{{ metric }} as {{ numeric_type() }}), cast(0 as {{ numeric_type() }}))
-            as staged_{{ metric }},
-        coalesce(cast(unified.{{ metric }} as {{ numeric_type() }}), cast(0 as {{ numeric_type() }}))
-            as unified_{{ metric }},
+        {{ amount_in('staged', metric, how.is_optional) | indent(8) }} as staged_{{ metric }},
+        {{ amount_in('unified', metric, how.is_optional) | indent(8) }} as unified_{{ metric }},
         case
             when totals_before.account_id is not null
-                then coalesce(cast(totals_known.{{ metric }} as {{ numeric_type() }}), cast(0 as {{ numeric_type() }}))
+                then {{ amount_in('totals_known', metric, how.is_optional) | indent(16) }}
         end as known_{{ metric }},
         coalesce(rejected.{{ metric }}, cast(0 as {{ numeric_type() }})) as rejected_{{ metric }},
         coalesce(rejected.row_count - rejected.{{ metric }}_readable, 0) as unreadable_{{ metric }},
+        coalesce(unified.row_count - unified.{{ metric }}_readable, 0) as unknown_{{ metric }},
         {% endfor %}
-
         coalesce(rejected.row_count, 0) as rows_rejected,
         -- staged from an older extract than the current one, or not at all: not built since, and not lost. That
         -- a build of staging loses no row is tested there.
@@ -334,12 +378,8 @@ joined as (
             else cast('0.005' as {{ numeric_type() }})
         end as half_a_cent,
 
-        total_types.conversion_type,
-        coalesce(
-            staged.first_type <> total_types.conversion_type or staged.last_type <> total_types.conversion_type,
-            false
-        ) as conversion_types_differ,
-        in_raw.conversions_of_total_type
+        of_total_type.conversions as conversions_of_total_type,
+        of_total_type.conversion_value as conversion_value_of_total_type
     from days
     left join campaign_days
         on days.platform = campaign_days.platform
@@ -362,10 +402,10 @@ joined as (
         on days.platform = totals_known.platform
         and days.account_id = totals_known.account_id
         and days.date = totals_known.date
-    left join total_types
-        on days.platform = total_types.platform
-        and days.account_id = total_types.account_id
-        and days.date = total_types.date
+    left join of_total_type
+        on days.platform = of_total_type.platform
+        and days.account_id = of_total_type.account_id
+        and days.date = of_total_type.date
     left join in_raw
         on days.platform = in_raw.platform
         and days.account_id = in_raw.account_id
@@ -391,11 +431,11 @@ joined as (
 
 metrics as (
 
-    {% for metric, moves in metrics.items() -%}
+    {% for platform, metric in metrics_of_platforms(metrics) -%}
     select
+        '{{ platform }}' as platform,
         '{{ metric }}' as metric,
-        {{ moves.little }} as little,
-        {{ moves.rate }} as rate
+        {{ metrics[metric].rate }} as rate
     {{ 'union all' if not loop.last }}
     {% endfor %}
 
@@ -406,28 +446,37 @@ by_metric as (
     select
         joined.*,
         metrics.metric,
-        metrics.little,
         metrics.rate,
-        {%- for value in ['total', 'staged', 'unified', 'known', 'rejected', 'unreadable'] %}
+        {%- for value in ['total', 'staged', 'unified', 'known', 'rejected', 'unreadable', 'unknown'] %}
         case metrics.metric
             {%- for metric in metrics %}
             when '{{ metric }}' then joined.{{ value }}_{{ metric }}
             {%- endfor %}
         end as {{ value }}_value,
         {%- endfor %}
-        -- Each row and the total are rounded. Counts are not; money only where the platform sends rounded money.
         case metrics.metric
-            when 'conversions' then (joined.rows_unified + 1) * cast('0.005' as {{ numeric_type() }})
-            when 'spend'
-                then joined.half_a_cent * case
-                    when joined.platform in ('{{ var('platforms_with_rounded_spend') | join("', '") }}')
-                        then joined.rows_unified + 1
-                    else 1
+            {%- for metric, how in metrics.items() %}
+            when '{{ metric }}' then {% if metric in counts_of -%}
+                {{ how.average_conversions }} * {{ average_value(metric, counts_of[metric]) | indent(16) }}
+                {%- else -%} {{ how.little }} {%- endif %}
+            {%- endfor %}
+        end as little,
+        -- Each row and the total are rounded. Counts are not; spend only where the platform sends rounded money.
+        case
+            when metrics.metric in ('conversions', 'conversions_by_conversion_date')
+                then (joined.rows_unified + 1) * cast('0.005' as {{ numeric_type() }})
+            when metrics.metric in ('spend', 'conversion_value', 'conversion_value_by_conversion_date')
+                then case
+                    when joined.platform in ('{{ var('platforms_with_rounded_money') | join("', '") }}')
+                        then (joined.rows_unified + 1) * joined.half_a_cent
+                    when metrics.metric = 'spend' then joined.half_a_cent
+                    else (joined.rows_unified + 1) * cast('0.005' as {{ numeric_type() }})
                 end
             else cast(0 as {{ numeric_type() }})
         end as rounding
     from joined
-    cross join metrics
+    inner join metrics
+        on joined.platform = metrics.platform
 
 ),
 
@@ -442,6 +491,9 @@ aged as (
         {{ hour_in_zone(moment, 'time_zone') | indent(8) }} as {{ prefix }}hour{{ ',' if not loop.last }}
         {%- endfor %}
     from by_metric
+    -- extracts of a version that did not request the metric: there is nothing to compare
+    where coalesce(unified_value, staged_value) is not null
+        and (total_value is not null or total_extracted_at is null)
 
 ),
 
@@ -481,12 +533,15 @@ compared as (
             when has_known_total then unified_value - known_value
         end as since_known_total,
         difference + rejected_value as with_rejects,
-        case
-            when metric = 'conversions' and conversion_types_differ then conversions_of_total_type - total_value
+        case metric
+            when 'conversions' then conversions_of_total_type - total_value
+            when 'conversion_value' then conversion_value_of_total_type - total_value
         end as counted_alike,
-        -- rows and totals agree about delivery, and the rows have more conversions
+        -- rows and totals agree about delivery, and the rows have more conversions, or also more of their value
         (
-            metric = 'conversions'
+            metric in ('conversions', 'conversion_value')
+            and coalesce(conversions_of_total_type, unified_conversions) - total_conversions
+            > (rows_unified + 1) * cast('0.005' as {{ numeric_type() }})
             and platform in ('{{ var('totals_may_lack_conversions') | join("', '") }}')
             and abs(unified_spend - total_spend) <= half_a_cent * (rows_unified + 1)
             and unified_impressions = total_impressions
@@ -532,6 +587,9 @@ reasoned as (
                 and {{ is_within('difference', 'allowance') | indent(16) }}
                 then 'apart'
             when {{ is_within('counted_alike', 'allowance') | indent(12) }} then 'types differ'
+            -- what can't be read is missing, so the rest must not be too much
+            when unknown_value > 0 and {{ to_double('difference') }} <= {{ to_double('rounding') }} + allowance
+                then 'unknown'
         end as reason
     from compared
 
@@ -601,6 +659,9 @@ select
                 when 'total changed' then 'account total is newer than the campaigns: their reload is due'
                 when 'types differ'
                     then 'what counts as a conversion is chosen row by row: set conversion_action_type for the account'
+                when 'unknown'
+                    then cast(unknown_value as string) || ' campaign rows have a value that can not be read: see is_invalid_'
+                        || case metric when 'link_clicks' then 'inline_link_clicks' else metric end || ' in staging'
                 when 'apart'
                     then case
                         when total_is_newer
@@ -624,7 +685,7 @@ select
         when verdict = 'explained' and reason = 'rejected' and unreadable_value = 0 then with_rejects
         when verdict = 'explained' and reason = 'total changed' then since_known_total
         when verdict = 'explained' and reason = 'types differ' then counted_alike
-        when verdict = 'explained' and reason in ('not built', 'never extracted', 'rejected') then null
+        when verdict = 'explained' and reason in ('not built', 'never extracted', 'rejected', 'unknown') then null
         else difference
     end as residual,
 
