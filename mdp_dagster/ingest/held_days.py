@@ -30,13 +30,16 @@ class HeldDay:
     money: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """Describes the first amount that is money and fell; any other amount that fell, if no money did."""
-        fell = [name for name in self.total if self.before.get(name, 0.0) > self.now.get(name, 0.0)]
-        name = next((name for name in fell if name in self.money), fell[0])
+        """Describes the amount of which the largest share is gone; money before counts, if their shares are equal."""
+        name = max(self.total, key=lambda name: (self._lost_share(name), name in self.money))
         before, now, total = (amounts.get(name, 0.0) for amounts in (self.before, self.now, self.total))
         return (
             f"{self.date} ({name} {before:,.2f} before, {now:,.2f} in the answer, {total:,.2f} in the account's total)"
         )
+
+    def _lost_share(self, name: str) -> float:
+        before = self.before.get(name, 0.0)
+        return (before - self.now.get(name, 0.0)) / before if before > 0 else 0.0
 
 
 def describe(held: Sequence[HeldDay]) -> str:
@@ -44,7 +47,8 @@ def describe(held: Sequence[HeldDay]) -> str:
     listed = "; ".join(map(str, held[:_MAX_LISTED]))
     more = f"; and {len(held) - _MAX_LISTED} more" if len(held) > _MAX_LISTED else ""
     return (
-        f"{len(held)} {'day is' if len(held) == 1 else 'days are'} held back, because the answer lost rows that the "
-        f"account's total still includes: {listed}{more} → the earlier rows stay, and the next extract of the days "
-        "tries again. If this persists, compare the days with the source's own UI; the answer is in the lake's refused/"
+        f"{len(held)} {'day is' if len(held) == 1 else 'days are'} held back, because the answer lost rows or amounts "
+        f"that the account's total still includes: {listed}{more} → the earlier rows stay, and the next extract of the "
+        "days tries again. If this persists, compare the days with the source's own UI; the answer is in the lake's "
+        "refused/"
     )

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import date, datetime, timedelta, timezone
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mdp_dagster.connectors.base import DayReport
 from mdp_dagster.ingest.arrow import values
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.settling import hours_until_settled
-from mdp_dagster.ingest.tables import EXTRACTS
+from mdp_dagster.ingest.tables import EXTRACTS, report_table
 from mdp_dagster.warehouse.base import Warehouse, in_window
 from mdp_dagster.window import DateWindow
 
@@ -76,6 +76,35 @@ def current_days(warehouse: Warehouse, report: DayReport, window: DateWindow) ->
         dict(zip(zip(account_ids, days, strict=True), known, strict=True)),
         {row["account_id"]: _utc(row["extracted_at"]) for row in newest.to_pylist()},
     )
+
+
+def current_totals(warehouse: Warehouse, totals: DayReport, window: DateWindow) -> list[dict[str, Any]]:
+    """Returns the current raw row of every account and day in the window whose totals were ever extracted.
+
+    ``has_row`` is false for a day without activity, which has no row; its other columns are null.
+    """
+    columns = dict.fromkeys(amount.column for amount in totals.amounts.values())
+    rows: list[dict[str, Any]] = warehouse.query(
+        f"""
+        select
+            extracts.account_id, extracts.date, totals.extract_run_id is not null as has_row,
+            {", ".join(f"totals.{column}" for column in columns)}
+        from (
+            select account_id, date, effective_run_id
+            from {EXTRACTS.id}
+            where {in_window(window)} and source = $source and report = $report
+            qualify row_number() over (
+                partition by account_id, date order by extracted_at desc, extract_run_id desc
+            ) = 1
+        ) as extracts
+        left join (select * from {report_table(totals).id} where {in_window(window)}) as totals
+            on extracts.account_id = totals.account_id
+            and extracts.date = totals.date
+            and extracts.effective_run_id = totals.extract_run_id
+        """,
+        {"source": totals.source, "report": totals.name},
+    ).to_pylist()
+    return rows
 
 
 def _utc(value: datetime) -> datetime:

@@ -8,6 +8,7 @@ from threading import Event
 
 from mdp_dagster.connectors.base import DataSourceConnector, PlatformAccount
 from mdp_dagster.connectors.errors import ConnectorError, PlatformError
+from mdp_dagster.ingest.account_totals import AccountTotals
 from mdp_dagster.ingest.extraction import (
     ExtractPlan,
     ExtractResult,
@@ -40,6 +41,7 @@ def extract_in_parallel(
         LakeError: The lake cannot be written.
     """
     stop = Event()
+    totals = AccountTotals(connector, plan)
 
     def extract_window(account: PlatformAccount, window: DateWindow) -> ExtractResult | None:
         for repeats_left in range(MAX_REPEATS, -1, -1):
@@ -47,10 +49,10 @@ def extract_in_parallel(
                 break
             answer = request_answer(connector, plan, account, window)
             checked = checked_answer(plan, answer)
-            held = contradicted_days(connector, plan, answer, checked)
+            held = contradicted_days(totals, plan, answer, checked)
             if held and repeats_left:
                 log.warning(
-                    "%s %s %s: the answer lost rows of %d days that the total still includes; it is requested again",
+                    "%s %s %s: the answer lost rows or amounts of %d days that the total still has; requested again",
                     plan.report.table, account.account_id, window, len(held),
                 )  # fmt: skip
                 continue

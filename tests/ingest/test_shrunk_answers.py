@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from mdp_dagster.connectors.base import DayReport, NotAnswered, PlatformAccount
 from mdp_dagster.connectors.errors import AccountError, PlatformError, QuotaError
-from mdp_dagster.ingest import shrunk_answers
+from mdp_dagster.ingest import account_totals, shrunk_answers
 from mdp_dagster.ingest.ingestion import IngestRun, ingest
 from mdp_dagster.ingest.landing import REFUSED_FOLDER, landed, landed_paths
 from mdp_dagster.ingest.lateness import Reason
+from mdp_dagster.ingest.ledger import current_totals
 from mdp_dagster.ingest.probe import ProbeResult, ProbeRun, probe
 from mdp_dagster.ingest.rebuild import rebuild_raw
 from mdp_dagster.ingest.result import IngestError, IngestResult
@@ -235,16 +237,76 @@ def test_a_report_that_does_not_add_up_to_a_total_is_not_compared(source: Faulty
     assert spend(stores) == {D1: 9080.0} and source.looks == []
 
 
-def test_without_a_day_that_lost_rows_nothing_more_is_read_or_requested(
+def _unexpected(*_: object, **__: object) -> None:
+    raise AssertionError("read")
+
+
+def test_an_unchanged_answer_reads_and_requests_nothing(
     source: Faulty, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unexpected(*_: object) -> None:
-        raise AssertionError("read the totals")
+    monkeypatch.setattr(account_totals, "current_totals", _unexpected)
+    assert reload(source, stores).restated_days == []
+    assert source.looks == []
 
-    monkeypatch.setattr(shrunk_answers, "current_days", unexpected)
-    change(source, D2, spend="1.00")
+
+def test_changed_days_read_the_known_totals_of_all_accounts_once(
+    source: Faulty, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Days that did not shrink do not read the earlier rows, and do not request a total."""
+    reads: list[object] = []
+
+    def counted(*arguments: Any) -> list[dict[str, Any]]:
+        reads.append(arguments)
+        return current_totals(*arguments)
+
+    monkeypatch.setattr(account_totals, "current_totals", counted)
+    monkeypatch.setattr(shrunk_answers, "amounts_of_versions", _unexpected)
+    change(source, D2, spend="8000.00", value=0.9)
     source.rows["1"].append(row(D3, "new"))
+    source.rows["2"].append(row(D3, "new", spend="7.00"))
     assert reload(source, stores).restated_days == [D2, D3]
+    assert len(reads) == 1 and source.looks == []
+
+
+@pytest.mark.parametrize(
+    "lost", [{"spend": "900.00"}, {"spend": "9.00"}, {"value": 0.25}, {"value": 0.0}, {"clicks": "0"}]
+)
+def test_a_day_with_all_rows_and_less_than_half_of_an_amount_is_held_back(
+    source: Faulty, stores: Stores, lost: dict[str, object]
+) -> None:
+    """Another amount was really restated, and fell too."""
+    for r in source.rows["1"]:
+        r["value"] = 40.0
+    for report in (TOTALS, CAMPAIGNS):
+        ingest(source, report, WINDOW, stores, IngestRun("more conversions"))
+    change(source, D2, **({"clicks": "0"} if "spend" in lost else {"spend": "8999.00"}))
+    look(source, stores)
+    source.faulty_answers, source.keep, source.changes = 9, lambda _: True, lost
+    result = reload(source, stores)
+    assert failed(result) == ["1"]
+    [name] = lost
+    words = "conversions" if name == "value" else name
+    assert f"{D2} ({words} " in result.accounts["1"].failure
+    assert spend(stores) == GOOD
+
+
+def test_amounts_that_the_source_lowered_are_published(source: Faulty, stores: Stores) -> None:
+    """The source withdrew clicks, spend and conversions. A fresh total confirms what happened after the last probe."""
+    for day in (D2, D3):
+        change(source, day, spend="90.00", clicks="0", value=0.0)
+    assert failed(reload(source, stores)) == []
+    assert spend(stores) == {**GOOD, D2: 170.0, D3: 170.0}
+    assert source.looks == [("1", BOTH)]
+
+
+def test_one_withdrawn_conversion_needs_no_confirmation(source: Faulty, stores: Stores) -> None:
+    for r in source.rows["1"]:
+        r["value"] = 0.5
+    for report in (TOTALS, CAMPAIGNS):
+        ingest(source, report, WINDOW, stores, IngestRun("few conversions"))
+    source.looks.clear()
+    source.faulty_answers, source.keep, source.changes = 9, lambda _: True, {"value": 0.25}
+    assert failed(reload(source, stores)) == []
     assert source.looks == []
 
 
