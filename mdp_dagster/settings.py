@@ -74,6 +74,10 @@ class Settings(BaseSettings):
     dbt_execution: Literal["in_process", "cli"] = "in_process"
     shop_postgres_url: SecretStr | None = None
     shop_timezone: str | None = None  # None: as ``timezone``
+    looker_uri: str | None = None
+    smtp_url: SecretStr | None = None
+    mail_from: str | None = None
+    dashboard_url: str | None = None
     bigquery_labels: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict)
     # Late data and the checks compare with the year before, so its days must still be there.
     bigquery_partition_expiration_days: int | None = Field(default=None, ge=400)
@@ -81,12 +85,17 @@ class Settings(BaseSettings):
     bigquery_max_bytes_per_query: int | None = Field(default=None, gt=0)
     bigquery_max_bytes_per_run: int | None = Field(default=None, gt=0)
 
-    _home = field_validator("duckdb_path", "lake_uri", "clients_file")(expand_home)
+    _home = field_validator("duckdb_path", "lake_uri", "clients_file", "looker_uri")(expand_home)
 
     @property
     def shop_zone(self) -> str:
         """The time zone of the shops' night."""
         return self.shop_timezone or self.timezone
+
+    @property
+    def looker_address(self) -> str:
+        """Where the files for Looker Studio are published. Without ``looker_uri``: a folder next to the warehouse."""
+        return self.looker_uri or str(self.duckdb_path.parent / "looker")
 
     @property
     def shop_postgres_folder(self) -> Path:

@@ -26,6 +26,7 @@ from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 if TYPE_CHECKING:
     from google.cloud import storage
 
+    from mdp_dagster.delivery.places import Place
     from mdp_dagster.ingest.shop_sync import ShopStores
     from mdp_dagster.lake.lease.lease import BucketLease
     from mdp_dagster.operational.shop_store import ShopStore
@@ -79,6 +80,20 @@ class Services:
     def lake(self) -> Lake:
         """The lake."""
         return Lake(self.settings.lake_uri, self._storage_client)
+
+    def place(self, uri: str, setting: str) -> "Place":
+        """Returns the place where files are published.
+
+        Args:
+            uri: The folder or bucket.
+            setting: The variable that holds the address, for messages.
+
+        Raises:
+            DeliveryError: The address can't be used.
+        """
+        from mdp_dagster.delivery.places import place_of
+
+        return place_of(uri, setting, self._storage_client, self.settings.lock_timeout_seconds)
 
     @cached_property
     def _google_cloud(self) -> GoogleCloudSettings:
