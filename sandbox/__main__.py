@@ -6,6 +6,8 @@ import argparse
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sandbox.certificates import write_private
@@ -27,15 +29,31 @@ def main(argv: list[str] | None = None) -> int:
         campaigns_per_account=options.campaigns_per_account,
     )
     source_options = {"google_ads": {"port": options.grpc_port}, **_source_options(options.option)}
-    with Sandbox(world, options.state_dir, http_port=options.http_port, options=source_options) as sandbox:
+    with (
+        Sandbox(world, options.state_dir, http_port=options.http_port, options=source_options) as sandbox,
+        _mailbox(options.mail_dir) as mail_variables,
+    ):
         if options.env_file:
-            lines = "".join(f"{key}={value}\n" for key, value in sandbox.env.items())
+            variables = {**sandbox.env, **mail_variables}
+            lines = "".join(f"{key}={value}\n" for key, value in variables.items())
             write_private(options.env_file, lines.encode())
         for source, server in sandbox.servers.items():
             print(f"{sources()[source].label:<12}{server.address}", flush=True)
         print(f"{'Control':<12}{sandbox.url}/_sandbox/", flush=True)
         stop.wait()
     return 0
+
+
+@contextmanager
+def _mailbox(folder: Path | None) -> Iterator[dict[str, str]]:
+    """Runs a mail server if there is a folder for its emails. Yields the variables that direct MDP to it."""
+    if folder is None:
+        yield {}
+        return
+    from sandbox.mailbox import Mailbox  # imported lazily: only the demo needs the package
+
+    with Mailbox(folder) as mailbox:
+        yield mailbox.environment
 
 
 def _source_options(written: list[str]) -> dict[str, dict[str, str]]:
@@ -54,6 +72,7 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
     parser.add_argument("--state-dir", type=Path, required=True, help="keeps certificates and keys")
     parser.add_argument("--env-file", type=Path, help="where to write the settings for clients, once ready")
+    parser.add_argument("--mail-dir", type=Path, help="runs a mail server too, and keeps its emails here")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument(
         "--now",

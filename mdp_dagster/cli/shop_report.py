@@ -11,7 +11,7 @@ from rich.table import Table
 
 from mdp_dagster.cli.dagster_home import dagster_instance
 from mdp_dagster.cli.run_report import print_checks
-from mdp_dagster.cli.workspace import Workspace
+from mdp_dagster.cli.workspace import MAIL_FOLDER, Workspace
 from mdp_dagster.warehouse.base import MARTS, WarehouseError
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from mdp_dagster.window import DateWindow
@@ -28,6 +28,8 @@ def print_shop_report(console: Console, workspace: Workspace, run_id: str, windo
         _print_checks(console, instance, run_id)
     console.print(
         f"""
+[bold]CSV files[/]  {workspace.settings().looker_address}/*/*.csv
+[bold]Emails[/]     {workspace.folder / MAIL_FOLDER}  (open an .html file in a browser)
 [bold]PostgreSQL[/] {workspace.settings().shop_postgres_folder}  (schema shop; started when a run needs it)
            make query SQL="from mdp_marts.kpis_produit limit 10"
            docs/shop.md    your own shops""",

@@ -25,11 +25,18 @@ from mdp_dagster.settings import PROJECT_ROOT, STATE_DIR, Settings, load_setting
 
 _NOT_INHERITED = ("MDP_", "DAGSTER_", "DBT_")
 _USER_DATA = ("MDP_ENV_FILE", "MDP_DUCKDB_PATH", "MDP_LAKE_URI")
-_SANDBOX_PACKAGES = ("cryptography", "starlette", "uvicorn")  # the dependency group `sandbox` in pyproject.toml
+_SANDBOX_PACKAGES = (
+    "aiosmtpd",
+    "cryptography",
+    "starlette",
+    "uvicorn",
+)  # the dependency group `sandbox` in pyproject.toml
 _SHOP_DAYS = 60
 _START_SECONDS = 300  # only catches a hang: a busy machine may need a minute
 
 DEMO_FOLDER = STATE_DIR / "demo"
+MAIL_FOLDER = "mail"
+"""Where the sandbox's mail server keeps its emails, in the folder of the workspace."""
 
 
 class DemoError(Exception):
@@ -187,7 +194,7 @@ def running_sandbox(folder: Path, name: str = "sandbox") -> Iterator[dict[str, s
     env_file, log_file = folder / f"{name}.env", folder / f"{name}.log"
     env_file.unlink(missing_ok=True)
     command = [sys.executable, "-m", "sandbox", "--state-dir", str(folder / "sandbox")]
-    sandbox = [*command, "--env-file", str(env_file)]
+    sandbox = [*command, "--mail-dir", str(folder / MAIL_FOLDER), "--env-file", str(env_file)]
     with (
         log_file.open("w") as log,
         running_process(sandbox, cwd=PROJECT_ROOT, stdout=log, stderr=subprocess.STDOUT) as process,

@@ -104,17 +104,23 @@ class Outbox:
         sender: The sender of all emails.
         place: The folder of the record.
         wait: Waits between two attempts.
+        pauses: The pauses between two attempts, over all emails.
     """
 
     def __init__(
-        self, server: SmtpServer, sender: Sender, place: Place, wait: Callable[[float], None] = time.sleep
+        self,
+        server: SmtpServer,
+        sender: Sender,
+        place: Place,
+        wait: Callable[[float], None] = time.sleep,
+        pauses: Sequence[float] = PAUSES_SECONDS,
     ) -> None:
         self._server = server
         self._sender = sender
         self._place = place
         self._sent = SentMails(place)
         self._wait = wait
-        self._pauses = list(PAUSES_SECONDS)
+        self._pauses = list(pauses)
 
     def send(self, mails: Sequence[Mail], now: datetime) -> list[Outcome]:
         """Sends the emails that were not sent before. A fault of one does not stop the others, and raises nothing.

@@ -46,6 +46,11 @@ def test_the_demo_shows_kpis_checks_and_where_things_lie_and_dev_shows_its_run(
     assert f"of {number_of_checks('ads')} passed" in demo.stdout
     assert f"{number_of_checks('shop')} of {number_of_checks('shop')} passed" in demo.stdout
     assert str(tmp_path / "warehouse.duckdb") in demo.stdout
+    assert sorted(path.name for path in (tmp_path / "looker").glob("*/*.csv")) == [
+        "kpis_produit.csv", "ltv_cohorts.csv", "produits_premium.csv", "ventes_geographiques.csv",
+    ]  # fmt: skip
+    assert str(tmp_path / "looker") in demo.stdout and str(tmp_path / "mail") in demo.stdout
+    assert len(list((tmp_path / "mail").glob("*.eml"))) == len(list((tmp_path / "mail").glob("*.html"))) == 2
     assert "ERROR" not in demo.stdout
     assert _processes_of(tmp_path) == []
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from mdp_dagster.defs.shop.shop_mails import SHORT_PAUSES, alert_mails, send_mails
 from mdp_dagster.defs.shop.shop_systems import ORDERS_SYNC, listed_shops
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.shop_alerts import AlertCause, ShopAlert, dump_alerts, load_alerts
@@ -32,7 +33,7 @@ def alerts_of_last_sync(instance: dg.DagsterInstance) -> list[ShopAlert]:
 
 
 def send_alerts(services: Services, alerts: Iterable[ShopAlert], now: datetime) -> None:
-    """Reports alerts at once. A fault of the delivery does not stop the data.
+    """Sends alerts at once, to the recipients of the shops' clients. A fault of the delivery does not stop the data.
 
     Args:
         services: The run's services.
@@ -40,8 +41,13 @@ def send_alerts(services: Services, alerts: Iterable[ShopAlert], now: datetime) 
         now: The time of the night. The night is its day in ``MDP_SHOP_TIMEZONE``.
     """
     night = now.astimezone(ZoneInfo(services.settings.shop_zone)).date()
-    for alert in alerts:
+    found = list(alerts)
+    for alert in found:
         log.error("alert of %s, %s: %s", night, alert.cause.value, alert)
+    try:
+        send_mails(services, alert_mails(services, found, night), now, SHORT_PAUSES)
+    except Exception:  # the data is more important than an email
+        log.exception("the emails of the alerts can't be sent")
 
 
 @dg.failure_hook(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
+from email import message_from_bytes, policy
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +82,27 @@ class Nights:
         with psycopg.connect(self.postgres_url, autocommit=True) as connection:
             cursor = connection.execute(sql)
             return cursor.fetchall() if cursor.description else []
+
+    def mails(self) -> list[EmailMessage]:
+        """The emails that arrived, in order."""
+        found = []
+        for path in sorted((self.folder / "mail").glob("*.eml")):
+            message = message_from_bytes(path.read_bytes(), policy=policy.default)
+            assert isinstance(message, EmailMessage)
+            found.append(message)
+        return found
+
+    def published_sums(self, column: str) -> dict[str, Decimal]:
+        """The sums of a column of the published sales by place, by currency."""
+        manifest = json.loads((self.folder / "looker" / "manifest.json").read_text())
+        sums = manifest["files"]["ventes_geographiques"]["sums"][column]
+        return {currency: Decimal(amount) for currency, amount in sums.items()}
+
+    def mart_sums(self, column: str) -> dict[str, Decimal]:
+        rows = self.warehouse.query(
+            f"select devise, sum({column}) as n from mdp_marts.mart_shop__daily group by devise"
+        )
+        return {row["devise"]: row["n"] for row in rows.to_pylist()}
 
     def count(self, table: str) -> int:
         counted: int = self.warehouse.query(f"select count(*) as n from {table}").to_pylist()[0]["n"]

@@ -9,6 +9,7 @@ import pytest
 
 from mdp_dagster.operational.embedded_server import RunningServer
 from sandbox import Sandbox
+from sandbox.mailbox import Mailbox
 from tests.defs.shop.nights import HARBORLINE, NORDLICHT, Nights, new_database, settings_for
 from tests.end_to_end.conftest import enter, servers  # noqa: F401
 from tests.support.clock import NOW
@@ -26,8 +27,10 @@ def nights(
 ) -> Iterator[Nights]:
     """One MDP for all tests of this module: each test is the next night."""
     folder = tmp_path_factory.mktemp("nights")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, Mailbox(folder / "mail") as mailbox:
         enter(folder, servers, patch)
+        for name, value in mailbox.environment.items():
+            patch.setenv(name, value)
         url = new_database(postgres_server.url, "nights")
         settings_for(patch, url, START)
         yield Nights(servers, folder, START, url)
@@ -37,3 +40,11 @@ def test_a_night_ends_with_the_shops_own_figures(nights: Nights) -> None:
     checks = nights.run()
     assert nights.is_true(NORDLICHT, HARBORLINE)
     assert [name for name, check in checks.items() if not check.passed] == []
+
+
+def test_the_files_and_one_email_for_each_client_are_delivered(nights: Nights) -> None:
+    assert nights.published_sums("ca_net") == nights.mart_sums("ca_net")
+    subjects = [str(mail["Subject"]) for mail in nights.mails()]
+    assert [subject.partition(" : ")[0] for subject in subjects] == ["Nordlicht Outdoor", "Harborline Home"]
+    nights.run(select='key:"looker_csv" or key:"morning_mail"')
+    assert len(nights.mails()) == 2, "a second run sends nothing twice"
