@@ -49,12 +49,18 @@ class Nights:
         edits: Edits = self._control.edits(shop)
         return edits
 
-    def run(self, job: str = SHOP_JOB, succeeds: bool = True, select: str | None = None) -> Evaluations:
+    def run(
+        self,
+        job: str = SHOP_JOB,
+        succeeds: bool = True,
+        select: str | None = None,
+        instance: dg.DagsterInstance | None = None,
+    ) -> Evaluations:
         """Runs a job, and returns its checks by name. A check of several models keeps the one that failed."""
         definition = self.definitions.resolve_job_def(job)
         keys = dg.AssetSelection.from_string(select).resolve(self.definitions.resolve_asset_graph()) if select else None
         result = definition.execute_in_process(
-            instance=self.instance, raise_on_error=False, asset_selection=sorted(keys) if keys else None
+            instance=instance or self.instance, raise_on_error=False, asset_selection=sorted(keys) if keys else None
         )
         assert result.success == succeeds, [
             event.event_specific_data.error for event in result.all_events if event.is_failure
