@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta, timezone
 from typing import IO, Literal, NamedTuple, Protocol
 
 from mdp_dagster.connectors.api_version import ApiVersion
@@ -198,6 +198,12 @@ class ShopWindow(NamedTuple):
     start: datetime
     end: datetime
 
+    @classmethod
+    def of_day(cls, day: date) -> ShopWindow:
+        """Returns a whole day (UTC)."""
+        midnight = datetime.combine(day, time(), timezone.utc)
+        return cls(midnight, midnight + timedelta(days=1))
+
 
 class LandingFile(Protocol):
     """A file in the lake that is being written. It does not appear before ``finish``."""
@@ -270,6 +276,9 @@ class ShopSync(Protocol):
         A file appears only after its lines were counted and the shop's own counts agree. An ``OSError`` of the landing
         place is passed on.
         """
+
+    def land_created(self, day: date, landing: Landing) -> list[LandedFile]:
+        """Writes the orders that were created on a day (UTC) to the lake, as ``land`` does, whenever they changed."""
 
     def read(self, report: ShopReport, window: ShopWindow, landing: Landing) -> Iterator[ShopRow]:
         """Lands a window, then yields the rows of its files. Children may come before their parents."""

@@ -156,7 +156,7 @@ def _count(places: ShopStores, figures: StoreFigures, shop: SyncedShop, sync_id:
                 AlertCause.COUNT_DIFFERS,
                 shop.domain,
                 f"the store has another number of orders than the shop ({shown}{more})",
-                "run the job shop_daily again; if the numbers stay, read these days again (docs/shop.md)",
+                "run the job shop_daily again; if the numbers stay, see the check counts_match_shopify in docs/shop.md",
             )
         )
 

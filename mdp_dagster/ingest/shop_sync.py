@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -13,6 +13,7 @@ from mdp_dagster.connectors.landed_lines import landed_lines
 from mdp_dagster.connectors.shop_documents import (
     COLUMNS,
     SHOP_REPORTS,
+    LandedFile,
     ShopAccess,
     ShopReport,
     ShopSync,
@@ -64,6 +65,7 @@ class DayCount:
         rejected: How many the shop has and the store does not, because they were rejected.
         pending: How many the shop has and the store does not, because they changed after the sync's window: it left
             them to the next one.
+        found: How many no sync had seen and the store has now, because the day was read again.
     """
 
     day: date
@@ -72,11 +74,12 @@ class DayCount:
     deleted: int = 0
     rejected: int = 0
     pending: int = 0
+    found: int = 0
 
     @property
     def in_store(self) -> int:
         """How many the store has now."""
-        return self.stored - self.deleted
+        return self.stored - self.deleted + self.found
 
     @property
     def is_explained(self) -> bool:
@@ -149,10 +152,20 @@ def _groups(windows: Sequence[ShopWindow]) -> list[list[ShopWindow]]:
 
 
 def _sync_windows(places: ShopStores, shop: ShopSync, windows: Sequence[ShopWindow], sync: Sync) -> SyncResult:
+    return _land_and_commit(
+        places,
+        sync,
+        lambda landing: [file for window in windows for file in shop.land(sync.report, window, landing)],
+    )
+
+
+def _land_and_commit(
+    places: ShopStores, sync: Sync, land: Callable[[LandingFolder], Sequence[LandedFile]]
+) -> SyncResult:
     folder = folder_of(places.source, sync)
     landing = places.lake.landing(folder)
     try:
-        files = [file for window in windows for file in shop.land(sync.report, window, landing)]
+        files = land(landing)
     except OSError as error:
         raise landing.not_written(error) from error
     paths = tuple(file.path for file in files)
@@ -189,6 +202,9 @@ def find_deleted_orders(places: ShopStores, domain: str, sync_id: str, days: Seq
     An order leaves no trace at the shop when it is deleted. Only days with another number are read, and only if the
     shop's list has as many orders as the shop counts: an incomplete list would delete orders.
 
+    A day with an order that no sync has seen is read again: the shop found the order by its last change only after that
+    window was read.
+
     Args:
         places: The places.
         domain: The shop's domain.
@@ -206,6 +222,7 @@ def find_deleted_orders(places: ShopStores, domain: str, sync_id: str, days: Seq
     facts = shop.facts(places.store.shop_id(domain))
     stored = places.store.order_counts(facts.shop_id, days)
     watermark = places.store.watermark(facts.shop_id, "orders")
+    figures = StoreFigures(places.store.address)
     differing = []
     for day, at_shop in sorted(shop.order_counts(days).items()):
         if stored[day] == at_shop:
@@ -216,15 +233,31 @@ def find_deleted_orders(places: ShopStores, domain: str, sync_id: str, days: Seq
         missing = stored_ids - ids
         unknown = ids - stored_ids
         pending = unknown & shop.order_ids(day, watermark) if unknown else set()
-        rejected = StoreFigures(places.store.address).rejected_orders(facts.shop_id, unknown - pending)
+        unknown -= pending
+        rejected, found = figures.rejected_orders(facts.shop_id, unknown), 0
+        if len(unknown) > rejected:
+            # the changes of this window were read before, so the watermark stays
+            window = ShopWindow.of_day(day)
+            again = Sync(sync_id=f"{sync_id}_{day}_again", shop=facts, report="orders", window=window, read_at=read_at)
+            _read_again(places, shop, day, again)
+            still_unknown = unknown - places.store.order_ids(facts.shop_id, day)
+            rejected = figures.rejected_orders(facts.shop_id, still_unknown)
+            found = len(unknown) - len(still_unknown)
         deleted = 0
         if missing and len(ids) == at_shop:
             window = ShopWindow(read_at - timedelta(microseconds=1), read_at)
             sync = Sync(sync_id=f"{sync_id}_{day}", shop=facts, report="orders", window=window, read_at=read_at)
             write_manifest(places.lake, Manifest(folder_of(places.source, sync), sync, deleted=tuple(sorted(missing))))
             deleted = places.store.mark_deleted(facts.shop_id, missing, sync.sync_id, read_at)
-        differing.append(DayCount(day, stored[day], at_shop, deleted, rejected, len(pending)))
+        differing.append(DayCount(day, stored[day], at_shop, deleted, rejected, len(pending), found))
     return differing
+
+
+def _read_again(places: ShopStores, shop: ShopSync, day: date, sync: Sync) -> None:
+    try:
+        _land_and_commit(places, sync, lambda landing: shop.land_created(day, landing))
+    except TooManyRejectsError as error:  # the rejects of one day are no measure for the night, which is committed
+        log.warning("%s", error)
 
 
 def replay(places: ShopStores) -> Replayed:

@@ -119,6 +119,12 @@ def test_the_store_equals_the_shop_and_a_lost_one_is_filled_from_the_lake(
     [difference] = find_deleted_orders(places, DOMAIN, "week-2", [created])
     assert (difference.stored - difference.at_shop, difference.deleted) == (1, 1)
     assert find_deleted_orders(places, DOMAIN, "week-3", [created]) == []
+    # the shop's search has an order only after its window was read
+    late = datetime(START.year, START.month, START.day + 2, 12, tzinfo=timezone.utc)
+    edits.add_order([(variant, 3)], country="FR", at=late)
+    [difference] = find_deleted_orders(places, DOMAIN, "week-4", [late.date()])
+    assert (difference.at_shop - difference.stored, difference.found, difference.is_explained) == (1, 1, True)
+    assert find_deleted_orders(places, DOMAIN, "week-5", [late.date()]) == []
     assert dict(rows(places.store, NET_BY_DAY)) == truth()
 
     before = documents(places.store)

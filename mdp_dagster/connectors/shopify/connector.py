@@ -123,6 +123,16 @@ class ShopifySync:
         self._checked_identity()
         return self._land(report, window, landing, _MOST_HALVINGS)
 
+    def land_created(self, day: date, landing: Landing) -> list[LandedFile]:
+        """Writes the orders that were created on a day (UTC) to the lake, whenever they changed.
+
+        Raises:
+            ConnectorError: The shop gave no complete answer.
+            OSError: The lake could not be written.
+        """
+        self._checked_identity()
+        return self._land("orders", ShopWindow.of_day(day), landing, _MOST_HALVINGS, "created_at")
+
     def read(self, report: ShopReport, window: ShopWindow, landing: Landing) -> Iterator[ShopRow]:
         """Lands a window, then yields the rows of its files."""
         for file in self.land(report, window, landing):
@@ -167,9 +177,11 @@ class ShopifySync:
         first = _first_visible(datetime.now(timezone.utc))
         return [day for day in days if day >= first]
 
-    def _land(self, report: ShopReport, window: ShopWindow, landing: Landing, halvings: int) -> list[LandedFile]:
+    def _land(
+        self, report: ShopReport, window: ShopWindow, landing: Landing, halvings: int, instant: str = "updated_at"
+    ) -> list[LandedFile]:
         try:
-            operation = self._operations.run(bulk_query(report, window))
+            operation = self._operations.run(bulk_query(report, window, instant))
         except SmallerWindowError as error:
             parts = halves(window) if halvings else None
             if parts is None:
@@ -178,7 +190,7 @@ class ShopifySync:
             path = f"{self.domain}_{_compact(window.start)}_{_compact(window.end)}.jsonl.gz"
             download = Download(operation=operation, window=window, path=path, subject=self.domain)
             return [self._files.land(download, landing)]
-        return [file for part in parts for file in self._land(report, part, landing, halvings - 1)]
+        return [file for part in parts for file in self._land(report, part, landing, halvings - 1, instant)]
 
 
 def open_shop(domain: str) -> ShopifySync:

@@ -106,9 +106,9 @@ REQUESTED_INNER_FIELDS = frozenset({"id", "shopMoney", "amount", "countryCodeV2"
 """The names that the bulk queries request of an object within a row, such as an address."""
 
 
-def bulk_query(report: ShopReport, window: ShopWindow) -> str:
-    """Returns the bulk query for everything that was last changed in a window."""
-    return _BULK_QUERIES[report].replace("$FILTER", instants_filter("updated_at", window))
+def bulk_query(report: ShopReport, window: ShopWindow, instant: str = "updated_at") -> str:
+    """Returns the bulk query for everything that was last changed in a window, or has another instant in it."""
+    return _BULK_QUERIES[report].replace("$FILTER", instants_filter(instant, window))
 
 
 def order_counts_query(filters: Mapping[str, str]) -> str:

@@ -159,6 +159,7 @@ def _count(domain: str, count: Any) -> dict[str, Any]:
         "in_store": count.in_store,
         "at_shop": count.at_shop,
         "deleted": count.deleted,
+        "found": count.found,
         "rejected": count.rejected,
         "left_to_the_next_sync": count.pending,
     }
