@@ -90,8 +90,8 @@ class Mail:
         message["Date"] = format_datetime(now)
         message["Message-ID"] = f"<mdp.{self.day:%Y%m%d}.{self.identity}@{sender.domain}>"
         message["Auto-Submitted"] = "auto-generated"
-        message["Content-Language"] = "fr"
         # Quoted-printable passes every server, and its lines are short enough for all of them.
         message.set_content(self.text, cte="quoted-printable")
         message.add_alternative(self.html, subtype="html", cte="quoted-printable")
+        message["Content-Language"] = "fr"  # the content's methods remove earlier headers of this kind
         return message

@@ -66,7 +66,7 @@ def test_an_email_arrives_with_its_parts_and_headers(server: Server, place: Plac
     assert message["From"] == "MDP <mdp@example.com>"
     assert message["To"] == f"{A}, {B}"
     assert message["Subject"] == "Ventes du 27"
-    assert message["Auto-Submitted"] == "auto-generated"
+    assert message["Auto-Submitted"] == "auto-generated" and message["Content-Language"] == "fr"
     assert message["Message-ID"] == f"<mdp.20261127.{MAIL.identity}@example.com>"
     text, html = message.get_body(("plain",)), message.get_body(("html",))
     assert text is not None and text.get_content().strip() == "Bonjour à tous"
