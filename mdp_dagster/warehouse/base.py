@@ -179,6 +179,9 @@ class Warehouse(ABC):
         """
         return nullcontext()
 
+    double_type = "double"
+    """The engine's name of 64-bit floating point, for casts."""
+
     charges_for_reading = False
     """Whether the engine charges for the bytes that a statement reads."""
 

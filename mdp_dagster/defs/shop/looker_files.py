@@ -49,7 +49,7 @@ def looker_files(today: date, months: Mapping[str, date]) -> list[CsvFile]:
         CsvFile(
             "kpis_produit",
             KPIS_PRODUIT,
-            _reads(kpis_sql(daily_from)),
+            lambda warehouse: warehouse.batches(kpis_sql(daily_from, warehouse.double_type)),
             "devise",
             _AMOUNTS,
             {"daily_from": daily_from.isoformat()},
@@ -82,8 +82,13 @@ def first_daily(today: date) -> date:
     return (today - timedelta(days=DAYS_BY_DAY)).replace(day=1)
 
 
-def kpis_sql(daily_from: date) -> str:
-    """Returns the SQL of kpis_produit: rows by day, and one row for each month before, with its first day as `jour`."""
+def kpis_sql(daily_from: date, double: str) -> str:
+    """Returns the SQL of kpis_produit: rows by day, and one row for each month before, with its first day as `jour`.
+
+    Args:
+        daily_from: The first day that is listed by day.
+        double: The engine's name of 64-bit floating point.
+    """
     month = months_of("jour")
     keys = ("boutique", "produit_id", "produit", "fournisseur", "devise")
     sums = [f"cast(sum({name}) as bigint) as {name}" for name in _COUNTS]
@@ -100,18 +105,18 @@ def kpis_sql(daily_from: date) -> str:
             union all
             select
                 month as jour, {", ".join((*keys, *_COUNTS, *_AMOUNTS))},
-                {_ratio("ca_brut - remises", "unites_vendues")} as prix_moyen,
-                {_ratio("unites_retournees", "unites_vendues")} as taux_retour,
-                {_ratio("ca_net", "sum(ca_net) over (partition by month, boutique, devise)")} as part_ca
+                {_ratio("ca_brut - remises", "unites_vendues", double)} as prix_moyen,
+                {_ratio("unites_retournees", "unites_vendues", double)} as taux_retour,
+                {_ratio("ca_net", "sum(ca_net) over (partition by month, boutique, devise)", double)} as part_ca
             from months
         )
         select {", ".join(KPIS_PRODUIT)} from export order by jour, boutique, devise, coalesce(produit_id, 0)
         """
 
 
-def _ratio(numerator: str, denominator: str) -> str:
-    """The SQL of a ratio as a double. Amounts have four decimals, so the products are whole and exact."""
-    return f"1e0 * (10000 * ({numerator})) / nullif(10000 * ({denominator}), 0)"
+def _ratio(numerator: str, denominator: str, double: str) -> str:
+    """The SQL of a ratio as a double, as in the models: amounts have four decimals, so the products are whole."""
+    return f"cast(10000 * ({numerator}) as {double}) / nullif(cast(10000 * ({denominator}) as {double}), 0)"
 
 
 def _reads(sql: str) -> Callable[[Warehouse], AbstractContextManager[Batches]]:

@@ -154,6 +154,7 @@ class BigQueryWarehouse(Warehouse):
         """Hold the lease inside the ``with`` block."""
         return self._lease.held()
 
+    double_type = "float64"
     charges_for_reading = True
 
     def estimated_bytes(self, statements: Mapping[str, Statement], window: DateWindow) -> Mapping[str, int | None]:

@@ -35,6 +35,17 @@ TABLES = {
     ),
 }
 
+_BIGQUERY_TYPES = {
+    "varchar": "string", "bigint": "int64", "decimal(38, 9)": "numeric", "double": "float64", "boolean": "bool",
+}  # fmt: skip
+
+
+def bigquery_types(columns: str) -> str:
+    """The columns of a table with BigQuery's types."""
+    for duckdb_type, bigquery_type in _BIGQUERY_TYPES.items():
+        columns = columns.replace(f" {duckdb_type}", f" {bigquery_type}")
+    return columns
+
 
 class SmallMarts:
     """A warehouse with the tables, and rows that a test adds."""
@@ -53,3 +64,8 @@ class SmallMarts:
         with duckdb.connect(str(self._path)) as connection:
             for row in rows:
                 connection.execute(f"insert into {name} values ({', '.join('?' * len(row))})", list(row))
+
+    def run(self, sql: str) -> None:
+        """Runs a statement."""
+        with duckdb.connect(str(self._path)) as connection:
+            connection.execute(sql)

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from mdp_dagster.defs.shop.looker_files import first_daily, looker_files
+from mdp_dagster.delivery.csv_files import write_csv
 from mdp_dagster.delivery.places import place_of
 from mdp_dagster.delivery.publication import publish, read_manifest
-from tests.defs.shop.small_marts import SmallMarts
+from tests.defs.shop.small_marts import TABLES, SmallMarts, bigquery_types
+from tests.support.emulators.google_cloud import GoogleCloud
+from tests.warehouse.bigquery_support import bigquery_warehouse
 
 TODAY = date(2026, 11, 28)
 PARIS, NEW_YORK = "paris.example.com", "ny.example.com"
@@ -147,3 +150,43 @@ def test_an_id_beyond_the_precision_of_floats_and_a_small_amount_stay_exact(mart
     assert row["produit_id"] == "9223372036854775807"
     assert row["ca_net_90j"] == "12345678901234.5678"
     assert (row["prix_moyen"], row["seuil_prix"], row["taux_retour_90j"]) == ("0.1", "0.0000001", "")
+
+
+SAME_ROWS = {
+    "kpis_produit": [
+        "date '2026-07-03', 'p', 1, 'Coat \"L\"', 'V', 'EUR', 1, 3, 1, 30, 0, 10.0001, 19.9999, 0, 1.0, 0.0, 1.0",
+        "date '2026-07-31', 'p', 1, 'Coat \"L\"', 'V', 'EUR', 1, 4, 0, 40.5, 0, 0, 40.5, 1.25, 1.0, 0.0, 1.0",
+        "date '2026-07-31', 'p', null, null, null, 'EUR', 1, 0, 0, 0, 0, 0, 0.1, 0, null, null, 1.0",
+        "date '2026-11-27', 'p', 1, 'Coat \"L\"', 'V', 'EUR', 1, 3, 1, 30, 0, 10, 20, 0, 10.5, 0.1, 0.000001",
+    ],
+    "ventes_geographiques": [
+        "date '2026-11-27', 'p', 'FR', 'France', null, 'EUR', 1, 1, 0, 3, 30, 0, 0, 30, 0, 0, 30, 30.0",
+    ],
+    "ltv_cohorts": [
+        "'p', 'EUR', date '2026-09-01', 0, 3, 3, 3, 10, 10, 3.3333333333333335, 1.0, true",
+    ],
+    "produits_premium": ["'p', 1, 'Coat', 'EUR', 0.1, 0.05, 10, 1e2, 0.25, null, 1"],
+}
+
+
+def test_the_files_are_the_same_on_both_engines(marts: SmallMarts, tmp_path: Path, google_cloud: GoogleCloud) -> None:
+    project = google_cloud.new_project()
+    client = google_cloud.bigquery_client(project)
+    for dataset in {name.split(".")[0] for name in TABLES}:
+        client.create_dataset(dataset)
+    for name, columns in TABLES.items():
+        client.query(f"create table {name} ({bigquery_types(columns)})").result()
+    for name, rows_of_mart in SAME_ROWS.items():
+        for row in rows_of_mart:
+            client.query(f"insert into mdp_marts.{name} select {row}").result()
+            marts.run(f"insert into mdp_marts.{name} select {row}")
+    both = []
+    for warehouse in (marts.warehouse, bigquery_warehouse(google_cloud, project)):
+        texts = {}
+        for file in looker_files(TODAY, {"p": date(2026, 11, 1)}):
+            out = io.BytesIO()
+            write_csv(file, warehouse, out)
+            texts[file.name] = out.getvalue().decode()
+        both.append(texts)
+    assert both[0] == both[1]
+    assert [len(rows(text)) for text in both[0].values()] == [3, 1, 3, 1]
