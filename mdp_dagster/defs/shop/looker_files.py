@@ -152,7 +152,7 @@ def with_empty_months(cohorts: pa.Table, months: Mapping[str, date]) -> pa.Table
 def _every_month(known: Mapping[int, dict[str, Any]], current: int) -> Iterator[dict[str, Any]]:
     first = next(iter(known.values()))
     total, value = Decimal(0), 0.0
-    for month in range(max(current, *known) + 1):
+    for month in range(min(0, *known), max(current, *known) + 1):  # an import may be dated after its sales
         row = known.get(month) or {
             **first,
             "mois": month,

@@ -111,7 +111,8 @@ def test_a_cohort_has_every_month_up_to_the_current_one(marts: SmallMarts, tmp_p
         (PARIS, "EUR", "2026-07-01", 0, 10, 10, 12, "1000", "1000", 100.0, 1.0, True),
         (PARIS, "EUR", "2026-07-01", 2, 10, 5, 5, "500.5", "1500.5", 150.05, 0.5, True),
         (PARIS, "USD", "2026-07-01", 3, 10, 1, 1, "7", "7", 0.7, 0.1, True),
-        (NEW_YORK, "USD", "2026-11-01", 0, 3, 3, 3, "90", "90", 30.0, 1.0, False),
+        (NEW_YORK, "USD", "2026-11-01", -2, 3, 1, 1, "6", "6", 2.0, 0.1, True),
+        (NEW_YORK, "USD", "2026-11-01", 0, 3, 3, 3, "84", "90", 30.0, 1.0, False),
     )
     found = rows(published(marts, tmp_path)["ltv_cohorts"])
     euros = [row for row in found if (row["boutique"], row["devise"]) == (PARIS, "EUR")]
@@ -127,6 +128,8 @@ def test_a_cohort_has_every_month_up_to_the_current_one(marts: SmallMarts, tmp_p
     assert {row["clients_cohorte"] for row in euros} == {"10"}
     dollars = [row for row in found if row["devise"] == "USD"]
     assert [(row["boutique"], row["mois"], row["ca_net_cumule"], row["ltv"]) for row in dollars] == [
+        (NEW_YORK, "-2", "6", "2"),
+        (NEW_YORK, "-1", "6", "2"),
         (NEW_YORK, "0", "90", "30"),
         (PARIS, "0", "0", "0"),
         (PARIS, "1", "0", "0"),
