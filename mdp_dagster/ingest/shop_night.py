@@ -131,7 +131,8 @@ def _sync(places: ShopStores, figures: StoreFigures, shop: SyncedShop, sync_id: 
             )
         )
     except ConnectorError as error:
-        shop.alerts.append(ShopAlert(AlertCause.SYNC_FAILED, shop.domain, error.message, error.remedy or _TRY_AGAIN))
+        text = error.message.removeprefix(f"{shop.domain}: ")  # an alert names its shop
+        shop.alerts.append(ShopAlert(AlertCause.SYNC_FAILED, shop.domain, text, error.remedy or _TRY_AGAIN))
     except Exception as error:  # one shop must not stop the others
         log.exception("the sync of %s failed", shop.domain)
         text = f"unexpected {type(error).__name__}: {error}"
