@@ -18,12 +18,26 @@ from enum import Enum
 from mdp_dagster.delivery.errors import DeliveryError
 from mdp_dagster.delivery.mail import Mail, Sender
 from mdp_dagster.delivery.places import Place
-from mdp_dagster.delivery.smtp_server import SmtpError, SmtpServer
+from mdp_dagster.delivery.smtp_server import MAIL_SECONDS, SmtpError, SmtpServer
 
 log = logging.getLogger(__name__)
 
-PAUSES_SECONDS = (5.0, 20.0, 60.0, 120.0)
-"""The pauses between two attempts, over all emails of a run: a server that is down delays a run by four minutes."""
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to try, over all emails of a run together.
+
+    Args:
+        pauses: The seconds between two attempts.
+        seconds: The time limit. No attempt begins or continues after it.
+    """
+
+    pauses: tuple[float, ...]
+    seconds: float
+
+
+PATIENT = Patience((5.0, 20.0, 60.0, 120.0), 600.0)
+"""A server that is down delays a run by four minutes."""
 
 
 class Status(str, Enum):
@@ -103,8 +117,8 @@ class Outbox:
         server: The mail server.
         sender: The sender of all emails.
         place: The folder of the record.
+        patience: How long to try.
         wait: Waits between two attempts.
-        pauses: The pauses between two attempts, over all emails.
     """
 
     def __init__(
@@ -112,15 +126,16 @@ class Outbox:
         server: SmtpServer,
         sender: Sender,
         place: Place,
+        patience: Patience = PATIENT,
         wait: Callable[[float], None] = time.sleep,
-        pauses: Sequence[float] = PAUSES_SECONDS,
     ) -> None:
         self._server = server
         self._sender = sender
         self._place = place
         self._sent = SentMails(place)
         self._wait = wait
-        self._pauses = list(pauses)
+        self._pauses = list(patience.pauses)
+        self._seconds = patience.seconds
 
     def send(self, mails: Sequence[Mail], now: datetime) -> list[Outcome]:
         """Sends the emails that were not sent before. A fault of one does not stop the others, and raises nothing.
@@ -130,10 +145,11 @@ class Outbox:
             now: The time, for their headers and the record.
         """
         outcomes = []
+        deadline = time.monotonic() + self._seconds
         for mail in mails:
             try:
                 with self._place.exclusive():  # two runs at the same time send it once
-                    outcomes.append(self._send(mail, now))
+                    outcomes.append(self._send(mail, now, deadline))
             except (DeliveryError, OSError) as error:
                 outcomes.append(Outcome(mail, Status.FAILED, str(error)))
         for outcome in outcomes:
@@ -141,7 +157,7 @@ class Outbox:
                 log.error("%s of %s, %s: %s", outcome.mail.kind, outcome.mail.client, outcome.mail.day, outcome.failure)
         return outcomes
 
-    def _send(self, mail: Mail, now: datetime) -> Outcome:
+    def _send(self, mail: Mail, now: datetime, deadline: float) -> Outcome:
         accepted = self._sent.recipients(mail)
         waiting = [address for address in mail.recipients if address not in accepted]
         if not waiting:
@@ -149,7 +165,14 @@ class Outbox:
         message = mail.message(self._sender, now)
         while True:
             try:
-                refusals = self._server.send(message, self._sender.address, waiting)
+                seconds = min(MAIL_SECONDS, deadline - time.monotonic())
+                if seconds <= 0:
+                    raise SmtpError(
+                        f"the mail server took more than {self._seconds:g} s for the emails of this run → check it, "
+                        "then run again",
+                        temporary=False,
+                    )
+                refusals = self._server.send(message, self._sender.address, waiting, seconds)
                 new = [address for address in waiting if address not in refusals]
                 accepted |= set(new)
                 self._sent.add(mail, new, now)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from mdp_dagster.delivery import smtp_server
+from mdp_dagster.delivery import outbox, smtp_server
 from mdp_dagster.delivery.errors import DeliveryError
 from mdp_dagster.delivery.mail import Mail, Sender, one_line, read_sender
-from mdp_dagster.delivery.outbox import PAUSES_SECONDS, Outbox, Outcome, SentMails, Status
+from mdp_dagster.delivery.outbox import PATIENT, Outbox, Outcome, Patience, SentMails, Status
 from mdp_dagster.delivery.places import Place, place_of
 from mdp_dagster.delivery.smtp_server import SmtpError, read_smtp_url
 from tests.delivery.mail_servers import Server, raw, running
@@ -48,9 +48,9 @@ def place(tmp_path: Path) -> Place:
 class Run:
     """A run's outbox. ``waited`` has its pauses."""
 
-    def __init__(self, place: Place, url: str) -> None:
+    def __init__(self, place: Place, url: str, patience: Patience = PATIENT) -> None:
         self.waited: list[float] = []
-        self._outbox = Outbox(read_smtp_url(url), MDP, place, self.waited.append)
+        self._outbox = Outbox(read_smtp_url(url), MDP, place, patience, self.waited.append)
 
     def send(self, *mails: Mail) -> list[Outcome]:
         return self._outbox.send(mails or (MAIL,), NOW)
@@ -139,7 +139,7 @@ def test_a_recipient_who_is_refused_for_now_is_tried_again(server: Server, place
 @pytest.mark.parametrize(
     ("answer", "pauses", "status"),
     [
-        ("451 try again", [PAUSES_SECONDS[0]], Status.SENT),
+        ("451 try again", [PATIENT.pauses[0]], Status.SENT),
         ("554 spam", [], Status.FAILED),
     ],
 )
@@ -158,7 +158,7 @@ def test_a_server_that_is_down_all_night_costs_minutes_and_the_next_run_sends(se
     run = Run(place, f"smtp://127.0.0.1:{port}")
     outcomes = run.send(MAIL, replace(MAIL, client="other"))
     assert statuses(outcomes) == [Status.FAILED] * 2
-    assert run.waited == list(PAUSES_SECONDS), "the emails of a run share the pauses"
+    assert run.waited == list(PATIENT.pauses), "the emails of a run share the pauses"
     assert f"smtp://127.0.0.1:{port}: " in outcomes[0].failure and "→ check MDP_SMTP_URL" in outcomes[0].failure
     assert statuses(Run(place, server.url).send()) == [Status.SENT]
 
@@ -205,14 +205,22 @@ def drip(connection: socket.socket) -> None:
 def test_a_bad_server_is_a_failure_with_a_remedy(
     place: Place, monkeypatch: pytest.MonkeyPatch, talk: Callable[[socket.socket], None], words: str
 ) -> None:
-    monkeypatch.setattr(smtp_server.SmtpServer.send, "__defaults__", (1.0,))
+    monkeypatch.setattr(outbox, "MAIL_SECONDS", 1.0)
     with raw(talk) as url:
-        run = Run(place, url)
-        run._outbox._pauses = [1.0]
-        [outcome] = run.send()
+        [outcome] = Run(place, url, Patience((1.0,), HANG_SECONDS)).send()
     assert outcome.status is Status.FAILED
     assert words in outcome.failure and " → " in outcome.failure
     assert list(place.paths("")) in ([], [".lock"])
+
+
+def test_a_server_that_drips_has_one_time_limit_for_all_emails(place: Place) -> None:
+    mails = [replace(MAIL, client=f"client-{n}") for n in range(20)]
+    started = time.monotonic()
+    with raw(drip) as url:
+        outcomes = Run(place, url, Patience(PATIENT.pauses, 1.0)).send(*mails)
+    assert time.monotonic() - started < 20
+    assert statuses(outcomes) == [Status.FAILED] * 20
+    assert "the mail server took more than 1 s for the emails of this run → check it" in outcomes[-1].failure
 
 
 def test_another_server_needs_encryption(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,8 +306,8 @@ INJECTION = "Boutique\r\nBcc: spy@example.com\r\n\r\n<script>\x00\u2028\u202etxt
 
 def test_a_name_from_the_data_can_not_add_a_header(server: Server, place: Place) -> None:
     mail = replace(MAIL, subject=INJECTION)
-    outbox = Outbox(read_smtp_url(server.url), Sender(INJECTION, "mdp@example.com"), place)
-    assert statuses(outbox.send([mail], NOW)) == [Status.SENT]
+    sending = Outbox(read_smtp_url(server.url), Sender(INJECTION, "mdp@example.com"), place)
+    assert statuses(sending.send([mail], NOW)) == [Status.SENT]
     [message] = server.messages
     assert message["Bcc"] is None and server.recipients == [[A, B]]
     assert message["Subject"] == one_line(INJECTION)

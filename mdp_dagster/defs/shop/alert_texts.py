@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mdp_dagster.connectors.redaction import redact
 from mdp_dagster.delivery.mail import one_line
 from mdp_dagster.ingest.shop_alerts import AlertCause, ShopAlert
 
@@ -65,4 +66,4 @@ class AlertText:
 def alert_text(alert: ShopAlert) -> AlertText:
     """Returns an alert in French."""
     title, text, action = _TEXTS[alert.cause]
-    return AlertText(title, alert.shop, text, action, one_line(f"{alert.text} → {alert.remedy}", _MOST_DETAIL))
+    return AlertText(title, alert.shop, text, action, one_line(redact(f"{alert.text} → {alert.remedy}"), _MOST_DETAIL))

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from mdp_dagster.defs.shop.shop_mails import SHORT_PAUSES, alert_mails, send_mails
+from mdp_dagster.defs.shop.shop_mails import HASTY, alert_mails, send_mails
 from mdp_dagster.defs.shop.shop_systems import ORDERS_SYNC, listed_shops
 from mdp_dagster.ingest.clock import utc_now
 from mdp_dagster.ingest.shop_alerts import AlertCause, ShopAlert, dump_alerts, load_alerts
@@ -45,7 +45,7 @@ def send_alerts(services: Services, alerts: Iterable[ShopAlert], now: datetime) 
     for alert in found:
         log.error("alert of %s, %s: %s", night, alert.cause.value, alert)
     try:
-        send_mails(services, alert_mails(services, found, night), now, SHORT_PAUSES)
+        send_mails(services, alert_mails(services, found, night), now, HASTY)
     except Exception:  # the data is more important than an email
         log.exception("the emails of the alerts can't be sent")
 

@@ -11,7 +11,7 @@ from mdp_dagster.defs.shop.shop_systems import SHOP_SYSTEMS
 from mdp_dagster.defs.shop.summary_mail import alert_mail
 from mdp_dagster.delivery.errors import DeliveryError
 from mdp_dagster.delivery.mail import Mail, read_sender
-from mdp_dagster.delivery.outbox import PAUSES_SECONDS, Outbox, Outcome, Status
+from mdp_dagster.delivery.outbox import PATIENT, Outbox, Outcome, Patience, Status
 from mdp_dagster.delivery.smtp_server import read_smtp_url
 from mdp_dagster.ingest.shop_alerts import ShopAlert
 from mdp_dagster.orchestration.services import Services
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 SENT_MAILS = "sent_mails"
 """The folder of the lake with the record of sent emails."""
-SHORT_PAUSES = (5.0,)
+HASTY = Patience((5.0,), 60.0)
 """For alerts in the middle of a night: they must not delay the data, and a later step sends them again."""
 
 
@@ -49,16 +49,14 @@ def alert_mails(services: Services, alerts: Iterable[ShopAlert], night: date) ->
     ]
 
 
-def send_mails(
-    services: Services, mails: Sequence[Mail], now: datetime, pauses: Sequence[float] = PAUSES_SECONDS
-) -> list[Outcome]:
+def send_mails(services: Services, mails: Sequence[Mail], now: datetime, patience: Patience = PATIENT) -> list[Outcome]:
     """Sends the emails that were not sent before. Raises nothing: a fault is in the outcome.
 
     Args:
         services: The run's services.
         mails: The emails.
         now: The time.
-        pauses: The pauses between attempts.
+        patience: How long to try.
     """
     if not mails:
         return []
@@ -72,4 +70,4 @@ def send_mails(
     except DeliveryError as error:
         log.error("no email was sent: %s", error)
         return [Outcome(mail, Status.FAILED, str(error)) for mail in mails]
-    return Outbox(server, sender, place, pauses=pauses).send(mails, now)
+    return Outbox(server, sender, place, patience).send(mails, now)

@@ -14,6 +14,7 @@ from mdp_dagster.defs.shop.looker_csv import looker_csv_asset
 from mdp_dagster.defs.shop.morning_mail import morning_mail_asset
 from mdp_dagster.defs.shop.night_alerts import alerts_metadata, send_alerts
 from mdp_dagster.defs.shop.shop_systems import ORDERS_SYNC, SHOP_SYSTEMS
+from mdp_dagster.delivery.outbox import Patience
 from mdp_dagster.ingest.shop_alerts import AlertCause, ShopAlert
 from mdp_dagster.orchestration.services import Services
 from mdp_dagster.settings import load_settings
@@ -100,8 +101,7 @@ def night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_server: Server
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(morning_mail, "utc_now", lambda: NOW)
     monkeypatch.setattr(morning_mail, "StoreFigures", _Figures)
-    monkeypatch.setattr(shop_mails, "SHORT_PAUSES", ())
-    monkeypatch.setattr(night_alerts, "SHORT_PAUSES", ())
+    monkeypatch.setattr(night_alerts, "HASTY", Patience((), 60))
     return Night(shared_server)
 
 
@@ -210,10 +210,9 @@ def test_a_server_that_is_down_fails_the_check_and_the_next_run_sends(
     night: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     night.synced()
-    monkeypatch.setattr("mdp_dagster.delivery.outbox.time.sleep", lambda _: None)
     good = night.server.url
     monkeypatch.setenv("MDP_SMTP_URL", "smtp://127.0.0.1:1")
-    monkeypatch.setattr(morning_mail.send_mails, "__defaults__", ((),))
+    monkeypatch.setattr(morning_mail.send_mails, "__defaults__", (Patience((), 60),))
     check = night.mail()
     assert not check.passed and check.metadata["failed"].value == 2
     monkeypatch.setenv("MDP_SMTP_URL", good)
