@@ -29,6 +29,8 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import StaticPool
 from watchdog.observers import Observer
 
+from mdp_dagster.cli.event_rows import event_rows
+
 if TYPE_CHECKING:
     from dagster._serdes import ConfigurableClassData
 
@@ -132,7 +134,7 @@ class QuickSqliteEventLogStorage(SqliteEventLogStorage):
 
         Both transactions succeed or neither does, because Dagster stores each event of a failed batch again.
         """
-        rows = [self._event_to_row(entry) for entry in events]
+        rows = [*event_rows(events, self._event_to_row, self._event_insert_timestamp)]
         insert = SqlEventLogStorageTable.insert()
         with (
             self._db_lock,

@@ -6,6 +6,7 @@ location to execute the run again. So this module stores it as a ``RemoteJobOrig
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from dataclasses import asdict, dataclass
@@ -63,6 +64,7 @@ def _execute(instance: dg.DagsterInstance, request: RunRequest) -> bool:
     repository = ReconstructableRepository.for_module(_MODULE, "defs", str(PROJECT_ROOT))
     definition, job = repository.get_definition(), repository.get_reconstructable_job(request.job)
     job_definition = job.get_definition()
+    gc.freeze()  # the definitions stay: the collector need not look through them again
     location = RegisteredCodeLocationOrigin(_LOCATION)
     run = instance.create_run_for_job(
         job_definition,

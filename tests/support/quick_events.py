@@ -19,6 +19,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection
 from sqlalchemy.pool import SingletonThreadPool
 
+from mdp_dagster.cli.event_rows import event_rows
 from mdp_dagster.cli.event_storage import _BATCHED, _MATERIALIZATIONS, QuickSqliteEventLogStorage
 
 
@@ -60,7 +61,7 @@ def _store_batch(self: Any, events: Sequence[EventLogEntry]) -> None:
         for entry in events:
             self.store_event(entry)
         return
-    rows = [self._event_to_row(entry) for entry in events]
+    rows = [*event_rows(events, self._event_to_row, self._event_insert_timestamp)]
     with self._connect() as connection:
         insert = SqlEventLogStorageTable.insert()
         with_ids = insert.returning(SqlEventLogStorageTable.c.id, sort_by_parameter_order=True)
