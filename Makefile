@@ -17,7 +17,7 @@ EMULATORS := .venv-emulators
 EMULATORS_INSTALLED := $(EMULATORS)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev backfill as-of test test-quick test-bigquery bench chaos check fix query rebuild-raw docs-tables new-source lock clean emulators
+.PHONY: help setup demo dev backfill as-of test test-quick test-bigquery bench chaos check fix query rebuild-raw replay-shops shop-csv docs-tables new-source lock clean emulators
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -52,7 +52,7 @@ $(EMULATORS_INSTALLED): tests/support/emulators/requirements.lock
 		-r tests/support/emulators/requirements.lock
 	@touch $@
 
-demo: setup  ## extract, model and check the last 60 days of fictional ad accounts
+demo: setup  ## run 60 days of fictional ad accounts and shops through all of MDP
 	@$(MDP) demo
 
 dev: setup  ## start the Dagster UI on http://127.0.0.1:3000, with the demo's data, or with yours if there is a .env
@@ -98,6 +98,12 @@ query: setup  ## run SQL="..." on the warehouse
 
 rebuild-raw: setup  ## empty mdp_raw and load it again from the lake
 	@$(MDP) rebuild-raw
+
+replay-shops: setup  ## fill the shops' PostgreSQL from the lake, if it was lost
+	@$(MDP) replay-shops
+
+shop-csv: setup  ## write the shops' raw rows as CSV files into .mdp/shop-csv, for inspection
+	@$(MDP) shop-csv
 
 new-source: setup  ## write the skeleton of an ad platform: NAME=tiktok_ads
 	@$(MDP) new-source "$(NAME)"

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from mdp_dagster.cli import as_of, backfill, demo, dev, maintenance, new_source
+from mdp_dagster.cli import as_of, backfill, demo, dev, maintenance, new_source, shop_csv
 from mdp_dagster.cli.as_of import AsOfError
 from mdp_dagster.cli.backfill import BackfillError
 from mdp_dagster.cli.new_source import NewSourceError
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=20, width=100),
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for module in (demo, dev, backfill, as_of, maintenance, new_source):
+    for module in (demo, dev, backfill, as_of, maintenance, new_source, shop_csv):
         module.add_commands(commands)
     options = parser.parse_args(arguments)
     if not hasattr(options, "run"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from datetime import date, datetime, timezone
 from typing import Any
 
 import dagster as dg
@@ -10,12 +11,15 @@ import dagster as dg
 from mdp_dagster.defs.ads import definitions as ads
 from mdp_dagster.defs.shop import definitions as shop
 from mdp_dagster.google_cloud.settings import load_google_cloud_settings
+from mdp_dagster.ingest.feed_tables import FEEDS
+from mdp_dagster.ingest.tables import EXTRACTS
 from mdp_dagster.orchestration.event_retention import event_retention_job, event_retention_schedule
 from mdp_dagster.orchestration.services import Services, services_resource
 from mdp_dagster.orchestration.shared_table_assets import shared_table_assets
 from mdp_dagster.settings import Settings, load_settings
 from mdp_dagster.transform.project import ParsedProject, parsed_project
-from mdp_dagster.warehouse.base import Warehouse
+from mdp_dagster.warehouse.base import Warehouse, in_window
+from mdp_dagster.window import DateWindow
 
 DOMAINS = (ads, shop)
 SOURCES = tuple(source for domain in DOMAINS for source in domain.SOURCES)
@@ -54,13 +58,28 @@ def dbt_project(settings: Settings) -> ParsedProject:
     return project
 
 
-def built_domains(settings: Settings, warehouse: Warehouse) -> list[str]:
-    """Returns the domains that can be built: the warehouse has the raw tables that their models read.
+def domains_with_data(settings: Settings, warehouse: Warehouse, until: datetime) -> list[str]:
+    """Returns the domains that had data at an instant: a ledger that their models read has an extract from before it.
 
-    A domain without sources has no raw tables.
+    Args:
+        settings: MDP's settings.
+        warehouse: The warehouse. It has all raw tables.
+        until: The instant.
     """
-    project, tables = parsed_project(settings), warehouse.tables()
-    return [domain.DOMAIN.name for domain in DOMAINS if project.raw_tables(domain.DOMAIN.name) <= tables]
+    project, moment = parsed_project(settings), until.astimezone(timezone.utc).replace(tzinfo=None)
+    every_day = f"{in_window(DateWindow.of_days(date(2000, 1, 1), date(2199, 12, 31)))} and "
+    filled = {
+        ledger.name
+        for ledger, days in ((EXTRACTS, every_day), (FEEDS, ""))
+        if warehouse.query(
+            f"select 1 from {ledger.id} where {days}extracted_at <= timestamp '{moment}' limit 1"
+        ).num_rows
+    }
+    return [
+        domain.DOMAIN.name
+        for domain in DOMAINS
+        if filled & {name for _, name in project.raw_tables(domain.DOMAIN.name)}
+    ]
 
 
 def services(settings: Settings) -> Services:

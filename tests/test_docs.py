@@ -12,7 +12,7 @@ import dagster as dg
 import duckdb
 import pytest
 
-from mdp_dagster.cli import as_of, backfill, demo, dev, maintenance, new_source
+from mdp_dagster.cli import as_of, backfill, demo, dev, maintenance, new_source, shop_csv
 from mdp_dagster.connectors.sources import all_sources
 from mdp_dagster.definitions import build_definitions
 from mdp_dagster.defs.ads.platforms import REPORTS
@@ -128,7 +128,7 @@ def test_every_make_target_exists(path: Path) -> None:
 @docs
 def test_every_command_exists(path: Path) -> None:
     parser = argparse.ArgumentParser().add_subparsers()
-    for module in (demo, dev, backfill, as_of, maintenance, new_source):
+    for module in (demo, dev, backfill, as_of, maintenance, new_source, shop_csv):
         module.add_commands(parser)
     command = re.compile(r"(?:-m mdp_dagster|^\s*(?:\S*/|uv run )?mdp) ([a-z-]+)")
     named = {word for line in commands(path.read_text()) for word in command.findall(line)}

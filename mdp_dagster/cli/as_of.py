@@ -34,7 +34,7 @@ def add_commands(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from mdp_dagster.definitions import built_domains
+    from mdp_dagster.definitions import dbt_project, domains_with_data
     from mdp_dagster.definitions import services as services_for
 
     log_to_stderr()
@@ -49,11 +49,13 @@ def _run(options: argparse.Namespace) -> int:
         return 0
     with services.warehouse.exclusive():
         services.prepare_raw()
-        known = _known_days(services.warehouse, as_of, DateWindow.of_days(_BEFORE_ALL_DAYS, today(settings)))
+        domains = domains_with_data(settings, services.warehouse, as_of.instant)
+        known = _known_days(services.warehouse, as_of, DateWindow.of_days(_BEFORE_ALL_DAYS, today(settings)), domains)
         window = _window(options.days) if options.days else known
         print(f"As of {as_of.moment} UTC: {window} ({len(window)} days)", flush=True)
-        build_as_of(settings, as_of, window, built_domains(settings, services.warehouse))
-        _report(services.warehouse, as_of, window, options.instant)
+        build_as_of(settings, as_of, window, domains)
+        by_day = dbt_project(settings).models_with_column("date")
+        _report(services.warehouse, as_of, window, options.instant, by_day)
     return 0
 
 
@@ -83,8 +85,8 @@ def parse_instant(text: str, zone: str) -> datetime:
     return instant
 
 
-def _known_days(warehouse: Warehouse, as_of: AsOf, days: DateWindow) -> DateWindow:
-    """From the first to the last day that had been extracted by then."""
+def _known_days(warehouse: Warehouse, as_of: AsOf, days: DateWindow, domains: list[str]) -> DateWindow:
+    """From the first to the last day that had been extracted by then. The last of ``days`` without reports by day."""
     [row] = warehouse.query(
         f"""
         select
@@ -95,6 +97,8 @@ def _known_days(warehouse: Warehouse, as_of: AsOf, days: DateWindow) -> DateWind
         where {in_window(days)}
         """
     ).to_pylist()
+    if row["first_day"] is None and domains:
+        return DateWindow.of_days(days.last, days.last)
     if row["first_extract"] is None:
         raise AsOfError("there are no extracts yet → run a daily job or a backfill first")
     if row["first_day"] is None:
@@ -115,12 +119,13 @@ def _window(days: list[str]) -> DateWindow:
         ) from error
 
 
-def _report(warehouse: Warehouse, as_of: AsOf, window: DateWindow, given_instant: str) -> None:
+def _report(warehouse: Warehouse, as_of: AsOf, window: DateWindow, given_instant: str, by_day: set[str]) -> None:
+    """Prints the rows of each table: of the window, if the table is ``by_day``."""
     for dataset in as_of.datasets:
         print(f"\n{dataset}")
         for name in sorted(name for there, name in warehouse.tables() if there == dataset):
-            counting = f"select count(*) as n from {dataset}.{name} where {in_window(window)}"
-            [counted] = warehouse.query(counting).to_pylist()
+            days = f" where {in_window(window)}" if name in by_day else ""
+            [counted] = warehouse.query(f"select count(*) as n from {dataset}.{name}{days}").to_pylist()
             print(f"  {name:32} {counted['n']:>12,} rows")
     marts = as_of.datasets[1]
     print(f"""

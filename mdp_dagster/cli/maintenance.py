@@ -52,6 +52,7 @@ def _replay_shops(_: argparse.Namespace) -> int:
     from mdp_dagster.defs.shop.jobs import SHOP_JOB
     from mdp_dagster.defs.shop.shop_systems import SHOP_SYSTEMS
     from mdp_dagster.ingest.shop_sync import replay
+    from mdp_dagster.operational.server_users import server_stopped_afterwards
 
     log_to_stderr()
     stores = services(choose_workspace().settings())
@@ -59,13 +60,14 @@ def _replay_shops(_: argparse.Namespace) -> int:
     if not systems:
         print(f"{stores.settings.clients_file} lists no shops: there is nothing to replay.")
         return 0
-    for system in systems:
-        replayed = replay(stores.shop_stores(system))
-        print(f"{stores.shop_store.address.display_name} filled from {stores.lake.uri}: {replayed.syncs} syncs")
-        if replayed.refused:
-            print(f"  {replayed.refused} syncs were refused again: more than 5 % of their documents are rejected")
-        if replayed.lost:
-            print(f"  {replayed.lost} syncs left out: a file is missing; the next sync reads their windows again")
+    with server_stopped_afterwards(stores.settings.shop_postgres_folder):
+        for system in systems:
+            replayed = replay(stores.shop_stores(system))
+            print(f"{stores.shop_store.address.display_name} filled from {stores.lake.uri}: {replayed.syncs} syncs")
+            if replayed.refused:
+                print(f"  {replayed.refused} syncs were refused again: more than 5 % of their documents are rejected")
+            if replayed.lost:
+                print(f"  {replayed.lost} syncs left out: a file is missing; the next sync reads their windows again")
     print(f"Next: run the job {SHOP_JOB}. It extracts all documents once more.")
     return 0
 

@@ -80,6 +80,12 @@ class ParsedProject:
         read = {parent for model in models for parent in parents[model] if parent in sources}
         return {(sources[unique_id]["schema"], sources[unique_id]["name"]) for unique_id in read}
 
+    def models_with_column(self, column: str) -> set[str]:
+        """Returns the names of the models that have a column."""
+        return {
+            node["name"] for node in self.manifest["nodes"].values() if _is_model(node) and column in node["columns"]
+        }
+
     def models_to_build_first(self, selected: set[str], tables: set[tuple[str, str]]) -> list[str]:
         """Returns the models to build before the selected ones, sorted.
 
