@@ -34,10 +34,37 @@
 
 
 {#-
-    The current version of each document. `key`: the columns of the document's key. `only`: a relation with these
-    columns; only these documents are returned. `until`: the versions of extracts until the column `until` of `only`.
+    The versions in extracts that began after an instant. `since`: the instant, in SQL. The number of the change, as a
+    literal, lets the engine skip older blocks of raw.
 -#}
-{% macro current_documents(source_name, report, key, only=none, until=none) -%}
+{% macro new_document_versions(source_name, report, since) -%}
+    {%- set first = none -%}
+    {%- if writes_touched_rows() -%}
+        {%- set query -%}
+            select min(cursor_from) as first_cursor
+            from {{ source('mdp_raw', 'raw__feeds') }}
+            where source = '{{ source_name }}'
+                and report = '{{ report }}'
+                and extracted_at > {{ since }}
+        {%- endset -%}
+        {%- set first = run_query(query).rows[0][0] -%}
+    {%- endif -%}
+    select versions.*
+    from (
+        {{ document_versions(source_name, report) | indent(4) }}
+    ) as versions
+    where versions.extracted_at > {{ since }}
+    {%- if first is not none %}
+        and versions.change_seq > {{ first | int }}
+    {%- endif %}
+{%- endmacro %}
+
+
+{#-
+    The current version of each document. `key`: the columns of the document's key. `only`: a relation with these
+    columns; only these documents are returned.
+-#}
+{% macro current_documents(source_name, report, key, only=none) -%}
     select versions.*
     from (
         {{ document_versions(source_name, report) | indent(4) }}
@@ -45,9 +72,6 @@
     {%- if only %}
     inner join {{ only }} as wanted
         on {% for column in key %}{{ 'and ' if not loop.first }}versions.{{ column }} = wanted.{{ column }} {% endfor %}
-    {%- endif %}
-    {%- if until %}
-    where versions.extracted_at <= wanted.{{ until }}
     {%- endif %}
     qualify row_number() over (
         partition by {% for column in key %}versions.{{ column }}{{ ', ' if not loop.last }}{% endfor %}

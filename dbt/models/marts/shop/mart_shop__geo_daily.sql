@@ -3,40 +3,15 @@
 
 with
 
-sales as (
-
-    select
-        *,
-        day as jour
-    from {{ ref('int_shop__sales') }}
-
-),
-
-sums as (
-
-    select
-        sales.shop_id,
-        sales.jour,
-        sales.country as pays_code,
-        sales.region as region_code,
-        sales.currency as devise,
-        {{ day_sums() | indent(8) }}
-    from sales
-    {{- only_touched('sales', ['shop_id', 'jour']) }}
-    left join {{ ref('int_shop__customers') }} as customers
-        on sales.shop_id = customers.shop_id
-        and sales.customer_id = customers.customer_id
-    group by sales.shop_id, sales.jour, sales.country, sales.region, sales.currency
-
-)
+{{ sums_by_day(place=['country', 'region']) }}
 
 select
     sums.shop_id,
-    sums.jour,
+    sums.day as jour,
     shops.domain as boutique,
-    sums.pays_code,
-    sums.region_code,
-    sums.devise,
+    sums.country as pays_code,
+    sums.region as region_code,
+    sums.currency as devise,
     sums.commandes,
     sums.clients,
     sums.nouveaux_clients,

@@ -3,21 +3,11 @@
 
 with
 
-sales as (
-
-    select
-        *,
-        day as jour
-    from {{ ref('int_shop__sales') }}
-    where kind in ('sold', 'returned')
-
-),
-
 sums as (
 
     select
         sales.shop_id,
-        sales.jour,
+        sales.day as jour,
         sales.product_id as produit_id,
         sales.currency as devise,
         count(distinct case when sales.is_placed_product then sales.order_id end) as commandes,
@@ -26,9 +16,9 @@ sums as (
         {{ product_sums() | indent(8) }},
         sum(sales.tax) as taxes,
         max(sales.extracted_at) as extracted_at
-    from sales
-    {{- only_touched('sales', ['shop_id', 'jour']) }}
-    group by sales.shop_id, sales.jour, sales.product_id, sales.currency
+    {{ from_sales_of_touched_days() | indent(4) }}
+    where sales.kind in ('sold', 'returned')
+    group by sales.shop_id, sales.day, sales.product_id, sales.currency
 
 )
 
