@@ -37,6 +37,49 @@ resource "google_storage_bucket" "lake" {
   depends_on = [google_project_service.needed]
 }
 
+# ---- the shops' CSV files for Looker Studio ---------------------------------------------------------------------------
+# Every night replaces them. Their earlier versions stay for 30 days, to go back to.
+
+resource "google_storage_bucket" "looker" {
+  count                       = var.looker_bucket == "" ? 0 : 1
+  name                        = var.looker_bucket
+  location                    = var.location
+  labels                      = var.labels
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+  force_destroy               = false
+
+  versioning {
+    enabled = true
+  }
+
+  lifecycle_rule {
+    condition {
+      days_since_noncurrent_time = 30
+    }
+    action {
+      type = "Delete"
+    }
+  }
+
+  depends_on = [google_project_service.needed]
+}
+
+resource "google_storage_bucket_iam_member" "runner_looker" {
+  count  = var.looker_bucket == "" ? 0 : 1
+  bucket = google_storage_bucket.looker[0].name
+  role   = "roles/storage.objectUser"
+  member = google_service_account.runner.member
+}
+
+resource "google_storage_bucket_iam_member" "reader_looker" {
+  for_each   = var.looker_bucket == "" ? toset([]) : local.readers
+  bucket     = google_storage_bucket.looker[0].name
+  role       = "roles/storage.objectViewer"
+  member     = each.value
+  depends_on = [google_service_account.reader]
+}
+
 # ---- the warehouse --------------------------------------------------------------------------------------------------
 # MDP creates missing tables, and could create the datasets too. Created here, MDP needs no right to create datasets.
 

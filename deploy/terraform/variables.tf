@@ -13,6 +13,12 @@ variable "bucket" {
   type        = string
 }
 
+variable "looker_bucket" {
+  description = "A bucket for the shops' CSV files: MDP_LOOKER_URI is gs://<bucket>/looker. It is not the lake's, which readers must not see. Empty: none."
+  type        = string
+  default     = ""
+}
+
 variable "labels" {
   description = "On bucket, datasets and secrets. They show in the bill. Give MDP_BIGQUERY_LABELS the same."
   type        = map(string)
@@ -69,5 +75,8 @@ variable "secrets" {
     "mdp-google-ads-refresh-token",
     "mdp-meta-access-token",
     "mdp-meta-app-secret",
+    "mdp-shopify-client-secret",
+    "mdp-shop-postgres-url",
+    "mdp-smtp-url",
   ]
 }

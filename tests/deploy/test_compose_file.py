@@ -36,7 +36,7 @@ def test_a_password_is_required_and_none_is_in_the_file() -> None:
     given = re.findall(
         r"^\w*(?:PASSWORD|TOKEN|SECRET|KEY)\w*=(.*)$", (DEPLOY / "compose.env.example").read_text(), re.M
     )
-    assert given == ["", "''"]
+    assert given == ["", "", "''"]
 
 
 def test_only_the_code_location_has_mdps_settings_and_keys() -> None:
@@ -78,8 +78,10 @@ def test_services_wait_for_what_they_need() -> None:
 def test_postgres_is_on_a_network_without_a_route_to_the_internet() -> None:
     networks = compose({"DAGSTER_POSTGRES_PASSWORD": "x"})["networks"]
     assert networks["storage"] == {"internal": True}
-    assert SERVICES["postgres"]["networks"] == ["storage"]
-    assert set(SERVICES["postgres"]["environment"]) == {"POSTGRES_DB", "POSTGRES_USER", "POSTGRES_PASSWORD"}
+    for name in ("postgres", "shop-postgres"):
+        assert SERVICES[name]["networks"] == ["storage"]
+        assert set(SERVICES[name]["environment"]) == {"POSTGRES_DB", "POSTGRES_USER", "POSTGRES_PASSWORD"}
+    assert SERVICES["shop-postgres"]["profiles"] == ["shop"], "only on request"
 
 
 def test_the_instance_differs_from_the_repositorys_only_in_storage_and_paths() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from mdp_dagster.connectors.sources import all_sources
 from mdp_dagster.google_cloud.settings import GoogleCloudSettings
 from mdp_dagster.settings import Settings
 
@@ -100,6 +101,9 @@ def test_no_secret_is_a_value_and_the_web_ui_has_no_ingress() -> None:
 def test_the_settings_are_mdps() -> None:
     known = {f"MDP_{name.upper()}" for name in Settings.model_fields}
     known |= {str(field.alias) for field in GoogleCloudSettings.model_fields.values()}
+    known |= {
+        source.environment_prefix + name.upper() for source in all_sources() for name in source.settings.model_fields
+    }
     given = {variable["name"]: variable["value"] for variable in DEPLOYMENT["env"]}
     assert set(given) - known == {"DAGSTER_EVENT_BATCH_SIZE"}
     assert given["MDP_TARGET"] == "bigquery"

@@ -35,7 +35,7 @@ def test_each_account_has_its_few_rights_and_the_docs_give_their_reasons() -> No
             "roles/storage.objectUser",
             "roles/secretmanager.secretAccessor",
         },
-        "mdp-reader": {"roles/bigquery.jobUser", "roles/bigquery.dataViewer"},
+        "mdp-reader": {"roles/bigquery.jobUser", "roles/bigquery.dataViewer", "roles/storage.objectViewer"},
     }
     text = (ROOT / "docs" / "deployment.md").read_text()
     said = re.findall(r"^\| `(mdp-\w+)` \| `(roles/[\w.]+)` \|", text, re.M)
@@ -57,6 +57,11 @@ def test_the_reader_reads_the_marts_and_nothing_else() -> None:
         body for (kind, name), body in BLOCKS.items() if kind.endswith("dataset_iam_member") and "reader" in name
     ]
     assert 'google_bigquery_dataset.mdp["mdp_marts"]' in reads
+
+
+def test_the_readers_of_the_csv_files_do_not_see_the_lake() -> None:
+    [bucket] = re.findall(r"bucket += (\S+)", BLOCKS["google_storage_bucket_iam_member", "reader_looker"])
+    assert bucket == "google_storage_bucket.looker[0].name"
 
 
 def test_data_that_can_not_be_restored_is_protected() -> None:
