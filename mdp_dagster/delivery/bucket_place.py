@@ -78,11 +78,16 @@ class BucketPlace(BucketFiles):
             raise Replaced(target)
         return str(there.generation)
 
-    def remove(self, path: str) -> None:
-        """Deletes an object."""
-        try:
-            with self._location.translated_errors():
-                self._location.blob(path).delete(timeout=TIMEOUT, retry=retry())
-        except BucketError as error:
-            if error.status != _NOT_FOUND:
-                raise
+    def folders(self, path: str) -> list[str]:
+        """The names of the folders in a folder: the parts of the objects' names that follow."""
+        return sorted({found.removeprefix(f"{path}/").split("/")[0] for found in self.paths(path)})
+
+    def remove_folder(self, path: str) -> None:
+        """Deletes the objects of a folder."""
+        for found in list(self.paths(path)):
+            try:
+                with self._location.translated_errors():
+                    self._location.blob(found).delete(timeout=TIMEOUT, retry=retry())
+            except BucketError as error:
+                if error.status != _NOT_FOUND:
+                    raise

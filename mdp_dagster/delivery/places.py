@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -47,8 +47,11 @@ class Place(Files, Protocol):
             Replaced: The file at ``target`` does not have the expected version.
         """
 
-    def remove(self, path: str) -> None:
-        """Deletes a file."""
+    def folders(self, path: str) -> Iterable[str]:
+        """The names of the folders in a folder."""
+
+    def remove_folder(self, path: str) -> None:
+        """Deletes a folder with all of its files, also unfinished ones."""
 
 
 class Replaced(Exception):
@@ -132,11 +135,13 @@ class FolderPlace(FolderFiles):
         assert found is not None  # the lock keeps other publishers out
         return found
 
-    def remove(self, path: str) -> None:
-        """Deletes a file, and its folder if that is empty."""
-        self._path(path).unlink(missing_ok=True)
-        with suppress(OSError):
-            self._path(path).parent.rmdir()
+    def folders(self, path: str) -> list[str]:
+        """The names of the folders in a folder."""
+        return [entry.name for entry in self._path(path).iterdir() if entry.is_dir()]
+
+    def remove_folder(self, path: str) -> None:
+        """Deletes a folder with all of its files. A killed process leaves unfinished ones."""
+        shutil.rmtree(self._path(path))
 
 
 def _sync_folder(folder: Path) -> None:

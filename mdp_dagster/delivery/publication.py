@@ -159,12 +159,9 @@ def _manifest(run_id: str, now: datetime, written: dict[CsvFile, Written], versi
 
 
 def _remove_old_runs(place: Place) -> None:
-    """Deletes the files of old runs. A file that can't be deleted stays until the next time."""
+    """Deletes the files of old runs. If that fails, they stay until the next time."""
     try:
-        paths = [path for path in place.paths(RUNS) if path.count("/") == 2]
-        runs = sorted({path.split("/")[1] for path in paths if path.split("/")[1][:1].isdigit()})
-        for path in paths:
-            if path.split("/")[1] in runs[:-_RUNS_KEPT]:
-                place.remove(path)
+        for run in sorted(place.folders(RUNS))[:-_RUNS_KEPT]:
+            place.remove_folder(f"{RUNS}/{run}")
     except OSError as error:
         log.warning("%s: old files of %s were not deleted: %s", place.uri, RUNS, error)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date, datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiosmtpd.smtp import AuthResult
 
 from mdp_dagster.delivery import outbox, smtp_server
 from mdp_dagster.delivery.errors import DeliveryError
@@ -18,6 +21,7 @@ from mdp_dagster.delivery.mail import Mail, Sender, one_line, read_sender
 from mdp_dagster.delivery.outbox import PATIENT, Outbox, Outcome, Patience, SentMails, Status
 from mdp_dagster.delivery.places import Place, place_of
 from mdp_dagster.delivery.smtp_server import SmtpError, read_smtp_url
+from sandbox.certificates import server_certificate
 from tests.delivery.mail_servers import Server, raw, running
 from tests.support.emulators.google_cloud import GoogleCloud
 from tests.support.limits import HANG_SECONDS
@@ -237,17 +241,41 @@ def test_a_server_without_tls_is_not_reached_by_smtps(server: Server) -> None:
         smtps.send(MAIL.message(MDP, NOW), MDP.address, [A])
 
 
-def test_a_certificate_of_an_unknown_authority_is_refused(tmp_path: Path, place: Place) -> None:
-    import ssl
-
-    from sandbox.certificates import server_certificate
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    certificate = server_certificate(tmp_path)
+@pytest.fixture
+def tls(tmp_path: Path) -> tuple[ssl.SSLContext, Path]:
+    """The TLS of a server on 127.0.0.1, and the authority that its clients must trust."""
+    certificate, context = server_certificate(tmp_path), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     (tmp_path / "chain.pem").write_bytes(certificate.chain)
     (tmp_path / "key.pem").write_bytes(certificate.key)
     context.load_cert_chain(tmp_path / "chain.pem", tmp_path / "key.pem")
-    with running(tls_context=context) as server:
+    return context, certificate.ca_path
+
+
+@pytest.mark.parametrize("scheme", ["smtp", "smtps"])
+def test_a_server_with_a_trusted_certificate_gets_it_encrypted_and_with_a_login(
+    tls: tuple[ssl.SSLContext, Path], place: Place, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    context, authority = tls
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    options: dict[str, Any] = (
+        {"ssl_context": context} if scheme == "smtps" else {"tls_context": context, "require_starttls": True}
+    )
+    logins = []
+
+    def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, login: Any) -> AuthResult:
+        logins.append((login.login, login.password))
+        return AuthResult(success=True)
+
+    with running(
+        authenticator=authenticate, auth_require_tls=scheme == "smtp", auth_required=True, **options
+    ) as server:
+        [outcome] = Run(place, server.url.replace("smtp://", f"{scheme}://us%40er:p%3A%2F%25@")).send()
+    assert (outcome.status, outcome.failure) == (Status.SENT, "")
+    assert logins == [(b"us@er", b"p:/%")] and len(server.messages) == 1
+
+
+def test_a_certificate_of_an_unknown_authority_is_refused(tls: tuple[ssl.SSLContext, Path], place: Place) -> None:
+    with running(tls_context=tls[0]) as server:
         [outcome] = Run(place, server.url).send()
     assert outcome.status is Status.FAILED and "certificate verify failed" in outcome.failure
     assert "→ use the host name of the server's certificate" in outcome.failure

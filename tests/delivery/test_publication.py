@@ -239,15 +239,15 @@ def test_a_folder_that_is_a_file_or_read_only_is_named(tmp_path: Path) -> None:
         publish(night("1"), None, place, "run", NOW)  # type: ignore[arg-type]
 
 
-def test_the_files_of_old_runs_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_files_of_old_runs_are_removed(make: Callable[[], Place], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publication, "_RUNS_KEPT", 2)
-    place = place_of(str(tmp_path), SETTING, None, 1)
+    place = make()
+    unfinished = place.new_file(f"{publication.RUNS}/20261127T021000Z-killed/one.csv")
     for day in range(4):
         publish(night(str(day)), None, place, f"run-{day}", NOW + timedelta(days=day))  # type: ignore[arg-type]
-    assert sorted(path.name for path in (tmp_path / publication.RUNS).iterdir()) == [
-        "20261130T021000Z-run-2", "20261201T021000Z-run-3",
-    ]  # fmt: skip
+    assert sorted(place.folders(publication.RUNS)) == ["20261130T021000Z-run-2", "20261201T021000Z-run-3"]
     assert amounts(place) == ["3", "3", "3"]
+    unfinished.discard()
 
 
 def test_sums_are_by_currency_and_exact(tmp_path: Path) -> None:
