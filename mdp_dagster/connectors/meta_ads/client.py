@@ -142,7 +142,7 @@ class MetaAdsClient:
         """One request. Raises a ``ConnectorError`` of any kind, without secrets and without the SDK's exception."""
         import requests
 
-        from mdp_dagster.connectors.http_deadline import Deadline
+        from mdp_dagster.deadlines.http_deadline import Deadline
 
         api = self._api()
         self._thread.response = None
@@ -181,7 +181,7 @@ class MetaAdsClient:
         from facebook_business.api import FacebookAdsApi
         from facebook_business.session import FacebookSession
 
-        from mdp_dagster.connectors.http_deadline import limit_session
+        from mdp_dagster.deadlines.http_deadline import limit_session
 
         redact_logger("urllib3.connectionpool")
         secret = self._settings.app_secret.get_secret_value().strip() if self._settings.app_secret else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mdp_dagster.connectors.socket_deadline import SocketDeadline
+from mdp_dagster.deadlines.socket_deadline import SocketDeadline
 
 
 class TransferDeadline(SocketDeadline):

@@ -11,7 +11,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from mdp_dagster.connectors.socket_deadline import SocketDeadline
+from mdp_dagster.deadlines.socket_deadline import SocketDeadline
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -1,0 +1,1 @@
+"""Time limits for whole requests, which the HTTP libraries do not have."""
