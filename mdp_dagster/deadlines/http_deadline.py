@@ -35,7 +35,12 @@ class Deadline(SocketDeadline):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         super().__exit__(kind, error, trace)
-        _current.deadline = None
+        self.leave_thread()
+
+    def leave_thread(self) -> None:
+        """Stops watching this thread's next requests. The limit of the requests so far continues."""
+        if getattr(_current, "deadline", None) is self:
+            _current.deadline = None
 
     def watch(self, connection: Any) -> None:
         """Cuts this connection at the deadline.
@@ -50,9 +55,14 @@ class Deadline(SocketDeadline):
         return [*self._sockets, *(connection.sock for connection in self._connections)]
 
 
-def limit_session(session: Session) -> None:
-    """Makes a session's requests obey the ``Deadline`` of their thread."""
-    adapter = _LimitedAdapter()
+def limit_session(session: Session, attempts: int = 0) -> None:
+    """Makes a session's requests obey the ``Deadline`` of their thread.
+
+    Args:
+        session: The session.
+        attempts: How often a failed connection is tried again.
+    """
+    adapter = _LimitedAdapter(max_retries=attempts)
     for prefix in list(session.adapters):
         session.mount(prefix, adapter)
 

@@ -2,8 +2,9 @@
 
 dagster-dbt starts dbt as a process, twice, and with changed ``--vars`` that dbt parses the project again. Here dbt gets
 the parsed manifest, and dagster-dbt's converter turns dbt's events into Dagster's. This uses names that are not public:
-``Manifest.from_msgpack``, ``DbtCoreCliEventMessage``, and those in ``dbt_connections.py``, ``dbt_messages.py`` and
-``bigquery_conflicts.py``. A test compares the result with that of the stock command (``MDP_DBT_EXECUTION=cli``).
+``Manifest.from_msgpack``, ``DbtCoreCliEventMessage``, and those in ``dbt_connections.py``, ``dbt_messages.py``,
+``bigquery_conflicts.py`` and ``bigquery_requests.py``. A test compares the result with that of the stock command
+(``MDP_DBT_EXECUTION=cli``).
 
 dbt keeps its state in globals, so a process runs one dbt command at a time.
 """
@@ -26,6 +27,7 @@ from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 from google.protobuf.json_format import MessageToDict
 
 from mdp_dagster.transform.bigquery_conflicts import find_jobs_of_lost_answers
+from mdp_dagster.transform.bigquery_requests import limit_dbts_requests
 from mdp_dagster.transform.dbt_connections import close_connections
 from mdp_dagster.transform.dbt_messages import drop_debug_messages
 from mdp_dagster.transform.project import DbtError, ParsedProject, common_flags, window_variables
@@ -190,6 +192,7 @@ def _invoke(
 
     if project.manifest["metadata"]["adapter_type"] == "bigquery":
         find_jobs_of_lost_answers()
+        limit_dbts_requests()
     drop_debug_messages()
     with _one_at_a_time, tempfile.TemporaryDirectory(prefix="mdp-dbt-") as target:
         # what dbt writes for later is deleted with its folder, and what it would print goes to the callbacks

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from uuid import uuid4
 
+from mdp_dagster.google_cloud.limited_requests import requests_within
 from mdp_dagster.lake.gcs import BucketError, BucketLocation
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class LeaseObject:
 
     def read(self) -> LeaseRecord | None:
         """The object's content, or None if it does not exist."""
-        with self._location.translated_errors():
+        with self._location.translated_errors(), requests_within(self._timeout):
             blob = self._location.bucket().get_blob(self._location.name(self._path), timeout=self._timeout, retry=None)
         if blob is None:
             return None
@@ -65,7 +66,7 @@ class LeaseObject:
     def write(self, values: dict[str, str], generation: int) -> int | None:
         """Write the object, and return its new generation. None if its generation is not the given one."""
         try:
-            with self._location.translated_errors():
+            with self._location.translated_errors(), requests_within(self._timeout):
                 blob = self._location.blob(self._path)
                 blob.metadata = values  # so that one request reads both the values and the generation
                 blob.upload_from_string(
@@ -84,7 +85,7 @@ class LeaseObject:
     def remove(self, generation: int) -> bool:
         """Delete the object. Returns False if its generation is not the given one, or if it does not exist."""
         try:
-            with self._location.translated_errors():
+            with self._location.translated_errors(), requests_within(self._timeout):
                 self._location.blob(self._path).delete(
                     if_generation_match=generation, timeout=self._timeout, retry=None
                 )
