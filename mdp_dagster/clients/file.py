@@ -1,4 +1,4 @@
-"""Reads the clients file (`config/clients.yaml`). An error names every fault with its line and a remedy."""
+"""Reads the clients file (`config/clients.yaml`). An error names the faults with their lines and remedies."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ _REMEDIES = {
     "string_type": "write a text",
 }
 _MOST_BYTES = 20_000_000
+_MOST_LISTED_FAULTS = 50
 # Other names that the file may use for a key.
 _ALIASES = {"targets": "kpi_targets"}
 
@@ -58,7 +59,7 @@ def load_clients(path: Path, sources: Mapping[str, AccountIdPattern], today: dat
         today: The last day that a `from:` may have. None: any day.
 
     Raises:
-        ClientsFileError: One line for each fault: file, line, the fault, the remedy.
+        ClientsFileError: One line for each of the first 50 faults: file, line, the fault, the remedy.
     """
     text = _text(path)
     try:
@@ -83,8 +84,15 @@ def load_clients(path: Path, sources: Mapping[str, AccountIdPattern], today: dat
     else:
         faults += _cross_faults(clients, root, sources)
     if faults:
-        raise ClientsFileError("\n".join(f"{path}:{line}: {what}" for line, what in sorted(set(faults))))
+        raise ClientsFileError(_listed(path, sorted(set(faults))))
     return clients
+
+
+def _listed(path: Path, faults: Sequence[tuple[int, str]]) -> str:
+    lines = [f"{path}:{line}: {what}" for line, what in faults[:_MOST_LISTED_FAULTS]]
+    if more := len(faults) - len(lines):
+        lines.append(f"{path}: and {more:,} more faults → correct these first")
+    return "\n".join(lines)
 
 
 def _text(path: Path) -> str:

@@ -280,6 +280,18 @@ def test_one_error_names_all_faults(file: Path) -> None:
     assert [line for line, _ in faults(file, text)] == [2, 3, 12, 18]
 
 
+def test_an_error_names_the_first_fifty_faults_and_counts_the_others(file: Path) -> None:
+    entries = "".join(f"      - 'x{number}'\n" for number in range(2_050))
+    text = f"clients:\n  - id: acme\n    name: Acme\n    currency: EUR\n    accounts:\n      google_ads:\n{entries}"
+    file.write_text(text)
+    with pytest.raises(ClientsFileError) as caught:
+        load_clients(file, SOURCES)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 51
+    assert lines[0].startswith(f"{file}:7: clients.0.accounts.google_ads.0.id: 'x0' is not a valid account id → ")
+    assert lines[-1] == f"{file}: and 2,000 more faults → correct these first"
+
+
 def test_targets_under_their_other_name_are_found_on_their_line(file: Path) -> None:
     text = GOOD.replace("targets:", "kpi_targets:")
     assert load(file, text).clients[0].targets.cpa == 7
