@@ -99,10 +99,11 @@ class RowGatherer:
             AccountError: A row is of another account.
         """
         objects = [row if isinstance(row, dict) else self._rubbish(row) for row in rows]
-        accounts = {text(row.get(ACCOUNT_ID)) for row in objects} - {None, self._account.account_id}
+        account_id = self._account.account_id
+        accounts = {text(row.get(ACCOUNT_ID)) for row in objects} - {None, account_id, f"act_{account_id}"}
         if accounts:
             raise AccountError(
-                f"{self._report.table}: the answer for account {self._account.account_id} has rows of another account: "
+                f"{self._report.table}: the answer for account {account_id} has rows of another account: "
                 f"{', '.join(sorted(map(str, accounts)))[:200]}",
                 "extract the account again; if it happens again, report it to Meta",
             )

@@ -56,10 +56,10 @@ def test_any_rows_become_the_same_number_of_rows(rows: list[Any], status: Any, b
         assert all(batch.schema == report.schema for batch in batches)
 
 
-@pytest.mark.parametrize("account_id", ["2", 2, "act_1"])
+@pytest.mark.parametrize("account_id", ["2", 2, "act_2", "act_act_1"])
 def test_a_row_of_another_account_fails_the_account(account_id: Any) -> None:
     gathered = RowGatherer(REPORTS[0], ACCOUNT, {})
-    gathered.add([{"account_id": "1"}, {"account_id": None}, {}])
+    gathered.add([{"account_id": "1"}, {"account_id": 1}, {"account_id": "act_1"}, {"account_id": None}, {}])
     with pytest.raises(AccountError, match=f"the answer for account 1 has rows of another account: {account_id}"):
         gathered.add([{"account_id": "1"}, {"account_id": account_id}])
 
