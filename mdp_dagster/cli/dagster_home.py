@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance
 
 _LONGEST_FAULT = 300
+_POSTGRES_DRIVERS = ("psycopg", "psycopg2")
 _WRITTEN_BY_MDP = "# Written by MDP from its own dagster.yaml. A file without this line is yours, and stays as it is.\n"
 
 
@@ -42,8 +45,8 @@ def prepare_dagster_home(home: Path, setting: str = "DAGSTER_HOME") -> None:
         setting: The setting or option that names the folder, for the message of an error.
 
     Raises:
-        SettingsError: The folder can't be created or written, its database is damaged, or its dagster.yaml is not
-            valid.
+        SettingsError: The folder can't be created or written, its database is damaged, its dagster.yaml is not valid,
+            or the PostgreSQL in it does not answer.
     """
     from dagster import DagsterError
     from dagster._check import CheckError
@@ -52,7 +55,7 @@ def prepare_dagster_home(home: Path, setting: str = "DAGSTER_HOME") -> None:
     try:
         home.mkdir(parents=True, exist_ok=True)
         write_dagster_yaml(home)
-        with dagster_instance(home) as instance:
+        with _one_line_for_postgres(home / "dagster.yaml"), dagster_instance(home) as instance:
             instance.get_runs(limit=1)
             instance.all_instigator_state()
     except (OSError, OperationalError) as error:
@@ -64,6 +67,22 @@ def prepare_dagster_home(home: Path, setting: str = "DAGSTER_HOME") -> None:
         fault = " ".join(str(error).split())[:_LONGEST_FAULT]
         remedy = f"correct the file, or remove it: MDP then writes its own. {setting} names the folder"
         raise SettingsError(f"{home / 'dagster.yaml'} is not valid: {fault} → {remedy}") from error
+
+
+@contextmanager
+def _one_line_for_postgres(file: Path) -> Iterator[None]:
+    """Raises ``SettingsError`` in place of an error of the PostgreSQL that a user's own dagster.yaml names."""
+    try:
+        yield
+    except Exception as error:
+        # dagster-postgres hides the driver's error behind "too many retries for DB connection"
+        causes = [error, error.__cause__, *(getattr(each, "orig", None) for each in (error, error.__cause__))]
+        of_driver = [each for each in causes if type(each).__module__.partition(".")[0] in _POSTGRES_DRIVERS]
+        if not of_driver:
+            raise
+        fault = " ".join(str(of_driver[0]).split())[:_LONGEST_FAULT]
+        remedy = "start that server, or correct `storage` in the file"
+        raise SettingsError(f"{file}: its PostgreSQL can't be used: {fault} → {remedy}") from error
 
 
 def not_writable(setting: str, folder: Path, error: Exception) -> SettingsError:

@@ -75,6 +75,21 @@ def test_a_home_with_a_damaged_file_is_an_error_in_one_line(
     assert "\n" not in str(caught.value) and " → " in str(caught.value)
 
 
+def test_a_postgres_of_the_users_own_that_does_not_answer_is_an_error_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dagster_postgres.utils.time.sleep", lambda _: None)  # Dagster tries again for 20 s
+    database = "{hostname: 127.0.0.1, port: 1, username: mdp, password: the-password, db_name: dagster}"
+    (tmp_path / "dagster.yaml").write_text(f"storage: {{postgres: {{postgres_db: {database}}}}}")
+    with pytest.raises(SettingsError) as caught:
+        prepare_dagster_home(tmp_path)
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'dagster.yaml'}: its PostgreSQL can't be used: ")
+    assert "Connection refused" in message
+    assert message.endswith(" → start that server, or correct `storage` in the file")
+    assert "\n" not in message and "the-password" not in message
+
+
 @pytest.mark.parametrize("arguments", [["dev"], BACKFILL])
 def test_commands_report_their_home_in_one_line(lines_of: Lines, tmp_path: Path, arguments: list[str]) -> None:
     home = tmp_path / "file"
