@@ -25,6 +25,7 @@ from mdp_dagster.clients.versions import valid_on
 from mdp_dagster.defs.ads.kpi_check import DAYS, campaign_totals
 from mdp_dagster.defs.ads.kpis import KPIS, judge
 from mdp_dagster.defs.ads.platforms import AD_PLATFORMS
+from mdp_dagster.defs.shop.definitions import SOURCES as SHOPS
 from mdp_dagster.settings import PROJECT_ROOT
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from mdp_dagster.window import DateWindow
@@ -104,9 +105,8 @@ class Count:
 
 def agency() -> Clients:
     """The clients of the sandbox."""
-    return load_clients(
-        PROJECT_ROOT / "config" / "clients.yaml", {source.name: source.account_id for source in AD_PLATFORMS}
-    )
+    sources = {source.name: source.account_id for source in (*AD_PLATFORMS, *SHOPS)}
+    return load_clients(PROJECT_ROOT / "config" / "clients.yaml", sources)
 
 
 def count(folder: Path, seed: int, mornings: Sequence[datetime], *, measured: bool, reloaded: bool = True) -> Count:
