@@ -90,9 +90,8 @@ def load_clients(path: Path, sources: Mapping[str, AccountIdPattern], today: dat
 
 def _listed(path: Path, faults: Sequence[tuple[int, str]]) -> str:
     lines = [f"{path}:{line}: {what}" for line, what in faults[:_MOST_LISTED_FAULTS]]
-    if more := len(faults) - len(lines):
-        lines.append(f"{path}: and {more:,} more faults → correct these first")
-    return "\n".join(lines)
+    more = len(faults) - len(lines)
+    return "\n".join([*lines, *([f"{path}: and {more:,} more faults → correct these first"] if more else [])])
 
 
 def _text(path: Path) -> str:

@@ -7,7 +7,6 @@ its own.
 from __future__ import annotations
 
 import threading
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -102,7 +101,6 @@ def _limited_body(response: Response, deadline: Deadline) -> Response:
         deadline.__exit__(None, None, None)
         close()
 
-    weakref.finalize(response, deadline.__exit__, None, None, None)  # of an answer that nobody reads
     response.iter_content = limited_parts  # type: ignore[method-assign]
     response.close = limited_close  # type: ignore[method-assign]
     return response

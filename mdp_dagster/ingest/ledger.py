@@ -79,7 +79,7 @@ def current_days(warehouse: Warehouse, report: DayReport, window: DateWindow) ->
 
 
 def current_totals(warehouse: Warehouse, totals: DayReport, window: DateWindow) -> list[dict[str, Any]]:
-    """Returns the current raw row of every account and day in the window whose totals were ever extracted.
+    """Returns the current raw row of every account and day in the window with an extract of the totals.
 
     ``has_row`` is false for a day without activity, which has no row; its other columns are null.
     """

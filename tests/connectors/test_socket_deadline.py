@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mdp_dagster.connectors.socket_deadline import SocketDeadline
+from mdp_dagster.deadlines.socket_deadline import SocketDeadline
 from tests.support.limits import HANG_SECONDS
 
 

@@ -63,7 +63,7 @@
 
 {#-
     The amount of an account's day in a relation of int_account__reconciliation: 0 without a row. An optional amount is
-    null if no row knows it.
+    null if no row has it.
 -#}
 {% macro amount_in(relation, metric, is_optional) -%}
     {%- if is_optional -%}

@@ -4,7 +4,7 @@
     the platform's batches. The value of conversions may move by `average_conversions`, each of the day's average value.
     macros/ads/reconciliation.sql has the rules.
 
-    `is_optional`: only the platforms in the variable also_reconciled have the metric, and a row may not know its amount.
+    `is_optional`: only the platforms in the variable also_reconciled have the metric, and its amount in a row can be null: unknown.
 -#}
 {%- set metrics = {
     'spend': {'little': 1, 'rate': 0.01},
