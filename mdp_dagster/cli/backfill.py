@@ -35,7 +35,9 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("first", metavar="FIRST", help="the first day, e.g. 2024-01-01")
     parser.add_argument("last", metavar="LAST", help="the last day, included")
     parser.add_argument(
-        "--select", default="*", help="the assets, as a Dagster asset selection, e.g. kind:dbt (default: all)"
+        "--select",
+        default="*",
+        help="the assets with days, as a Dagster asset selection, e.g. kind:dbt (default: all)",
     )
     parser.add_argument(
         "--fresh",

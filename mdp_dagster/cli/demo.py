@@ -28,12 +28,12 @@ def _run(options: argparse.Namespace) -> int:
     # rich and Dagster take a second to import: not at the top, for the commands that need neither
     from mdp_dagster.cli.job_run import RunRequest
     from mdp_dagster.cli.run_progress import RunError, RunProcess, follow_run, terminal
-    from mdp_dagster.cli.run_report import print_report
+    from mdp_dagster.cli.run_report import print_places, print_report
     from mdp_dagster.cli.shop_report import print_shop_report
     from mdp_dagster.defs.ads.platforms import AD_PLATFORMS
     from mdp_dagster.defs.shop.jobs import SHOP_JOB
     from mdp_dagster.defs.shop.shop_systems import SHOP_SYSTEMS
-    from mdp_dagster.operational.server_users import server_stopped_afterwards
+    from mdp_dagster.operational.server_users import server_started_meanwhile, server_stopped_afterwards
     from mdp_dagster.orchestration.partitions import range_tags
 
     console = terminal()
@@ -46,8 +46,9 @@ def _run(options: argparse.Namespace) -> int:
             console.print(f"[bold]Starting the sandbox[/]: {labels}, with fictional clients")
             window = _last_days(options.days)
             with (
-                server_stopped_afterwards(workspace.settings().shop_postgres_folder),
                 workspace.running(first_day=window.start) as environment,
+                server_stopped_afterwards(workspace.settings().shop_postgres_folder),
+                server_started_meanwhile(workspace.settings().shop_postgres_folder),
                 dagster_instance(workspace.dagster_home) as instance,
             ):
                 console.print(f"[bold]Running[/] the job ads_daily over {window} ({len(window)} days), one run")
@@ -63,6 +64,7 @@ def _run(options: argparse.Namespace) -> int:
                 console.print(f"[red]The run failed[/] → see its log: {log}")
         print_report(console, workspace, ads.run_id, window)
         print_shop_report(console, workspace, shop.run_id, window)
+        print_places(console, workspace)
     except (DemoError, RunError) as error:
         console.print(f"[red]error:[/] {error}")
         return 1

@@ -41,7 +41,7 @@ def _run(options: argparse.Namespace) -> int:
 def _dev(workspace: Workspace | UserWorkspace, port: int) -> int:
     from mdp_dagster.operational.server_users import server_stopped_afterwards
 
-    with server_stopped_afterwards(workspace.settings().shop_postgres_folder), workspace.running() as environment:
+    with workspace.running() as environment, server_stopped_afterwards(workspace.settings().shop_postgres_folder):
         if isinstance(workspace, UserWorkspace):
             print("Using your settings of .env and the environment.")
         else:

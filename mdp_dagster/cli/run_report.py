@@ -11,25 +11,34 @@ from rich.markup import escape
 from rich.table import Table
 
 from mdp_dagster.cli.dagster_home import dagster_instance
-from mdp_dagster.cli.workspace import Workspace
+from mdp_dagster.cli.workspace import MAIL_FOLDER, Workspace
 from mdp_dagster.warehouse.base import MARTS, in_window
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from mdp_dagster.window import DateWindow
 
 
 def print_report(console: Console, workspace: Workspace, run_id: str, window: DateWindow) -> None:
-    """Print the demo's report."""
+    """Print the demo's report of the ads."""
     if workspace.warehouse.exists():
         console.print(_kpi_table(workspace, window))
     with dagster_instance(workspace.dagster_home) as instance:
         print_checks(console, instance, run_id)
+
+
+def print_places(console: Console, workspace: Workspace) -> None:
+    """Print where everything is, and the next steps."""
+    settings = workspace.settings()
     console.print(
         f"""
 [bold]Warehouse[/]  {workspace.warehouse}  (DuckDB: mdp_raw, mdp_staging, mdp_marts)
-[bold]Lake[/]       {workspace.lake}  (every extract as received, Parquet)
-[bold]Next[/]       make dev     Dagster with this run in it, on http://127.0.0.1:3000
+[bold]Lake[/]       {workspace.lake}  (every extract as received)
+[bold]PostgreSQL[/] {settings.shop_postgres_folder}  (the shops' current state; started when a run needs it)
+[bold]CSV files[/]  {settings.looker_address}/*/*.csv  (for Looker Studio)
+[bold]Emails[/]     {workspace.folder / MAIL_FOLDER}  (open an .html file in a browser)
+[bold]Next[/]       make dev     Dagster with these runs in it, on http://127.0.0.1:3000
            make query SQL="from mdp_marts.mart_campaign__daily limit 10"
-           README.md    your own accounts: .env and config/clients.yaml""",
+           make query SQL="from mdp_marts.kpis_produit limit 10"
+           README.md    your own accounts and shops: .env and config/clients.yaml""",
         highlight=False,
     )
 

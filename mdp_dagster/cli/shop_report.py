@@ -1,4 +1,4 @@
-"""The demo's report of the shops: their figures, the checks, and where everything is."""
+"""The demo's report of the shops: their figures and the checks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.table import Table
 
 from mdp_dagster.cli.dagster_home import dagster_instance
 from mdp_dagster.cli.run_report import print_checks
-from mdp_dagster.cli.workspace import MAIL_FOLDER, Workspace
+from mdp_dagster.cli.workspace import Workspace
 from mdp_dagster.warehouse.base import MARTS, WarehouseError
 from mdp_dagster.warehouse.duckdb import DuckDBWarehouse
 from mdp_dagster.window import DateWindow
@@ -26,15 +26,6 @@ def print_shop_report(console: Console, workspace: Workspace, run_id: str, windo
             console.print(f"{MARTS}.mart_shop__daily has not been built")
     with dagster_instance(workspace.dagster_home) as instance:
         _print_checks(console, instance, run_id)
-    console.print(
-        f"""
-[bold]CSV files[/]  {workspace.settings().looker_address}/*/*.csv
-[bold]Emails[/]     {workspace.folder / MAIL_FOLDER}  (open an .html file in a browser)
-[bold]PostgreSQL[/] {workspace.settings().shop_postgres_folder}  (schema shop; started when a run needs it)
-           make query SQL="from mdp_marts.kpis_produit limit 10"
-           docs/shop.md    your own shops""",
-        highlight=False,
-    )
 
 
 def _print_checks(console: Console, instance: DagsterInstance, run_id: str) -> None:

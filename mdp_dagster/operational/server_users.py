@@ -5,10 +5,11 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mdp_dagster.operational.embedded_server import EmbeddedServerError, running, stop_server
+from mdp_dagster.operational.embedded_server import EmbeddedServerError, ensure_server, running, stop_server
 
 
 @contextmanager
@@ -21,8 +22,12 @@ def server_stopped_afterwards(folder: Path) -> Iterator[None]:
     Args:
         folder: The server's folder. It need not exist.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder.with_name(f"{folder.name}.users"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder.with_name(f"{folder.name}.users"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:  # a server can't have its data here either: what needs it reports the error
+        yield
+        return
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         try:
@@ -34,6 +39,17 @@ def server_stopped_afterwards(folder: Path) -> Iterator[None]:
                         stop_server(folder)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def server_started_meanwhile(folder: Path) -> Iterator[None]:
+    """Starts the server of a folder in a thread, so that the first run that needs it does not wait for new data.
+
+    If it does not start, the block continues: the run that needs it reports the error.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="postgres") as pool:
+        pool.submit(ensure_server, folder)
+        yield
 
 
 def _is_last(descriptor: int) -> bool:

@@ -38,6 +38,7 @@ def freshness_job() -> Any:
     return dg.define_asset_job(
         FRESHNESS_JOB,
         selection=dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey(DAILY_MART), FRESH)),
+        hooks={alert_of_failure},
         description="Check that the figures of every shop include yesterday, and send an alert if they do not.",
     )
 

@@ -12,9 +12,11 @@ import dagster as dg
 import pytest
 
 from mdp_dagster.definitions import build_definitions, services
+from mdp_dagster.defs.shop import night_alerts, raw_tables
 from mdp_dagster.defs.shop.jobs import FRESHNESS_JOB, SHOP_JOB
 from mdp_dagster.defs.shop.night_alerts import alerts_of_last_sync
-from mdp_dagster.ingest.shop_alerts import AlertCause
+from mdp_dagster.ingest.shop_alerts import AlertCause, ShopAlert
+from mdp_dagster.lake import LakeError
 from mdp_dagster.operational import postgres
 from mdp_dagster.operational.embedded_server import RunningServer
 from mdp_dagster.settings import load_settings
@@ -180,6 +182,24 @@ def test_a_database_that_only_reads_or_is_down_fails_the_step_with_a_remedy(
     message = error()
     assert "start PostgreSQL, or correct host and port in MDP_SHOP_POSTGRES_URL" in message
     assert "secret" not in message
+
+
+def test_a_later_step_that_fails_is_an_alert_by_email_and_publishes_nothing(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights.run(select=SYNC)
+    sent: list[ShopAlert] = []
+    monkeypatch.setattr(night_alerts, "send_alerts", lambda services, alerts, now: sent.extend(alerts))
+    monkeypatch.setattr(raw_tables, "ingest_changes", full_disk)
+    nights.run(select="key:raw_shop__orders", succeeds=False)
+    assert [(alert.shop, alert.cause) for alert in sent] == [
+        (shop, AlertCause.NOT_PUBLISHED) for shop in (NORDLICHT, HARBORLINE)
+    ]
+    assert "the step raw_shop failed: the lake is full → free space" in sent[0].text
+
+
+def full_disk(*_: object) -> None:
+    raise LakeError("the lake is full → free space")
 
 
 def test_without_shops_every_asset_is_empty_no_server_starts_and_the_schedules_skip(
