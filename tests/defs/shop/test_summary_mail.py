@@ -6,7 +6,6 @@ import re
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
@@ -27,18 +26,21 @@ CLIENT = Client.model_validate(
 HOSTILE = '<script>alert(1)</script>"\r\nBcc: x@y.example\u202e' + "🧥" * 100
 
 
-@pytest.fixture
-def marts(tmp_path: Path) -> SmallMarts:
-    marts = SmallMarts(tmp_path)
+@pytest.fixture(scope="module")
+def marts(tmp_path_factory: pytest.TempPathFactory) -> SmallMarts:
+    """Shared by all tests here: they only read."""
+    marts = SmallMarts(tmp_path_factory.mktemp("marts"))
+    daily: list[tuple[object, ...]] = []
     for n in range(40):
         day, orders = DAY - timedelta(days=n), 10 + n % 7
         net = Decimal(orders) * 100 - (Decimal("2000.5") if n == 3 else 0)
-        marts.add(
-            "mart_shop__daily",
+        daily.append(
             (PARIS.domain, day, "EUR", orders, 1, orders * 110, 50, net + (Decimal("1234.56") if n == 0 else 0),
              orders * 110, UNTIL.replace(tzinfo=None)),
         )  # fmt: skip
-    marts.add("mart_shop__daily", (PARIS.domain, DAY, "USD", 1, 1, "9.5", 0, "9.5", "9.5", UNTIL.replace(tzinfo=None)))
+    marts.add(
+        "mart_shop__daily", *daily, (PARIS.domain, DAY, "USD", 1, 1, "9.5", 0, "9.5", "9.5", UNTIL.replace(tzinfo=None))
+    )
     titles = ["Manteau d’hiver", HOSTILE, None, "Écharpe", "Bonnet", "Gants"]
     for n, title in enumerate(titles):
         row = (DAY, PARIS.domain, n, title, "V", "EUR", 1, 7 - n, 0, 100, 0, 0, 700 - n, 0, 1.0, 0.0, 0.1)
