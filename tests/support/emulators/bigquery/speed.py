@@ -14,11 +14,14 @@ from functools import lru_cache, wraps
 from typing import Any
 
 from bqemulator.catalog import ddl_sync
+from bqemulator.domain.result import Ok
 from bqemulator.jobs import executor
 from bqemulator.sql import inner_query, translator
 from sqlglot.dialects.bigquery import BigQuery
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.expressions import core
+
+from tests.support.emulators.bigquery.days import Days
 
 _KEPT = 400
 _ONLY_WITH = (
@@ -64,7 +67,8 @@ def mend() -> None:
     _translate_once()
     for module, name, pattern, otherwise in _ONLY_WITH:
         setattr(module, name, _only_with(re.compile(pattern, re.IGNORECASE), getattr(module, name), otherwise))
-    executor._parse_for_classification = lru_cache(_KEPT)(executor._parse_for_classification)
+    executor._parse_for_classification = _without_days(lru_cache(_KEPT)(executor._parse_for_classification))
+    inner_query.build_catalog_schema = _without_days(inner_query.build_catalog_schema)
     _only_with_views()
     executor._reject_dml_on_immutable = lambda *_: None  # snapshots, which no test makes
     executor._capture_dml_snapshots = _nothing
@@ -133,15 +137,40 @@ def _translate_once() -> None:
     translations: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 
     def translate_once(self: translator.SQLTranslator, bq_sql: str, **context: Any) -> Any:
-        key = id(self), bq_sql, *(repr(part) for part in sorted(context.items()))
-        if key not in translations:
-            translations[key] = translate(self, bq_sql, **context)
-            if len(translations) > _KEPT:
-                translations.popitem(last=False)
-        return translations[key]
+        around = id(self), *(repr(part) for part in sorted(context.items()))
+
+        def translated(sql: str) -> Any:
+            key = sql, *around
+            if key not in translations:
+                translations[key] = translate(self, sql, **context)
+                if len(translations) > _KEPT:
+                    translations.popitem(last=False)
+            return translations[key]
+
+        days = Days(bq_sql)
+        if days.can_be_put_back:
+            found = translated(days.template)
+            if isinstance(found, Ok) and days.are_in(found.value):
+                return Ok(days.put_back(found.value))
+        return translated(bq_sql)
 
     translator.SQLTranslator.translate = translate_once
-    executor.rewrite_table_refs = lru_cache(_KEPT)(executor.rewrite_table_refs)
+    rewrite = lru_cache(_KEPT)(executor.rewrite_table_refs)
+
+    def rewrite_once(sql: str, *arguments: Any, **named: Any) -> str:
+        days = Days(sql)
+        if days.can_be_put_back:
+            found = rewrite(days.template, *arguments, **named)
+            if days.are_in(found):
+                return days.put_back(found)
+        return rewrite(sql, *arguments, **named)
+
+    executor.rewrite_table_refs = rewrite_once
+
+
+def _without_days(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function of a statement that does not depend on its days."""
+    return lambda sql, *arguments, **named: function(Days(sql).template, *arguments, **named)
 
 
 def _copy_quickly() -> None:
