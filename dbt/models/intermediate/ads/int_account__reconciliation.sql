@@ -4,7 +4,8 @@
     the platform's batches. The value of conversions may move by `average_conversions`, each of the day's average value.
     macros/ads/reconciliation.sql has the rules.
 
-    `is_optional`: only the platforms in the variable also_reconciled have the metric, and its amount in a row can be null: unknown.
+    `is_optional`: only the platforms in the variable also_reconciled have the metric, and its amount in a row can be
+    null, which means unknown.
 -#}
 {%- set metrics = {
     'spend': {'little': 1, 'rate': 0.01},
