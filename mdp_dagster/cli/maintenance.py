@@ -43,7 +43,9 @@ def _rebuild_raw(_: argparse.Namespace) -> int:
         print(
             f"  {rebuilt.forgotten_days} account days dropped: their file is missing; the next run extracts them again"
         )
-    print("Next: materialize the dbt models for the days that the marts should have.")
+    print(
+        "Next: materialize the dbt models for the days that the marts should have. For shops, run the job shop_daily."
+    )
     return 0
 
 

@@ -24,6 +24,7 @@ from mdp_dagster.operational.embedded_server import (
 from mdp_dagster.operational.errors import StoreError
 from mdp_dagster.operational.postgres import store_address
 from mdp_dagster.operational.server_programs import reachable_folder, server_user
+from mdp_dagster.operational.server_users import server_stopped_afterwards
 from mdp_dagster.settings import Settings
 
 
@@ -51,6 +52,16 @@ def value_in(url: str, *statements: str) -> object:
         for statement in before:
             connection.execute(statement)
         return connection.execute(last).fetchone()[0]  # type: ignore[index]
+
+
+def test_the_last_command_that_uses_a_server_stops_it(folder: Path) -> None:
+    with server_stopped_afterwards(folder):
+        with server_stopped_afterwards(folder):
+            ensure_server(folder)
+        assert running(folder) is not None
+    assert running(folder) is None
+    with server_stopped_afterwards(folder / "data" / "PG_VERSION" / "no-folder"):
+        pass
 
 
 def test_one_server_for_all_who_need_it_and_its_data_stays(folder: Path) -> None:

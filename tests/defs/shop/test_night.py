@@ -11,6 +11,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from mdp_dagster.__main__ import main
 from mdp_dagster.definitions import build_definitions, services
 from mdp_dagster.defs.shop import night_alerts, raw_tables
 from mdp_dagster.defs.shop.jobs import FRESHNESS_JOB, SHOP_JOB
@@ -203,7 +204,7 @@ def full_disk(*_: object) -> None:
 
 
 def test_without_shops_every_asset_is_empty_no_server_starts_and_the_schedules_skip(
-    nights: Nights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    nights: Nights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clients = tmp_path / "clients.yaml"
     clients.write_text("clients: [{id: a, name: A, reporting_currency: EUR, accounts: {meta_ads: [act_1]}}]\n")
@@ -223,6 +224,8 @@ def test_without_shops_every_asset_is_empty_no_server_starts_and_the_schedules_s
             assert schedule.evaluate_tick(context).skip_message == "the clients file has no shops"
     warehouse = services(load_settings()).warehouse
     assert warehouse.query("select count(*) as n from mdp_marts.mart_shop__daily").to_pylist() == [{"n": 0}]
+    assert main(["replay-shops"]) == 0
+    assert "lists no shops: there is nothing to replay" in capsys.readouterr().out
 
 
 def test_the_night_is_at_two_and_its_check_at_eight_in_the_shops_zone(
