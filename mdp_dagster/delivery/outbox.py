@@ -1,16 +1,19 @@
 """Sends each email once, with retries, and records the accepted ones.
 
 The record is written after the server accepted the email. A process that is killed in between sends it again: with the
-same Message-ID, by which mail systems recognise a repetition. The other order would lose the email instead.
+same Message-ID, by which mail systems recognise a repetition. The other order would lose the email instead. For the
+same reason, a full or read-only disk does not keep an email back.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -21,6 +24,8 @@ from mdp_dagster.delivery.places import Place
 from mdp_dagster.delivery.smtp_server import MAIL_SECONDS, SmtpError, SmtpServer
 
 log = logging.getLogger(__name__)
+
+_NO_NEW_FILES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # the email may be the alert about it
 
 
 @dataclass(frozen=True)
@@ -148,8 +153,7 @@ class Outbox:
         deadline = time.monotonic() + self._seconds
         for mail in mails:
             try:
-                with self._place.exclusive():  # two runs at the same time send it once
-                    outcomes.append(self._send(mail, now, deadline))
+                outcomes.append(self._send_alone(mail, now, deadline))
             except (DeliveryError, OSError) as error:
                 outcomes.append(Outcome(mail, Status.FAILED, str(error)))
         for outcome in outcomes:
@@ -157,8 +161,19 @@ class Outbox:
                 log.error("%s of %s, %s: %s", outcome.mail.kind, outcome.mail.client, outcome.mail.day, outcome.failure)
         return outcomes
 
-    def _send(self, mail: Mail, now: datetime, deadline: float) -> Outcome:
-        accepted = self._sent.recipients(mail)
+    def _send_alone(self, mail: Mail, now: datetime, deadline: float) -> Outcome:
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self._place.exclusive())  # two runs at the same time send it once
+            except OSError as error:
+                if error.errno not in _NO_NEW_FILES:
+                    raise
+                log.warning("%s of %s is sent without a record: %s", mail.kind, mail.client, error)
+                return self._send(mail, now, deadline, recorded=False)
+            return self._send(mail, now, deadline)
+
+    def _send(self, mail: Mail, now: datetime, deadline: float, *, recorded: bool = True) -> Outcome:
+        accepted = self._sent.recipients(mail) if recorded else set()
         waiting = [address for address in mail.recipients if address not in accepted]
         if not waiting:
             return Outcome(mail, Status.SENT_BEFORE)
@@ -175,7 +190,8 @@ class Outbox:
                 refusals = self._server.send(message, self._sender.address, waiting, seconds)
                 new = [address for address in waiting if address not in refusals]
                 accepted |= set(new)
-                self._sent.add(mail, new, now)
+                if recorded:
+                    self._sent.add(mail, new, now)
                 waiting = [address for address, error in refusals.items() if error.temporary]
                 failure: SmtpError | None = next(iter(refusals.values()), None)
                 again = bool(waiting)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 import threading
@@ -350,6 +351,17 @@ def test_a_record_that_can_not_be_written_or_read_is_a_failure(server: Server, t
     [outcome] = Run(place, server.url).send()
     assert outcome.status is Status.FAILED and "file/sent" in outcome.failure
     assert server.messages == []
+
+
+def test_a_full_disk_does_not_keep_the_alert_about_it_back(
+    server: Server, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    assert statuses(Run(place, server.url).send()) == [Status.SENT]
+    assert len(server.messages) == 1
 
 
 def test_the_record_has_no_address(server: Server, place: Place, tmp_path: Path) -> None:
