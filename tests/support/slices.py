@@ -14,6 +14,7 @@ LONG = (
     *("test_as_of", "test_late_data", "test_dbt_build"),
     *("test_new_source", "test_dbt_ways", "test_properties"),
     *("test_demo_and_dev", "test_account_facts", "test_long_windows"),
+    *("test_bench", "test_shop_truth", "test_night"),
 )
 
 
