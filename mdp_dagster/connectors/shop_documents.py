@@ -15,8 +15,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
-from typing import IO, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
+from mdp_dagster.connectors.answer_landing import Landing
 from mdp_dagster.connectors.api_version import ApiVersion
 from mdp_dagster.connectors.shop_totals import ShopDayTotals
 
@@ -203,28 +204,6 @@ class ShopWindow(NamedTuple):
         """Returns a whole day (UTC)."""
         midnight = datetime.combine(day, time(), timezone.utc)
         return cls(midnight, midnight + timedelta(days=1))
-
-
-class LandingFile(Protocol):
-    """A file in the lake that is being written. It does not appear before ``finish``."""
-
-    content: IO[bytes]
-
-    def finish(self, path: str) -> None:
-        """Makes the complete file appear under its path."""
-
-    def discard(self) -> None:
-        """Removes what was written. Does nothing after ``finish``."""
-
-
-class Landing(Protocol):
-    """The place in the lake for the answers of one sync and report."""
-
-    def new_file(self, path: str) -> LandingFile:
-        """Begins a file. The path is relative to this place."""
-
-    def open(self, path: str) -> IO[bytes]:
-        """Opens a finished file. The path is the one that ``finish`` got."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from mdp_dagster.connectors.answer_landing import Landing
 from mdp_dagster.connectors.errors import TransientError
-from mdp_dagster.connectors.shop_documents import LandedFile, Landing, ShopFacts, ShopReport, ShopWindow
+from mdp_dagster.connectors.shop_documents import LandedFile, ShopFacts, ShopReport, ShopWindow
 from mdp_dagster.connectors.shopify.source import SOURCE
 from mdp_dagster.ingest import shop_sync
 from mdp_dagster.ingest.shop_sync import ShopStores, find_deleted_orders, replay, sync_shop

@@ -9,10 +9,11 @@ from typing import Any
 
 import httpx
 
+from mdp_dagster.connectors.answer_landing import Landing
 from mdp_dagster.connectors.errors import AccountError, ConnectorError, DeadlineError, TransientError
 from mdp_dagster.connectors.redaction import redact
 from mdp_dagster.connectors.retry import RetryPolicy
-from mdp_dagster.connectors.shop_documents import LandedFile, Landing, ShopWindow
+from mdp_dagster.connectors.shop_documents import LandedFile, ShopWindow
 from mdp_dagster.connectors.shopify.bulk_operation import FinishedOperation
 from mdp_dagster.connectors.shopify.errors import IncompleteFileError
 from mdp_dagster.connectors.shopify.shop_http import client_options

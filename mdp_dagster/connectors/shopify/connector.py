@@ -8,11 +8,12 @@ from datetime import date, datetime, time, timedelta, timezone
 
 import httpx
 
+from mdp_dagster.connectors.answer_landing import Landing
 from mdp_dagster.connectors.api_version import ApiVersion
 from mdp_dagster.connectors.errors import AccountError, PlatformError, TransientError
 from mdp_dagster.connectors.landed_lines import landed_lines
 from mdp_dagster.connectors.retry import RetryPolicy
-from mdp_dagster.connectors.shop_documents import LandedFile, Landing, ShopFacts, ShopReport, ShopRow, ShopWindow
+from mdp_dagster.connectors.shop_documents import LandedFile, ShopFacts, ShopReport, ShopRow, ShopWindow
 from mdp_dagster.connectors.shop_totals import ShopDayTotals
 from mdp_dagster.connectors.shopify.answer_file import AnswerFiles, Download
 from mdp_dagster.connectors.shopify.bulk_operation import BulkLimits, BulkOperations
