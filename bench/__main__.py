@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import agency, daily, memory, one_year, probe, shop_night, shop_store, storage, tick
+from bench import agency, daily, memory, one_year, probe, shop_marts, shop_night, shop_store, storage, tick
 from bench.figures import Row, as_markdown
 from bench.processes import MeasurementFailed
 
@@ -23,6 +23,7 @@ PARTS: dict[str, Callable[[Path], list[Row]]] = {
     "memory": memory.rows,
     "agency": agency.rows,
     "shop": shop_store.rows,
+    "shop_marts": shop_marts.rows,
     "night": shop_night.rows,
 }
 
