@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from .shop_history import SHOPS, ShopHistory
-from .support import SHOP_TABLES, WAREHOUSE_FILE, Dbt, Row, Warehouse, point_dbt_at, table, went_wrong
+from .support import SHOP_TABLES, WAREHOUSE_FILE, Dbt, Row, Warehouse, node_results, point_dbt_at, table, went_wrong
 
 NOT_COMPARED = {"int_shop__touched_dates"}
 VARIABLES = {"now": "2026-05-20 12:00:00", "premium_min_units": "3"}
@@ -35,7 +35,10 @@ def test_incremental_builds_end_with_the_tables_of_a_full_build(
     history = ShopHistory(seed, shop_warehouse)
     for shop in SHOPS:
         history.extract(shop, 40)
-    assert not went_wrong(dbt.build_shop(**VARIABLES))
+    first = dbt("build", "--select", "tag:shop", **VARIABLES)  # with the unit tests of the definitions
+    assert not went_wrong(first)
+    unit_tests = [each for each in node_results(first) if each.node.resource_type == "unit_test"]
+    assert len(unit_tests) == len(dbt.nodes("unit_test", "shop")) > 5
     for night in range(4):
         for shop in SHOPS:
             if history.random.random() < 0.7:

@@ -119,8 +119,13 @@
     {%- if config.get('contract').enforced -%}
         {%- do get_assert_columns_equivalent(sql) -%}
     {%- endif -%}
+    {#- In the order of the cluster columns: DuckDB then skips blocks of rows, as BigQuery does. -#}
     create or replace table {{ relation }} as (
-        {{ sql }}
+        select *
+        from (
+            {{ sql }}
+        ) as whole
+        order by {{ config.get('cluster_by') | join(', ') }}
     );
 {%- endmacro %}
 

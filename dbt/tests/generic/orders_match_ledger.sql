@@ -1,4 +1,7 @@
-{#- Returns the orders that are missing here, are not the newest version, or are not in a committed extract. -#}
+{#-
+    Returns the orders that are missing here, are not the newest version, or are not in a committed extract, among those
+    that recent extracts have.
+-#}
 {% test orders_match_ledger(model) %}
 
 with
@@ -10,9 +13,19 @@ newest as (
         order_id,
         max(change_seq) as change_seq
     from (
-        {{ document_versions('shop', 'orders') | indent(8) }}
+        {{ new_document_versions('shop', 'orders', checked_since()) | indent(8) }}
     ) as versions
     group by shop_id, order_id
+
+),
+
+found as (
+
+    select
+        shop_id,
+        order_id,
+        change_seq
+    from {{ model }}
 
 )
 
@@ -22,7 +35,7 @@ select
     newest.change_seq as newest_version,
     found.change_seq as version_found
 from newest
-full outer join {{ model }} as found
+full outer join found
     on newest.shop_id = found.shop_id
     and newest.order_id = found.order_id
 where newest.change_seq is distinct from found.change_seq

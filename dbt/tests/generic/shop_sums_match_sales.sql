@@ -1,31 +1,50 @@
-{#- Compares the sums per shop, day and currency with those of the sales. Returns those that differ. -#}
+{#-
+    Compares the sums per shop, day and currency with those of the sales, for the days with sales that recent extracts
+    touched. Returns those that differ.
+-#}
 {% test shop_sums_match_sales(model) %}
 
 with
 
+days as (
+
+    select distinct
+        shop_id,
+        day
+    from {{ ref('int_shop__sales') }}
+    where extracted_at > {{ checked_since() }}
+
+),
+
 sales as (
 
     select
-        shop_id,
-        day as jour,
-        currency as devise,
-        sum(net) as net,
-        sum(tax) as tax
-    from {{ ref('int_shop__sales') }}
-    group by shop_id, day, currency
+        sales.shop_id,
+        sales.day as jour,
+        sales.currency as devise,
+        sum(sales.net) as net,
+        sum(sales.tax) as tax
+    from {{ ref('int_shop__sales') }} as sales
+    inner join days
+        on sales.shop_id = days.shop_id
+        and sales.day = days.day
+    group by sales.shop_id, sales.day, sales.currency
 
 ),
 
 found as (
 
     select
-        shop_id,
-        jour,
-        devise,
+        written.shop_id,
+        written.jour,
+        written.devise,
         sum(ca_net + livraison + pourboires + frais + cartes_cadeaux + non_classe) as net,
         sum(taxes) as tax
-    from {{ model }}
-    group by shop_id, jour, devise
+    from {{ model }} as written
+    inner join days
+        on written.shop_id = days.shop_id
+        and written.jour = days.day
+    group by written.shop_id, written.jour, written.devise
 
 )
 

@@ -2,7 +2,9 @@ with
 
 source as (
 
-    {{ document_parts('shop', 'order_items', 'order_id', ref('stg_shop__orders'), ['deleted_at']) | indent(4) }}
+    {{ document_parts(
+        'shop', 'order_items', 'order_id', ref('stg_shop__orders'), ['deleted_at', 'extracted_at']
+    ) | indent(4) }}
 
 )
 
@@ -21,6 +23,7 @@ select
     gift_card,
     {{ text_to_numeric('unit_price') }} as unit_price,
     {{ text_to_numeric('discount') }} as discount,
-    change_seq
+    change_seq,
+    extracted_at
 from source
 where deleted_at is null

@@ -2,7 +2,9 @@ with
 
 source as (
 
-    {{ document_parts('shop', 'order_sales', 'order_id', ref('stg_shop__orders'), ['deleted_at']) | indent(4) }}
+    {{ document_parts(
+        'shop', 'order_sales', 'order_id', ref('stg_shop__orders'), ['deleted_at', 'extracted_at']
+    ) | indent(4) }}
 
 )
 
@@ -20,6 +22,7 @@ select
     {{ text_to_numeric('amount') }} as amount,
     {{ text_to_numeric('tax') }} as tax,
     {{ text_to_numeric('discount_before_tax') }} as discount_before_tax,
-    change_seq
+    change_seq,
+    extracted_at
 from source
 where deleted_at is null
