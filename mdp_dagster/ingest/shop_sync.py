@@ -256,7 +256,7 @@ def find_deleted_orders(places: ShopStores, domain: str, sync_id: str, days: Seq
 def _read_again(places: ShopStores, shop: ShopSync, day: date, sync: Sync) -> None:
     try:
         _land_and_commit(places, sync, lambda landing: shop.land_created(day, landing))
-    except TooManyRejectsError as error:  # the rejects of one day are no measure for the night, which is committed
+    except TooManyRejectsError as error:  # one day has too few orders for the share; the night is committed
         log.warning("%s", error)
 
 

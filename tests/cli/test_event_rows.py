@@ -71,7 +71,7 @@ def test_dagster_writes_one_event_of_an_asset(events: list[dg.EventLogEntry]) ->
     assert by_dagster == days[:1]
 
 
-def test_an_event_with_another_content_is_written_by_itself(events: list[dg.EventLogEntry]) -> None:
+def test_an_event_with_another_content_is_written_alone(events: list[dg.EventLogEntry]) -> None:
     first, second, *_ = [e for e in events if e.is_dagster_event and e.get_dagster_event().is_step_materialization]
     others = [
         with_materialization(second, metadata={"rows": dg.MetadataValue.float(12.0)}),
