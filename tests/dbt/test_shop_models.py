@@ -11,6 +11,7 @@ from .shop_history import SHOPS, ShopHistory
 from .support import SHOP_TABLES, WAREHOUSE_FILE, Dbt, Row, Warehouse, node_results, point_dbt_at, table, went_wrong
 
 NOT_COMPARED = {"int_shop__touched_dates"}
+UPSTREAM = ["+int_shop__sales", "+int_shop__customers", "+int_shop__touched_dates", "+mart_shop__daily"]
 VARIABLES = {"now": "2026-05-20 12:00:00", "premium_min_units": "3"}
 
 
@@ -43,7 +44,9 @@ def test_incremental_builds_end_with_the_tables_of_a_full_build(
         for shop in SHOPS:
             if history.random.random() < 0.7:
                 history.extract(shop, history.random.randint(0, 6), facts=night == 3 and shop == 1)
-        assert not went_wrong(dbt("run", "--select", "tag:shop", **VARIABLES))
+        # some runs are killed on their way
+        built = ["tag:shop"] if night in (0, 3) else history.random.sample(UPSTREAM, 2)
+        assert not went_wrong(dbt("run", "--select", *built, **VARIABLES))
     incremental = contents(dbt, shop_warehouse)
     assert all(incremental[name] for name in incremental if name not in ("stg_shop__variants", "stg_shop__customers"))
 
