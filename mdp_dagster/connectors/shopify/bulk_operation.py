@@ -113,6 +113,7 @@ class BulkOperations:
                     f"{self._client.domain}: Shopify does not accept the bulk query: {words}",
                     f"this version of MDP requests API version {API_VERSION}: install a newer version of MDP",
                 )
+            logger.info("%s: waiting for the end of other bulk operations: %s", self._client.domain, words)
             if not waits.sleep():
                 raise QuotaError(
                     f"{self._client.domain}: {words} {self._running()}", self._limits.slot_seconds,
