@@ -80,6 +80,10 @@ def pytest_collection_finish() -> None:
     gc.freeze()  # no test needs to look for garbage among all tests and modules
 
 
+def pytest_unconfigure() -> None:
+    gc.unfreeze()  # otherwise DuckDB reports its own objects as leaks at the end
+
+
 def is_slow(item: pytest.Item) -> bool:
     """Whether the test is marked as slow, or starts a process, dbt or an emulator."""
     if item.get_closest_marker("slow"):
