@@ -193,13 +193,12 @@ def _start(folder: Path, options: Mapping[str, str]) -> RunningServer:
         command = [str(programs.folder / "postgres"), "-D", str(data), f"--port={port}"]
         with log.open("wb") as output:
             process: subprocess.Popen[bytes] = subprocess.Popen(
-                [*command, *(f"--{name}={value}" for name, value in options.items())],
+                as_server_user([*command, *(f"--{name}={value}" for name, value in options.items())]),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd="/",
                 start_new_session=True,  # Ctrl-C in a terminal does not reach it
-                **as_server_user(),
             )
         _children[process.pid] = process
         server = _wait_until_running(folder, process)
@@ -242,7 +241,7 @@ def _make_data(folder: Path, programs: Programs) -> None:
         *("--pwfile", str(password_file), "--no-sync", "--no-instructions", "--locale=C", "--encoding=UTF8"),
     ]
     made: subprocess.CompletedProcess[bytes] = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd="/", check=False, **as_server_user()
+        as_server_user(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd="/", check=False
     )
     password_file.unlink()
     if made.returncode != 0:

