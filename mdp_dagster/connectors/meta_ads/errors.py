@@ -11,8 +11,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import orjson
-
 from mdp_dagster.connectors.errors import (
     AccountError,
     ConnectorError,
@@ -40,9 +38,6 @@ _MOST_LEVELS = 50
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _LONGEST_WORDS = 2_000
-
-# A number or a constant of JavaScript, as the value of a key, in a list, or alone. Texts may contain the same.
-_MAY_HAVE_NUMBERS = re.compile(r'(?:"\s*:|\[|(?:["}\]]|null|true|false)\s*,|^)\s*[-0-9NI]')
 
 _RENEW_TOKEN = "set META_ACCESS_TOKEN to a valid token; a system user's token doesn't expire"
 _GIVE_ACCESS = "give the token's user access to the ad account, and the token the permission ads_read"
@@ -76,7 +71,7 @@ def parse_object(body: str) -> dict[str, Any] | None:
 
 def _parse(body: str) -> Any:
     try:
-        value = parse_quickly(body) or json.loads(body, parse_int=str, parse_float=str, parse_constant=str)
+        value = json.loads(body, parse_int=str, parse_float=str, parse_constant=str)
         if not _is_shallow(body, value):
             return None
         if _SURROGATE.search(body):
@@ -85,19 +80,6 @@ def _parse(body: str) -> Any:
     except (ValueError, RecursionError):
         return None
     return value
-
-
-def parse_quickly(body: str) -> Any:
-    """Returns the value of a body without numbers, as most answers are: Meta writes them as text. Otherwise None.
-
-    orjson is faster, but makes floats of numbers. It refuses a few bodies that Python's parser takes.
-    """
-    if _MAY_HAVE_NUMBERS.search(body):
-        return None
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
 
 
 def _is_shallow(body: str, value: Any) -> bool:

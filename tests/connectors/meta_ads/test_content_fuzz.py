@@ -14,7 +14,7 @@ from mdp_dagster.connectors.base import ColumnType, PlatformAccount
 from mdp_dagster.connectors.errors import ConnectorError, QuotaError
 from mdp_dagster.connectors.meta_ads import REPORTS
 from mdp_dagster.connectors.meta_ads.client import next_step
-from mdp_dagster.connectors.meta_ads.errors import parse_object, parse_quickly, refusal
+from mdp_dagster.connectors.meta_ads.errors import parse_object, refusal
 from mdp_dagster.connectors.meta_ads.reports import CAMPAIGN_STATUS, TIME_ZONE
 from mdp_dagster.connectors.meta_ads.rows import RowGatherer, canonical_json
 from mdp_dagster.connectors.meta_ads.usage import Usage, usage_of
@@ -119,24 +119,6 @@ def test_any_answer_that_is_read_can_be_written(body: str) -> None:
     if received is not None:
         repr(received)
         json.dumps(received, ensure_ascii=False).encode("utf-8")
-
-
-@fuzzed(300)
-@given(body=json_text.values(["data", "error"]) | st.text('{}[]",: 12-eNnulltrue\\ud8', max_size=12))
-@example("[true,5]")
-@example('["a" , -1]')
-@example('{"a":{} ,"b":[[],2]}')
-@example(" 7")
-@example('{"a": NaN}')
-@example('["Sale, 5", "1"]')
-def test_the_quick_parser_leaves_every_number_to_the_other(body: str) -> None:
-    quick = parse_quickly(body)
-    if quick is not None:
-        assert quick == json.loads(body, parse_int=str, parse_float=str, parse_constant=str)
-
-
-def test_an_answer_without_numbers_is_parsed_quickly() -> None:
-    assert parse_quickly('{"data":[{"campaign_name":"Sale, 5","spend":"1.20","ended":false},{"spend":null}]}')
 
 
 @pytest.mark.parametrize("opening", ["[", '{"a":'])
