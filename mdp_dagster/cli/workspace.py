@@ -25,12 +25,8 @@ from mdp_dagster.settings import PROJECT_ROOT, STATE_DIR, Settings, load_setting
 
 _NOT_INHERITED = ("MDP_", "DAGSTER_", "DBT_")
 _USER_DATA = ("MDP_ENV_FILE", "MDP_DUCKDB_PATH", "MDP_LAKE_URI")
-_SANDBOX_PACKAGES = (
-    "aiosmtpd",
-    "cryptography",
-    "starlette",
-    "uvicorn",
-)  # the dependency group `sandbox` in pyproject.toml
+# Some of the dependency group `sandbox` in pyproject.toml.
+_SANDBOX_PACKAGES = ("aiosmtpd", "cryptography", "starlette", "uvicorn")
 _SHOP_DAYS = 60
 _START_SECONDS = 300  # only catches a hang: a busy machine may need a minute
 

@@ -73,7 +73,9 @@ def _watch(connection: Any) -> None:
         deadline.watch(connection)
 
 
-class _WatchedConnection(HTTPConnection):
+class _Watched(HTTPConnection):
+    """Gives its socket to the deadline of this thread."""
+
     def connect(self) -> None:
         _watch(self)
         super().connect()
@@ -84,23 +86,16 @@ class _WatchedConnection(HTTPConnection):
         super().putrequest(*arguments, **named)
 
 
-class _WatchedSecureConnection(HTTPSConnection):
-    def connect(self) -> None:
-        _watch(self)
-        super().connect()
-        _watch(self)
-
-    def putrequest(self, *arguments: Any, **named: Any) -> None:
-        _watch(self)
-        super().putrequest(*arguments, **named)
+class _WatchedSecure(_Watched, HTTPSConnection):
+    pass
 
 
 class _WatchedPool(HTTPConnectionPool):
-    ConnectionCls = _WatchedConnection
+    ConnectionCls = _Watched
 
 
 class _WatchedSecurePool(HTTPSConnectionPool):
-    ConnectionCls = _WatchedSecureConnection
+    ConnectionCls = _WatchedSecure
 
 
 _POOLS = {"http": _WatchedPool, "https": _WatchedSecurePool}

@@ -87,7 +87,7 @@ class _Watch:
             with self._changed:
                 now = time.monotonic()
                 late = [deadline for deadline, due in self._due.items() if due <= now]
-                # again later: during a TLS handshake there is no socket to shut down
+                # again later, because a socket can't be shut down during its TLS handshake
                 self._due.update(dict.fromkeys(late, now + _CUT_AGAIN_SECONDS))
                 if not late:
                     self._wakes_at = min(self._due.values(), default=float("inf"))

@@ -1,7 +1,7 @@
 """The place where files are published: a local folder or a bucket, with one publisher at a time.
 
-A version names the content of a file at the place: a bucket's generation, or a hash in a folder. None means that there
-is no such file.
+A version names the content of a file at the place: a bucket's generation, or a hash in a folder. None means that the
+file does not exist.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def test_a_request_that_ended_in_time_is_never_cut() -> None:
 
 
 def test_a_socket_that_opens_after_the_deadline_is_cut_too(silent: socket.socket) -> None:
-    """During a TLS handshake there is no socket to shut down."""
+    """A connection shows its socket only after the TLS handshake."""
     deadline = OneSocket(0.0, silent)
     cuts: list[float] = []
 

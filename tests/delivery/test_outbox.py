@@ -229,7 +229,7 @@ def test_a_server_that_drips_has_one_time_limit_for_all_emails(place: Place) -> 
 
 
 def test_another_server_needs_encryption(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server on this machine stands in for a remote one."""
+    """The server of the test counts as a remote one."""
     monkeypatch.setattr(smtp_server.SmtpServer, "is_this_machine", False)
     with raw(lambda connection: answers(connection, b"250 OK\r\n")) as url:
         [outcome] = Run(place, url).send()

@@ -3,7 +3,8 @@
 
 with
 
-compared as (
+{% for name, relation in [('compared', compare_model), ('found', model)] -%}
+{{ name }} as (
 
     select
         boutique,
@@ -12,25 +13,12 @@ compared as (
         {%- for column in columns %}
         sum({{ column }}) as {{ column }}{{ ',' if not loop.last }}
         {%- endfor %}
-    from {{ compare_model }}
+    from {{ relation }}
     group by boutique, jour, devise
 
-),
+){{ ',' if not loop.last }}
 
-found as (
-
-    select
-        boutique,
-        jour,
-        devise,
-        {%- for column in columns %}
-        sum({{ column }}) as {{ column }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    from {{ model }}
-    group by boutique, jour, devise
-
-)
-
+{% endfor -%}
 select
     coalesce(compared.boutique, found.boutique) as boutique,
     coalesce(compared.jour, found.jour) as jour,
