@@ -43,6 +43,7 @@ class SyncedShop:
         results: The committed parts of each report.
         shares: The rejected documents of each report.
         counts: The days with another number of orders than the shop.
+        counted_days: How many days were compared.
         alerts: The causes for an alert.
         rejects: Some of the rejected rows.
         watermark: Up to this instant, the store has all orders; None before the first sync.
