@@ -13,10 +13,12 @@ import pytest
 
 from mdp_dagster.defs.ads.campaign_checks import daily_window_check_keys
 from mdp_dagster.ingest.lateness import Reason
+from mdp_dagster.operational.embedded_server import RunningServer
 from mdp_dagster.orchestration import run_tags
 from mdp_dagster.orchestration.late_data.payload import METADATA_KEY, LateDays
 from mdp_dagster.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG, range_tags
 from mdp_dagster.window import DateWindow
+from tests.defs.shop.nights import new_database, settings_for
 from tests.end_to_end.conftest import TEN_DAYS, TODAY, Platform, days_ago
 
 GOOGLE = "4123087751"
@@ -196,7 +198,14 @@ def test_a_day_that_was_extracted_and_not_built_is_late(loaded: Platform) -> Non
     assert platform.tick("google_ads") == [] and platform.tick("meta_ads") == []
 
 
-@pytest.mark.usefixtures("nothing_missing")
+@pytest.fixture
+def two_days_of_shops(postgres_server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shops have a database for this test, and little history."""
+    url = new_database(postgres_server.url, "all_assets")
+    settings_for(monkeypatch, url, days_ago(1).start)
+
+
+@pytest.mark.usefixtures("nothing_missing", "two_days_of_shops")
 def test_a_run_of_all_assets_judges_the_marts_that_it_builds(platform: Platform) -> None:
     """Nothing was loaded before: the late days are looked for when the marts are there."""
     job = platform.definitions.resolve_implicit_global_asset_job_def()
